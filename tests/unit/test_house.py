@@ -20,7 +20,7 @@ PACKAGE = ROOT / "modules" / "tapstack"
 
 # The ground floor first. What a part may import of tapstack besides itself, and of third-party packages.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
-    "tapstack.domain": (set(), set()),
+    "tapstack.domain": (set(), {"jmespath"}),
     "tapstack.settings": ({"tapstack.domain"}, {"pydantic", "pydantic_core", "yaml"}),
     "tapstack.responder": ({"tapstack.domain"}, {"botocore", "aws_lambda_powertools", "fastjsonschema"}),
     "tapstack.workspace": ({"tapstack.domain", "tapstack.settings"}, {"boto3", "botocore"}),

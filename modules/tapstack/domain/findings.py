@@ -12,128 +12,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
+from tapstack.domain.alerts import (
+    CRITICAL,
+    GUARDDUTY,
+    HIGHEST_SEVERITY,
+    SAMPLE_INSTANCE,
+    SAMPLE_PREFIX,
+    Alert,
+    AlertInstance,
+    is_attack_sequence,
+    one_title,
+)
 from tapstack.domain.finding_documents import finding_in
-from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.incidents import Severity
 from tapstack.domain.json_parts import Part
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.threats import tactic_named, tactics_of
 
-HIGHEST_SEVERITY: Final = 10.0
-_CRITICAL: Final = 9.0
-_LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((_CRITICAL, "critical"), (7.0, "high"), (4.0, "medium"))
-"""Where each level begins; below is low."""
-SAMPLE_PREFIX: Final = "[SAMPLE]"
-SAMPLE_INSTANCE: Final = "i-99999999"
-"""The instance of every sample finding. It does not exist; were it to, it would be another customer's."""
-ATTACK_SEQUENCE: Final = "AttackSequence"
-RUNTIME: Final = "Runtime"
-"""What findings of Runtime Monitoring are about, in their types. They have no resource role."""
 # GuardDuty itself knows of these that the credentials were an instance's, and of which. In every other finding a
 # role session's name is the caller's own choice: an attacker could name another instance, to have that contained.
 _OF_INSTANCE_CREDENTIALS: Final = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration."
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 _TYPE: Final = re.compile(r"(?=.{3,256}\Z)[!-9;-~]+:[!-~]+")
-_TITLE_LENGTH: Final = 300
 _MOST_OCCURRENCES: Final = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class FindingInstance:
-    """An EC2 instance that a finding is about.
-
-    Attributes:
-        id: such as i-0123456789abcdef0.
-        where: its account and Region.
-        network_interface_ids: its interfaces, as GuardDuty knew them.
-        tags: as GuardDuty knew them; they may have changed since.
-    """
-
-    id: str
-    where: AccountRegion
-    network_interface_ids: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a decision needs of a finding.
-
-    Attributes:
-        id: 32 hexadecimal digits; the same for every later occurrence of the same finding.
-        type: such as `UnauthorizedAccess:EC2/TorClient`.
-        severity: 0.0 to 10.0; GuardDuty itself uses 1.0 and more.
-        where: the account and Region that it is about.
-        instances: the EC2 instances that it is about, each once; none for findings about other resources.
-        title: one sentence of printable characters; empty where the finding has none.
-        archived: in GuardDuty, by a person or a suppression rule.
-        sample: generated for trying out; what it names does not exist.
-        resource_role: `TARGET` or `ACTOR`; none where GuardDuty does not say.
-        sequence_tactics: ATT&CK tactics of the signals of an attack sequence.
-        count: how often it has occurred.
-        first_seen: ISO 8601; none where the finding does not say.
-        last_seen: ISO 8601; none where the finding does not say.
-        left_out: what has a form that GuardDuty does not describe, each with its place; it counts as absent.
-    """
-
-    id: str
-    type: str
-    severity: float
-    where: AccountRegion
-    instances: tuple[FindingInstance, ...] = ()
-    title: str = ""
-    archived: bool = False
-    sample: bool = False
-    resource_role: str | None = None
-    sequence_tactics: tuple[str, ...] = ()
-    count: int = 1
-    first_seen: str | None = None
-    last_seen: str | None = None
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def level(self) -> Severity:
-        """The severity in words: low below 4.0, medium below 7.0, high below 9.0, else critical."""
-        return severity_level(self.severity)
-
-    @property
-    def tactics(self) -> tuple[str, ...]:
-        """The ATT&CK tactics of its type and of its signals."""
-        return tuple(dict.fromkeys((*tactics_of(self.type), *self.sequence_tactics)))
-
-    @property
-    def is_attack_sequence(self) -> bool:
-        """Whether GuardDuty correlated several signals, about any number of resources."""
-        return is_attack_sequence(self.type)
-
-    @property
-    def of_runtime_monitoring(self) -> bool:
-        """Whether Runtime Monitoring reports it, which gives no resource role."""
-        return self.type.partition(":")[2].startswith(f"{RUNTIME}/")
-
-    def alert_id(self, instance: FindingInstance) -> str:
-        """Return what later occurrences find the instance's incident by.
-
-        An attack sequence may name more instances later, so there each has an id of its own from the beginning.
-        """
-        return f"{self.id}/{instance.id}" if self.is_attack_sequence else self.id
-
-
-def severity_level(severity: float) -> Severity:
-    """Return GuardDuty's word for a severity."""
-    return next((level for least, level in _LEVELS if severity >= least), "low")
-
-
-def is_attack_sequence(finding_type: str) -> bool:
-    """Return whether findings of a type are attack sequences."""
-    return finding_type.startswith(f"{ATTACK_SEQUENCE}:")
-
-
-def parse_finding(document: object) -> Finding:
+def parse_finding(document: object) -> Alert:
     """Read a finding from parsed JSON.
 
     Three forms are taken: the event that EventBridge delivers, the bare finding (the
@@ -142,7 +49,7 @@ def parse_finding(document: object) -> Finding:
     the API, boto3 and the AWS CLI do.
 
     Only id, type, account, Region and, unless it is an attack sequence, severity are
-    needed. Anything else that is odd is left out: `Finding.left_out`.
+    needed. Anything else that is odd is left out: `Alert.left_out`.
 
     Raises:
         RuleViolation: it is none of these, or lacks what is needed; the message names what it
@@ -163,23 +70,26 @@ def parse_finding(document: object) -> Finding:
     service = part.optional("service")
     instances = _instances(part, kind.text(), where)
     title = part.optional("title").or_else(Part.text, "")
-    finding = Finding(
+    sequence = _sequence_tactics(_sequence(part, kind.text()))
+    finding = Alert(
+        source=GUARDDUTY,
         id=id_.text(),
         type=kind.text(),
         severity=severity,
         where=where,
         instances=instances,
         # Some titles contain names that an attacker may have chosen.
-        title="".join(character for character in title if character.isprintable())[:_TITLE_LENGTH],
+        title=one_title(title),
+        tactics=tuple(dict.fromkeys((*tactics_of(kind.text()), *sequence))),
         archived=service.optional("archived").or_else(Part.truth, default=False),
         sample=title.startswith(SAMPLE_PREFIX)
         or any(instance.id == SAMPLE_INSTANCE for instance in instances)
         or _says_sample(service),
         resource_role=service.optional("resourceRole").or_else(_resource_role, None),
-        sequence_tactics=_sequence_tactics(_sequence(part, kind.text())),
         count=service.optional("count").or_else(lambda count: count.whole_number(0, _MOST_OCCURRENCES), 1),
         first_seen=service.optional("eventFirstSeen").or_else(Part.moment, None),
         last_seen=service.optional("eventLastSeen").or_else(Part.moment, None),
+        of_guardduty=True,
     )
     return replace(finding, left_out=tuple(part.left_out))
 
@@ -188,7 +98,7 @@ def _severity(part: Part, kind: str) -> float:
     """Return the severity; an attack sequence is critical, whatever it says."""
     if not is_attack_sequence(kind):
         return _from_0_to_10(part.required("severity"))
-    return max(_CRITICAL, part.optional("severity").or_else(_from_0_to_10, _CRITICAL))
+    return max(CRITICAL, part.optional("severity").or_else(_from_0_to_10, CRITICAL))
 
 
 def _from_0_to_10(severity: Part) -> float:
@@ -207,7 +117,7 @@ def _sequence(part: Part, kind: str) -> Part:
     return found if is_attack_sequence(kind) else Part(None, found.where, found.left_out)
 
 
-def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[FindingInstance, ...]:
+def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[AlertInstance, ...]:
     """Return the instances, each once, as they come."""
     resource = part.optional("resource")
     found = [
@@ -216,21 +126,21 @@ def _instances(part: Part, kind: str, where: AccountRegion) -> tuple[FindingInst
     ]
     if not found and kind.startswith(_OF_INSTANCE_CREDENTIALS):
         found += _of_principal(resource.optional("accessKeyDetails").optional("principalId"), where)
-    once: dict[tuple[AccountRegion, str], FindingInstance] = {}
+    once: dict[tuple[AccountRegion, str], AlertInstance] = {}
     for instance in found:
         once.setdefault((instance.where, instance.id), instance)
     return tuple(once.values())
 
 
-def _instance(details: Part, where: AccountRegion) -> Iterator[FindingInstance]:
+def _instance(details: Part, where: AccountRegion) -> Iterator[AlertInstance]:
     """Yield the instance of `instanceDetails`."""
     id_ = details.optional("instanceId").or_else(_instance_id, None)
     if id_ is not None:
         interfaces = [one.optional("networkInterfaceId") for one in details.list_of("networkInterfaces")]
-        yield FindingInstance(id_, where, _interfaces(interfaces), _tags(details))
+        yield AlertInstance(id_, where, _interfaces(interfaces), _tags(details))
 
 
-def _of_sequence(resource: Part) -> Iterator[FindingInstance]:
+def _of_sequence(resource: Part) -> Iterator[AlertInstance]:
     """Yield the instance that a resource of an attack sequence is.
 
     Other resources list instances too (those of a VPC, an image, an instance profile), which need not have done
@@ -240,31 +150,36 @@ def _of_sequence(resource: Part) -> Iterator[FindingInstance]:
     if resource.optional("resourceType").value != "EC2_INSTANCE" and details.value is None:
         return
     for key in ("uid", "name"):
-        found = resource.optional(key).or_else(_instance_arn, None)
+        found = resource.optional(key).or_else(instance_of_arn, None)
         if found is not None:
-            where, id_ = found
+            id_, where = found
             interfaces = details.list_of("ec2NetworkInterfaceUids")
-            yield FindingInstance(id_, where, _interfaces(interfaces), _tags(resource))
+            yield AlertInstance(id_, where, _interfaces(interfaces), _tags(resource))
             return
 
 
-def _of_principal(principal: Part, where: AccountRegion) -> Iterator[FindingInstance]:
+def _of_principal(principal: Part, where: AccountRegion) -> Iterator[AlertInstance]:
     """Yield the instance whose credentials were used: EC2 names a role's session after the instance."""
     _, _, session = principal.or_else(Part.text, "").partition(":")
     if session.startswith("i-"):
         id_ = Part(session, principal.where, principal.left_out).or_else(_instance_id, None)
         if id_ is not None:
-            yield FindingInstance(id_, where)
+            yield AlertInstance(id_, where)
 
 
-def _instance_arn(part: Part) -> tuple[AccountRegion, str]:
-    """Return place and id of an instance, from its ARN."""
+def instance_of_arn(part: Part) -> tuple[str, AccountRegion]:
+    """Return id and place of an instance, from its ARN.
+
+    Raises:
+        RuleViolation: it is no ARN of an instance.
+    """
     try:
         arn, _, service, region, account, resource = part.text().split(":", 5)
         kind, id_ = resource.split("/")
         if (arn, service, kind) == ("arn", "ec2", "instance"):
-            place = AccountRegion(check_identifier("account", account), check_identifier("region", region))
-            return place, check_identifier("instance", id_)
+            # Read as parts: the deployment's own ids may be tokens, and those of a finding never.
+            place = AccountRegion(Part(account).identifier("account"), Part(region).identifier("region"))
+            return Part(id_).identifier("instance"), place
     except ValueError:  # of which a RuleViolation is one
         pass
     raise part.refusal("the ARN of an instance")

@@ -1,7 +1,7 @@
-"""The policy: what is done about a GuardDuty finding. Ordered rules, the first that matches decides.
+"""The policy: what is done about an alert. Ordered rules, the first that matches decides.
 
 A policy is written in the deployment file, checked there, and handed to the function that
-receives findings as compact JSON.
+receives alerts as compact JSON.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, FindingInstance
 from tapstack.domain.policy_rules import Action
 from tapstack.domain.policy_rules import Rule as Rule
 
@@ -27,7 +27,7 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is done about a finding, and why.
+    """What is done about an alert, and why.
 
     Attributes:
         action: what to do.
@@ -51,45 +51,45 @@ class Decision:
 
 def decide(
     rules: Sequence[Rule],
-    finding: Finding,
-    instance: FindingInstance | None,
+    alert: Alert,
+    instance: AlertInstance | None,
     *,
     here: bool,
     tags: Mapping[str, str] | None = None,
 ) -> Decision:
-    """Decide about an instance of a finding: the first rule that matches; `notify` when none does.
+    """Decide about an instance of an alert: the first rule that matches; `notify` when none does.
 
-    Notified at most are a sample, whose instance does not exist; an archived finding, which a person or a
-    suppression rule archived in GuardDuty; one that names no instance, so that there is nothing to capture; and
+    Notified at most are a sample, whose instance does not exist; an archived one, which a person or a
+    suppression rule archived where it was raised; one that names no instance, so that there is nothing to capture; and
     an instance of another account or Region, where the same id is another's.
 
     Args:
         rules: in the order of the policy.
-        finding: what GuardDuty found.
-        instance: one of those that the finding is about; none where it is about none.
+        alert: what was raised.
+        instance: one of those that the alert is about; none where it is about none.
         here: whether the instance is of the account and Region that the policy is for.
-        tags: the instance's tags as they are now; those in the finding by default.
+        tags: the instance's tags as they are now; those in the alert by default.
     """
     known = tags if tags is not None or instance is None else instance.tags
     passed_over = []
     for rule in rules:
-        if reasons := rule.objections(finding, known):
+        if reasons := rule.objections(alert, known):
             passed_over.append(PassedOver(rule, reasons))
             continue
-        because = None if rule.action == "notify" else _limit(finding, instance, here=here)
+        because = None if rule.action == "notify" else _limit(alert, instance, here=here)
         if because is not None:
             return Decision("notify", rule, None, tuple(passed_over), because)
         return Decision(rule.action, rule, rule.minutes, tuple(passed_over))
     return Decision("notify", None, None, tuple(passed_over))
 
 
-def _limit(finding: Finding, instance: FindingInstance | None, *, here: bool) -> str | None:
-    if finding.sample:
-        return "the finding is a sample: what it names does not exist"
-    if finding.archived:
-        return "the finding is archived"
+def _limit(alert: Alert, instance: AlertInstance | None, *, here: bool) -> str | None:
+    if alert.sample:
+        return f"the {alert.noun} is a sample: what it names does not exist"
+    if alert.archived:
+        return f"the {alert.noun} is archived"
     if instance is None:
-        return "the finding names no EC2 instance, so there is nothing to capture"
+        return f"the {alert.noun} names no EC2 instance, so there is nothing to capture"
     if not here:
         return f"the instance is of account {instance.where.account_id} in {instance.where.region}, not of this site's"
     return None
@@ -111,7 +111,7 @@ def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
         if (first := names.setdefault(rule.name, position)) != position:
             yield position, f"{rule.name} is what rule {first + 1} is called: give one of them another name"
         if everything is not None:
-            yield position, f"rule {rule.name} is never asked: {everything.name} before it matches every finding"
+            yield position, f"rule {rule.name} is never asked: {everything.name} before it matches every alert"
         elif rule.unconditional:
             everything = rule
 
@@ -126,8 +126,10 @@ def _plain(rule: Rule) -> dict[str, Any]:
         "name": rule.name,
         "action": rule.action,
         "at_least": rule.at_least,
+        "sources": list(rule.sources),
         "types": list(rule.types),
         "tactics": list(rule.tactics),
+        "techniques": list(rule.techniques),
         "tags": dict(rule.tags),
         "resource_role": rule.resource_role,
         "minutes": rule.minutes,
@@ -154,8 +156,10 @@ _FORMS: Final[Mapping[str, tuple[type, ...]]] = {
     "name": (str,),
     "action": (str,),
     "at_least": (int, float),
+    "sources": (list,),
     "types": (list,),
     "tactics": (list,),
+    "techniques": (list,),
     "tags": (dict,),
     "resource_role": (str,),
     "minutes": (int,),

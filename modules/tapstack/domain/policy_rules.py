@@ -1,17 +1,19 @@
-"""A rule of the policy: its conditions on a GuardDuty finding, and its action."""
+"""A rule of the policy: its conditions on an alert, and its action."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+from tapstack.domain.alerts import ATTACK_SEQUENCE, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, Alert
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import ATTACK_SEQUENCE, HIGHEST_SEVERITY, RUNTIME, Finding
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
-from tapstack.domain.incidents import check_minutes
+from tapstack.domain.incidents import TECHNIQUE_PATTERN, check_minutes
+from tapstack.domain.outside_text import word
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import RESOURCE_TYPES, TACTICS, THREAT_PURPOSES, tactics_of_purpose
@@ -27,17 +29,20 @@ _TYPE_LENGTH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a policy. Its conditions all have to hold; without any it matches every finding.
+    """One rule of a policy. Its conditions all have to hold; without any it matches every alert.
 
     Attributes:
         name: what messages call it; 1 to 40 lower-case letters, digits or hyphens, beginning with a letter.
-        action: what is done about a finding that matches.
+        action: what is done about an alert that matches.
         at_least: the lowest severity that matches, 0.0 to 10.0.
-        types: patterns of finding types (`*`, `?`), one of which must fit; case does not count.
-        tactics: ATT&CK tactics, one of which the type must stand for.
+        types: patterns of types (`*`, `?`), one of which must fit; case does not count.
+        tactics: ATT&CK tactics, one of which the type must stand for, or the alert must name.
         tags: tags that the instance must all have; values may be patterns.
         resource_role: the part that the instance must have played; findings of Runtime Monitoring say none.
         minutes: how long to capture, 1 to 10080; the deployment's own default otherwise.
+        sources: by one of which the alert must have come: `guardduty`, `securityhub` or the name of another one.
+            `types` of another tool than GuardDuty need its source here.
+        techniques: ATT&CK techniques, one of which the alert must name: T1071 fits T1071.004 too.
     """
 
     name: str
@@ -48,12 +53,14 @@ class Rule:
     tags: Mapping[str, str] = field(default_factory=dict)
     resource_role: ResourceRole | None = None
     minutes: int | None = None
+    sources: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every field.
 
         Raises:
-            RuleViolation: a value that no finding could ever match, or that is out of range.
+            RuleViolation: a value that no alert could ever match, or that is out of range.
         """
         check_name(self.name)
         check_one_of("action", self.action, ACTIONS)
@@ -62,10 +69,14 @@ class Rule:
         check_fields(self)
         if self.at_least is not None:
             check_severity(self.at_least)
+        for source in self.sources:
+            check_name(source)
         for pattern in self.types:
-            check_type_pattern(pattern)
+            check_type_pattern(pattern, of_guardduty=self.of_guardduty)
         for tactic in self.tactics:
             check_one_of("tactic", tactic, tuple(TACTICS))
+        for technique in self.techniques:
+            check_technique(technique)
         for key, value in self.tags.items():
             check_sought_tag_key(key)
             check_tag_value(value)
@@ -76,18 +87,33 @@ class Rule:
 
     @property
     def unconditional(self) -> bool:
-        """Whether it matches every finding, so that no later rule is evaluated."""
-        return self.at_least in (None, 0.0) and not (self.types or self.tactics or self.tags or self.resource_role)
+        """Whether it matches every alert, so that no later rule is evaluated."""
+        return self.at_least in (None, 0.0) and not (self.sources or self._narrows)
+
+    @property
+    def unconditional_of_sources(self) -> bool:
+        """Whether it matches every alert of its sources."""
+        return self.at_least in (None, 0.0) and not self._narrows
+
+    @property
+    def _narrows(self) -> bool:
+        return bool(self.types or self.tactics or self.techniques or self.tags or self.resource_role)
+
+    @property
+    def of_guardduty(self) -> bool:
+        """Whether its types are GuardDuty's: no source is named whose alerts have other types."""
+        return are_of_guardduty(self.sources)
 
     @property
     def unmatched_types(self) -> tuple[str, ...]:
-        """The patterns in `types` that no finding can match, because of `resource_role`."""
+        """The patterns in `types` that no alert can match, because of `resource_role`."""
         return tuple(filter(_is_of_runtime_monitoring, self.types)) if self.resource_role else ()
 
     @property
     def types_without_tactics(self) -> tuple[str, ...]:
-        """The patterns in `types` that no finding can match, because of `tactics`."""
-        return tuple(pattern for pattern in self.types if self.tactics and self._excludes(pattern))
+        """The patterns in `types` that no alert can match, because of `tactics`."""
+        checked = self.tactics and self.of_guardduty
+        return tuple(pattern for pattern in self.types if checked and self._excludes(pattern))
 
     def _excludes(self, pattern: str) -> bool:
         purpose, colon, _ = pattern.partition(":")
@@ -96,30 +122,35 @@ class Rule:
             return False
         return tactics_of_purpose(purpose).isdisjoint(self.tactics)
 
-    def objections(self, finding: Finding, tags: Mapping[str, str] | None) -> tuple[str, ...]:
+    def objections(self, alert: Alert, tags: Mapping[str, str] | None) -> tuple[str, ...]:
         """Return why the rule does not match; nothing when it does.
 
         Args:
-            finding: what GuardDuty found.
-            tags: of the instance that is decided about; none where the finding names no instance.
+            alert: what was raised.
+            tags: of the instance that is decided about; none where the alert names no instance.
         """
         said = []
-        if self.at_least is not None and finding.severity < self.at_least:
-            said.append(f"severity {finding.severity:g} is below {self.at_least:g}")
-        if self.types and not any(matches(p.lower(), finding.type.lower()) for p in self.types):
-            said.append(f"type {finding.type} does not fit {_alternatives(self.types)}")
-        if self.tactics and not set(self.tactics) & set(found := finding.tactics):
+        if self.sources and alert.source not in self.sources:
+            said.append(f"source {alert.source} is not {_alternatives(self.sources)}")
+        if self.at_least is not None and alert.severity < self.at_least:
+            said.append(f"severity {alert.severity:g} is below {self.at_least:g}")
+        if self.types and not any(matches(p.lower(), alert.type.lower()) for p in self.types):
+            said.append(f"type {word(alert.type)} does not fit {_alternatives(self.types)}")
+        if self.tactics and not set(self.tactics) & set(found := alert.tactics):
             stands_for = " and ".join(found) or "no ATT&CK tactic"
-            said.append(f"the finding stands for {stands_for}, not for {_alternatives(self.tactics)}")
-        said += self._objections_to_tags(tags)
-        if self.resource_role is not None and finding.resource_role != self.resource_role:
-            given = "none, as in all findings of Runtime Monitoring" if finding.of_runtime_monitoring else "not given"
-            said.append(f"the resource's role is {finding.resource_role or given}, not {self.resource_role}")
+            said.append(f"the {alert.noun} stands for {stands_for}, not for {_alternatives(self.tactics)}")
+        if self.techniques and not any(_is_of(given, self.techniques) for given in alert.techniques):
+            named = " and ".join(alert.techniques) or "no ATT&CK technique"
+            said.append(f"the {alert.noun} names {named}, not {_alternatives(self.techniques)}")
+        said += self._objections_to_tags(tags, alert.noun)
+        if self.resource_role is not None and alert.resource_role != self.resource_role:
+            given = "none, as in all findings of Runtime Monitoring" if alert.of_runtime_monitoring else "not given"
+            said.append(f"the resource's role is {alert.resource_role or given}, not {self.resource_role}")
         return tuple(said)
 
-    def _objections_to_tags(self, tags: Mapping[str, str] | None) -> list[str]:
+    def _objections_to_tags(self, tags: Mapping[str, str] | None, noun: str) -> list[str]:
         if tags is None:
-            return ["the finding names no instance, so there are no tags"] if self.tags else []
+            return [f"the {noun} names no instance, so there are no tags"] if self.tags else []
         said = []
         for key, pattern in self.tags.items():
             if key not in tags:
@@ -142,19 +173,46 @@ def check_severity(value: float) -> None:
         raise RuleViolation(f"severity must be a number from {low:g} to {high:g}, got {value!r}")
 
 
-def check_type_pattern(pattern: str) -> None:
-    """Refuse a pattern of finding types that cannot fit any.
+def are_of_guardduty(sources: Collection[str]) -> bool:
+    """Return whether the types of a rule with these sources are GuardDuty's: it names no other, or none at all."""
+    return set(sources) <= {GUARDDUTY}
 
-    The whole type must fit. The parts before the colon and before the slash must be a threat purpose and a resource
+
+def check_technique(technique: str) -> None:
+    """Refuse what is no technique of ATT&CK."""
+    if not re.fullmatch(TECHNIQUE_PATTERN, technique, re.ASCII):
+        raise RuleViolation(f"{technique!r} is no technique of ATT&CK: expected the form T1071 or T1071.004")
+
+
+def _is_of(given: str, techniques: Sequence[str]) -> bool:
+    """Return whether a technique is one of some, or a sub-technique of one."""
+    return given in techniques or given.partition(".")[0] in techniques
+
+
+def check_type_pattern(pattern: str, *, of_guardduty: bool = True) -> None:
+    """Refuse a pattern of types that cannot fit any.
+
+    Args:
+        pattern: the whole type must fit.
+        of_guardduty: whether GuardDuty's types are meant; other tools have any.
+
+    The parts before the colon and before the slash must be a threat purpose and a resource
     type that GuardDuty has, or hold a wildcard: that lets a policy name one newer than these lists.
     """
+    if not of_guardduty:
+        if not 0 < len(pattern) <= _TYPE_LENGTH or not pattern.isprintable() or pattern != pattern.strip():
+            raise RuleViolation(
+                f"{pattern!r} is no type: expected 1 to {_TYPE_LENGTH} printable characters, with * for any text and "
+                "no blank at an end"
+            )
+        return
     purpose, colon, rest = pattern.partition(":")
     resource, slash, family = rest.partition("/")
     complete = bool(resource and family) or not is_literal(rest) if colon else not is_literal(pattern)
     if not pattern or len(pattern) > _TYPE_LENGTH or not complete or any(map(str.isspace, pattern)):
         raise RuleViolation(
             f"{pattern!r} is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text and "
-            "no spaces, such as UnauthorizedAccess:EC2/*"
+            "no spaces, such as UnauthorizedAccess:EC2/*; for types of another tool, name its source in sources"
         )
     _check_known(purpose, "threat purpose", tuple(THREAT_PURPOSES))
     if slash:

@@ -288,9 +288,14 @@ ShortText = Annotated[str, Field(min_length=1, max_length=256)]
 Scope = _matching(
     r"[!#-\[\]-~]+", (1, 256), "a scope: expected one of {} characters, without spaces, quotes and backslashes"
 )
-FindingTypePattern = _text(
-    policy_rules.check_type_pattern, minLength=1, maxLength=256, examples=["UnauthorizedAccess:EC2/*"]
+# Whether it has to be one of GuardDuty's depends on the sources of its rule.
+AlertTypePattern = _text(
+    lambda value: policy_rules.check_type_pattern(value, of_guardduty=False),
+    minLength=1,
+    maxLength=256,
+    examples=["UnauthorizedAccess:EC2/*"],
 )
+Technique = _text(policy_rules.check_technique, pattern=incidents.TECHNIQUE_PATTERN, examples=["T1071.004"])
 Tactic = _text(lambda value: policy_rules.check_one_of("tactic", value, tuple(TACTICS)), enum=list(TACTICS))
 FindingSeverity = Annotated[
     float,

@@ -118,19 +118,26 @@ class Severity(Settings):
 
 
 class PolicyRule(Settings):
-    """What is done about a GuardDuty finding that meets all conditions; a rule without any matches every finding."""
+    """What is done about an alert that meets all conditions; a rule without any matches every alert."""
 
     name: fields.Name
     """Name of the rule in notifications and in `tapstack incident explain`."""
     action: policy_rules.Action
     """What is done. `contain_on_approval` and `contain_now` capture and contain; both need `containment` with their
     mode."""
+    sources: list[fields.Name] = Field(default_factory=list)
+    """By one of which the alert must have come: `guardduty`, `securityhub` or a source of `alerts`; any by default."""
     severity: Severity | None = None
-    """Severity of the finding."""
-    types: list[fields.FindingTypePattern] = Field(default_factory=list)
-    """Finding types, one of which must match; `*` stands for any text."""
+    """Severity of the alert."""
+    types: list[fields.AlertTypePattern] = Field(default_factory=list)
+    """Types, one of which must match; `*` stands for any text. They are GuardDuty's, unless `sources` names another
+    source."""
     tactics: list[fields.Tactic] = Field(default_factory=list)
-    """MITRE ATT&CK tactics; the finding's type, or the signals of an attack sequence, must have one of them."""
+    """MITRE ATT&CK tactics; the alert, its type as GuardDuty has it, or the signals of an attack sequence must have one
+    of them."""
+    techniques: list[fields.Technique] = Field(default_factory=list)
+    """MITRE ATT&CK techniques, one of which the alert must name; T1071 matches T1071.004 too. GuardDuty's findings name
+    none, unless Security Hub brings them."""
     tags: fields.SoughtTags = Field(default_factory=dict)
     """Tags that the instance must all have; `*` in a value stands for any text."""
     resource_role: policy_rules.ResourceRole | None = None
@@ -140,17 +147,22 @@ class PolicyRule(Settings):
     """How long to capture; `capture.minutes` by default."""
 
     def check(self) -> None:
-        """Refuse fields that do not fit together."""
-        self.to_domain()
+        """Refuse fields that do not fit together; types that are none of GuardDuty's are refused where they stand."""
+        self._rule(types=())
 
     def to_domain(self) -> policy_rules.Rule:
         """Return the rule that decides."""
+        return self._rule(types=tuple(self.types))
+
+    def _rule(self, types: tuple[str, ...]) -> policy_rules.Rule:
         return policy_rules.Rule(
             name=self.name,
             action=self.action,
             at_least=self.severity.at_least if self.severity else None,
-            types=tuple(self.types),
+            sources=tuple(self.sources),
+            types=types,
             tactics=tuple(self.tactics),
+            techniques=tuple(self.techniques),
             tags=dict(self.tags),
             resource_role=self.resource_role,
             minutes=self.minutes,
@@ -257,7 +269,8 @@ class Response(Settings):
     capture: ResponseCapture = Field(default_factory=lambda: ResponseCapture.model_validate({}))
     """How long to capture, and how much of each packet."""
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
-    """What is done about GuardDuty findings: the first rule that matches decides; `notify` when none does."""
+    """What is done about alerts, of which GuardDuty's findings are some: the first rule that matches decides; `notify`
+    when none does."""
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
     evidence: Evidence = Field(default_factory=lambda: Evidence.model_validate({}))

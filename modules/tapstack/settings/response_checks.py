@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from tapstack.domain import limits
+from tapstack.domain import limits, policy_rules
 from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
 from tapstack.domain.containment_settings import (
     MODE_OF_ACTION,
@@ -33,7 +33,7 @@ from tapstack.settings.checking import (
 )
 from tapstack.settings.model import Site
 from tapstack.settings.problems import Path
-from tapstack.settings.response import Containment, Notify, Response, ResponseAppliance, ResponseCapture
+from tapstack.settings.response import Containment, Notify, PolicyRule, Response, ResponseAppliance, ResponseCapture
 from tapstack.settings.tag_checks import check_sought_keys
 
 Destinations = Mapping[str, Destination | None]
@@ -197,6 +197,12 @@ def _refuse_without_effect(checker: Checker, path: Path, response: Response) -> 
 
 
 def _check_policy(checker: Checker, path: Path, response: Response) -> None:
+    found = len(checker.problems)
+    for position, rule in enumerate(response.policy):
+        with checker.part():
+            _check_types(checker, (*path, position, "types"), rule)
+    if len(checker.problems) != found:
+        return
     for position, rule in enumerate(response.policy):
         with checker.part():
             modes = tuple(response.containment.modes) if response.containment is not None else None
@@ -204,11 +210,11 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
             if modes != ():
                 checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
         with checker.part():
-            if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional:
+            if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional_of_sources:
                 what = "contains" if rule.action == "contain_now" else "asks to contain"
                 checker.warn(
                     (*path, position),
-                    f"{what} every instance that a finding names, whatever its severity: it has no condition; give it "
+                    f"{what} every instance that an alert names, whatever its severity: it has no condition; give it "
                     "one, such as severity: {at_least: 7.0}",
                 )
         with checker.part():
@@ -239,6 +245,13 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                 )
     for at, message in policy_problems(response.rules()):
         checker.say((*path, at), message)
+
+
+def _check_types(checker: Checker, path: Path, rule: PolicyRule) -> None:
+    of_guardduty = policy_rules.are_of_guardduty(rule.sources)
+    for position, pattern in enumerate(rule.types):
+        check = partial(policy_rules.check_type_pattern, pattern, of_guardduty=of_guardduty)
+        checker.ask((*path, position), check)
 
 
 def _check_containment(checker: Checker, path: Path, containment: Containment, site: Site, *, tokens: bool) -> None:

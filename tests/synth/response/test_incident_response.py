@@ -473,7 +473,7 @@ def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> N
         ),
         (
             {"policy": [PolicyRule(name="a", action="notify"), PolicyRule(name="b", action="capture")]},
-            "response: rule b is never asked: a before it matches every finding",
+            "response: rule b is never asked: a before it matches every alert",
         ),
     ],
 )

@@ -6,31 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapstack.domain.alerts import Alert, AlertInstance, severity_level
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, FindingInstance, parse_finding, severity_level
+from tapstack.domain.findings import parse_finding
 from tapstack.domain.regions import AccountRegion
 from tests.unit.domain.findings import DETAIL, as_the_api_writes_it, detail, document, event
 from tests.unit.refusals import refusal
 
 HOME = AccountRegion("111122223333", "eu-central-1")
-EXPECTED = Finding(
+EXPECTED = Alert(
+    source="guardduty",
     id="60c1f0f2a5e94b1c8f5f0e6d7c8b9a01",
     type="UnauthorizedAccess:EC2/TorClient",
     severity=8.0,
     where=HOME,
     instances=(
-        FindingInstance(
+        AlertInstance(
             "i-0a000000000000001",
             HOME,
             network_interface_ids=("eni-0a000000000000001", "eni-0a000000000000002"),
             tags={"tier": "web", "empty": ""},
         ),
     ),
+    tactics=("InitialAccess", "CommandAndControl"),
     title="EC2 instance i-0a000000000000001 is communicating with a Tor entry node.",
     resource_role="ACTOR",
     count=3,
     first_seen="2026-01-02T03:04:05Z",
     last_seen="2026-01-02T04:04:05Z",
+    of_guardduty=True,
 )
 
 
@@ -50,7 +54,9 @@ def test_when_a_finding_comes_in_any_of_its_forms_then_it_is_the_same(document: 
 
 def test_when_a_finding_holds_the_least_then_the_rest_has_defaults() -> None:
     finding = parse_finding({key: DETAIL[key] for key in ("id", "type", "severity", "accountId", "region")})
-    assert finding == Finding(EXPECTED.id, EXPECTED.type, 8.0, HOME)
+    assert finding == Alert(
+        "guardduty", EXPECTED.id, EXPECTED.type, 8.0, HOME, tactics=EXPECTED.tactics, of_guardduty=True
+    )
     assert not finding.sample
     assert not finding.archived
 
@@ -64,8 +70,8 @@ class TestAttackSequences:
     def test_when_a_sequence_is_about_a_group_of_instances_then_each_is_found(self) -> None:
         finding = parse_finding(document("attack-sequence-ec2"))
         assert finding.instances == (
-            FindingInstance("i-0a00000000000aaa1", HOME, ("eni-0a00000000000bbb1",)),
-            FindingInstance("i-0a00000000000aaa2", HOME, ("eni-0a00000000000bbb2",)),
+            AlertInstance("i-0a00000000000aaa1", HOME, ("eni-0a00000000000bbb1",)),
+            AlertInstance("i-0a00000000000aaa2", HOME, ("eni-0a00000000000bbb2",)),
         )
         assert finding.tactics == ("CommandAndControl", "Impact")
         assert (finding.level, finding.left_out) == ("critical", ())
@@ -135,8 +141,8 @@ class TestAttackSequences:
     def test_when_an_instance_joins_a_sequence_then_the_others_keep_their_alert_ids(self) -> None:
         one = parse_finding(sequence(resources=[resource()]))
         two = parse_finding(document("attack-sequence-ec2"))
-        assert one.alert_id(one.instances[0]) == two.alert_id(two.instances[0])
-        assert two.alert_id(two.instances[0]) != two.alert_id(two.instances[1])
+        assert one.key(one.instances[0]) == two.key(two.instances[0])
+        assert two.key(two.instances[0]) != two.key(two.instances[1])
 
 
 def sequence(**changes: Any) -> Any:
@@ -165,7 +171,7 @@ def indicator(*tactics: str) -> dict[str, Any]:
 class TestPrincipals:
     def test_when_credentials_of_an_instance_were_used_elsewhere_then_it_is_found(self) -> None:
         finding = parse_finding(document("instance-credentials"))
-        assert finding.instances == (FindingInstance("i-0a00000000000aaa1", HOME),)
+        assert finding.instances == (AlertInstance("i-0a00000000000aaa1", HOME),)
 
     def test_when_the_session_of_another_finding_has_the_name_of_an_instance_then_it_is_not_taken(self) -> None:
         """A session's name is the caller's own choice."""

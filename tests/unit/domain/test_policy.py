@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, FindingInstance, parse_finding
+from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import Decision, decide, dump, load, needs_tags, policy_problems
 from tapstack.domain.policy_rules import ACTIONS, RESOURCE_ROLES, Rule
 from tapstack.domain.regions import AccountRegion
@@ -20,14 +21,15 @@ from tests.unit.refusals import refusal
 TOR = parse_finding(event())
 HOME = AccountRegion("111122223333", "eu-central-1")
 CAPTURE = Rule("everything", "capture")
+BEACON = Alert("edr", "a-1", "VPC beaconing", 7.0, HOME, techniques=("T1071.004",))
 
 
-def tags_of(finding: Finding) -> Mapping[str, str] | None:
+def tags_of(finding: Alert) -> Mapping[str, str] | None:
     """The tags of its instance; none where it names no instance."""
     return finding.instances[0].tags if finding.instances else None
 
 
-def decided(rules: Sequence[Rule], finding: Finding, tags: Mapping[str, str] | None = None) -> Decision:
+def decided(rules: Sequence[Rule], finding: Alert, tags: Mapping[str, str] | None = None) -> Decision:
     """What is decided of the finding's instance, which is the site's."""
     return decide(rules, finding, finding.instances[0] if finding.instances else None, here=True, tags=tags)
 
@@ -95,6 +97,44 @@ class TestConditions:
     def test_when_a_sequence_has_tactics_then_they_count(self) -> None:
         finding = parse_finding(document("attack-sequence-ec2"))
         assert Rule("r", "capture", tactics=("Impact",)).objections(finding, {}) == ()
+
+    @pytest.mark.parametrize(
+        "conditions",
+        [
+            {"sources": ("edr",)},
+            {"sources": ("guardduty", "edr"), "types": ("*beacon*",)},
+            {"sources": ("edr",), "types": ("VPC beaconing",)},
+            {"techniques": ("T1071",)},
+            {"techniques": ("T1048", "T1071.004")},
+        ],
+    )
+    def test_when_another_tool_raised_it_then_source_type_and_techniques_count(
+        self, conditions: dict[str, Any]
+    ) -> None:
+        assert Rule("r", "capture", **conditions).objections(BEACON, {}) == ()
+
+    @pytest.mark.parametrize(
+        ("conditions", "reason"),
+        [
+            ({"sources": ("guardduty", "hunters")}, "source edr is not guardduty or hunters"),
+            (
+                {"sources": ("edr",), "types": ("dns*",)},
+                "type 'VPC beaconing\\u202e' does not fit dns*",
+            ),
+            ({"techniques": ("T1071.001", "T107")[:1]}, "the alert names T1071.004, not T1071.001"),
+            ({"tactics": ("Impact",)}, "the alert stands for no ATT&CK tactic, not for Impact"),
+            ({"tags": {"a": "b"}}, "the alert names no instance, so there are no tags"),
+        ],
+    )
+    def test_when_another_tool_raised_it_and_a_condition_does_not_hold_then_the_reason_says_so(
+        self, conditions: dict[str, Any], reason: str
+    ) -> None:
+        alert = dataclasses.replace(BEACON, type="VPC beaconing\u202e") if "types" in conditions else BEACON
+        assert Rule("r", "capture", **conditions).objections(alert, None) == (reason,)
+
+    def test_when_guardduty_names_no_technique_then_the_reason_says_so(self) -> None:
+        [reason] = Rule("r", "capture", techniques=("T1071",)).objections(TOR, {})
+        assert reason == "the finding names no ATT&CK technique, not T1071"
 
     def test_when_there_is_no_instance_then_tags_and_role_do_not_hold(self) -> None:
         finding = parse_finding(event(resource={"resourceType": "AccessKey"}, service={}))
@@ -209,6 +249,15 @@ class TestRules:
             ({"tags": {"": "x"}}, "'' is not a tag key"),
             ({"tags": {"a": "x" * 257}}, "a tag value holds at most 256 characters, got 257"),
             ({"resource_role": "actor"}, "'actor' is no resource role: did you mean ACTOR? expected TARGET, ACTOR"),
+            ({"sources": ("EDR",)}, "'EDR' is not a usable name"),
+            ({"techniques": ("1071",)}, "'1071' is no technique of ATT&CK: expected the form T1071 or T1071.004"),
+            ({"sources": ("edr",), "types": ("a\nb",)}, "types[0]: the character U+000A at position 2"),
+            (
+                {"sources": ("edr",), "types": (" a",)},
+                "' a' is no type: expected 1 to 256 printable characters, with * for any text and no blank at an end",
+            ),
+            ({"sources": ("edr",), "types": ("x" * 257,)}, "'xxx"),
+            ({"sources": ("guardduty",), "types": ("beacon",)}, "'beacon' is no finding type"),
             ({"minutes": 0}, "minutes must be a whole number from 1 to 10080, got 0"),
             ({"action": "notify", "minutes": 5}, "minutes goes with an action that captures, got 5 with notify"),
         ],
@@ -265,8 +314,8 @@ class TestProblems:
         rules = (CAPTURE, Rule("everything", "notify", at_least=7), Rule("b", "notify"))
         assert list(policy_problems(rules)) == [
             (1, "everything is what rule 1 is called: give one of them another name"),
-            (1, "rule everything is never asked: everything before it matches every finding"),
-            (2, "rule b is never asked: everything before it matches every finding"),
+            (1, "rule everything is never asked: everything before it matches every alert"),
+            (2, "rule b is never asked: everything before it matches every alert"),
         ]
 
     def test_when_zero_is_the_lowest_severity_then_the_rule_matches_everything(self) -> None:
@@ -281,10 +330,13 @@ def test_when_any_rule_has_tags_then_tags_are_needed() -> None:
 
 class TestJson:
     def test_when_a_policy_is_dumped_then_defaults_are_left_out(self) -> None:
-        rules = (Rule("a", "capture", 7.0, ("Recon:*",), ("Impact",), {"k": "v"}, "ACTOR", 5), Rule("b", "notify"))
+        rules = (
+            Rule("a", "capture", 7.0, ("Recon:*",), ("Impact",), {"k": "v"}, "ACTOR", 5, ("guardduty",), ("T1071",)),
+            Rule("b", "notify"),
+        )
         assert dump(rules) == (
-            '[{"name":"a","action":"capture","at_least":7.0,"types":["Recon:*"],"tactics":["Impact"],'
-            '"tags":{"k":"v"},"resource_role":"ACTOR","minutes":5},{"name":"b","action":"notify"}]'
+            '[{"name":"a","action":"capture","at_least":7.0,"sources":["guardduty"],"types":["Recon:*"],'
+            '"tactics":["Impact"],"techniques":["T1071"],"tags":{"k":"v"},"resource_role":"ACTOR","minutes":5},{"name":"b","action":"notify"}]'
         )
         assert load(dump(rules)) == rules
 
@@ -326,15 +378,19 @@ rules = st.builds(
     tags=tags,
     resource_role=st.none() | st.sampled_from(RESOURCE_ROLES),
     minutes=st.none() | st.integers(1, 10080),
+    sources=st.lists(st.sampled_from(["guardduty", "edr"]), max_size=2).map(tuple),
+    techniques=st.lists(st.sampled_from(["T1071", "T1048.003"]), max_size=2).map(tuple),
 )
 policies = st.lists(rules, max_size=6).map(tuple)
 findings = st.builds(
-    Finding,
+    Alert,
+    source=st.sampled_from(["guardduty", "edr"]),
+    techniques=st.lists(st.sampled_from(["T1071.004", "T1048"]), max_size=2).map(tuple),
     id=st.just("f"),
     type=types,
     severity=st.floats(0, 10),
     where=st.just(HOME),
-    instances=st.just(()) | st.builds(lambda tags: (FindingInstance("i-0123abcd", HOME, tags=tags),), tags),
+    instances=st.just(()) | st.builds(lambda tags: (AlertInstance("i-0123abcd", HOME, tags=tags),), tags),
     archived=st.booleans(),
     sample=st.booleans(),
     resource_role=st.none() | st.sampled_from(RESOURCE_ROLES),
@@ -343,7 +399,7 @@ findings = st.builds(
 
 @given(policies, findings)
 def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say_why_not(
-    policy: tuple[Rule, ...], finding: Finding
+    policy: tuple[Rule, ...], finding: Alert
 ) -> None:
     decision = decided(policy, finding)
     matching = [rule for rule in policy if not rule.objections(finding, tags_of(finding))]
@@ -355,7 +411,7 @@ def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say
 
 @given(policies, policies, findings)
 def test_when_rules_follow_the_one_that_matches_then_they_change_nothing(
-    policy: tuple[Rule, ...], more: tuple[Rule, ...], finding: Finding
+    policy: tuple[Rule, ...], more: tuple[Rule, ...], finding: Alert
 ) -> None:
     decision = decided(policy, finding)
     if decision.rule is not None:
@@ -364,7 +420,7 @@ def test_when_rules_follow_the_one_that_matches_then_they_change_nothing(
 
 @given(policies, findings)
 def test_when_more_than_a_notification_is_decided_then_a_rule_matches_a_real_instance(
-    policy: tuple[Rule, ...], finding: Finding
+    policy: tuple[Rule, ...], finding: Alert
 ) -> None:
     decision = decided(policy, finding)
     if decision.action != "notify":
@@ -379,7 +435,7 @@ def test_when_more_than_a_notification_is_decided_then_a_rule_matches_a_real_ins
 
 @given(policies, findings, st.floats(0, 10))
 def test_when_a_finding_is_more_severe_then_no_severity_is_a_reason_that_was_none_before(
-    policy: tuple[Rule, ...], finding: Finding, severity: float
+    policy: tuple[Rule, ...], finding: Alert, severity: float
 ) -> None:
     worse = dataclasses.replace(finding, severity=max(severity, finding.severity))
     for rule in policy:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapstack.domain.alerts import Alert
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, parse_finding
+from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import decide
 from tapstack.responder.incident import finding_notices
 from tapstack.responder.incident.finding_notices import Outcome
@@ -29,7 +30,7 @@ def _site() -> Any:
         yield
 
 
-def notice(finding: Finding) -> list[str]:
+def notice(finding: Alert) -> list[str]:
     """The lines about a finding whose instances are elsewhere."""
     instances = finding.instances or (None,)
     outcomes = [Outcome(one, False, decide((), finding, one, here=False), None, "notify") for one in instances]

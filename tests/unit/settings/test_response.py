@@ -220,13 +220,13 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{policy: [{name: a, action: capture}, {name: b, action: notify}]}",
             "policy[1]",
-            "rule b is never asked: a before it matches every finding",
+            "rule b is never asked: a before it matches every alert",
         ),
         (
             "{policy: [{name: a, action: capture, types: [TorClient]}]}",
             "policy[0].types[0]",
             "'TorClient' is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text and "
-            "no spaces, such as UnauthorizedAccess:EC2/*",
+            "no spaces, such as UnauthorizedAccess:EC2/*; for types of another tool, name its source in sources",
         ),
         (
             "{policy: [{name: a, action: capture, severity: {at_least: .nan}}]}",
@@ -574,13 +574,13 @@ def test_when_everything_fits_together_then_it_passes(text: str) -> None:
             "{containment: {modes: [now]}, policy: [{name: a, action: capture, tactics: [Impact]}, "
             "{name: all, action: contain_now, severity: {at_least: 0.0}}]}",
             "policy[1]",
-            "contains every instance that a finding names, whatever its severity: it has no condition; give it one, "
+            "contains every instance that an alert names, whatever its severity: it has no condition; give it one, "
             "such as severity: {at_least: 7.0}",
         ),
         (
             "{containment: {}, policy: [{name: all, action: contain_on_approval}]}",
             "policy[0]",
-            "asks to contain every instance that a finding names, whatever its severity: it has no condition; give it "
+            "asks to contain every instance that an alert names, whatever its severity: it has no condition; give it "
             "one, such as severity: {at_least: 7.0}",
         ),
         (

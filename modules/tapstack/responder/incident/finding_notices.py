@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.counts import counted
-from tapstack.domain.findings import Finding, FindingInstance
 from tapstack.domain.incidents import can_be_extended, undo_command
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
@@ -39,7 +39,7 @@ class Outcome:
         done: what was done, which may be less than what was decided.
     """
 
-    instance: FindingInstance | None
+    instance: AlertInstance | None
     here: bool
     decision: Decision
     incident: Incident | None
@@ -57,7 +57,7 @@ class Outcome:
         }
 
 
-def decided(finding: Finding, outcomes: Sequence[Outcome]) -> tuple[str, str]:
+def decided(finding: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
     """Return subject and text about a finding."""
     lines = [
         f"GuardDuty reports {finding.type}, severity {finding.severity:g} ({finding.level}).",
@@ -114,7 +114,7 @@ def _prefix() -> str:
     return f"[tapstack {environment().site}]"
 
 
-def _lines(finding: Finding, outcome: Outcome) -> Iterator[str]:
+def _lines(finding: Alert, outcome: Outcome) -> Iterator[str]:
     instance, decision, incident = outcome.instance, outcome.decision, outcome.incident
     rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
     if instance is None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapstack.domain import policy
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.callers import POLICY
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import Finding, FindingInstance, parse_finding
+from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import OpenRequest
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
@@ -59,7 +60,7 @@ def receive(event: object) -> dict[str, Any]:
     return result
 
 
-def _outcomes(rules: Sequence[policy.Rule], finding: Finding, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
+def _outcomes(rules: Sequence[policy.Rule], finding: Alert, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
     """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
     instances, most = finding.instances or (None,), environment().capture.incidents_per_finding
     if len(instances) <= most:
@@ -81,16 +82,16 @@ def _is_wanted(outcome: Outcome) -> bool:
     return outcome.here and outcome.decision.action != "notify"
 
 
-def _has_opened(finding: Finding, outcome: Outcome) -> bool:
+def _has_opened(finding: Alert, outcome: Outcome) -> bool:
     """Return whether the finding has opened the incident of an instance, and not joined it."""
     incident, instance = outcome.incident, outcome.instance
-    return incident is not None and instance is not None and incident.alert_id == finding.alert_id(instance)
+    return incident is not None and instance is not None and incident.alert_id == finding.key(instance)
 
 
 def _outcome(
     rules: Iterable[policy.Rule],
-    finding: Finding,
-    instance: FindingInstance | None,
+    finding: Alert,
+    instance: AlertInstance | None,
     tags: Mapping[str, Mapping[str, str]],
     *,
     opens: bool = True,
@@ -103,12 +104,12 @@ def _outcome(
     return _received(finding, instance, decision, opens=opens and decision.action != "notify")
 
 
-def _is_here(instance: FindingInstance) -> bool:
+def _is_here(instance: AlertInstance) -> bool:
     """Return whether an instance is of this account and Region: the same id elsewhere is another's."""
     return instance.where == environment().home
 
 
-def _received(finding: Finding, instance: FindingInstance, decision: Decision, *, opens: bool) -> Outcome:
+def _received(finding: Alert, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
     """Open an incident, where it may, or join the one that is open."""
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
@@ -117,7 +118,7 @@ def _received(finding: Finding, instance: FindingInstance, decision: Decision, *
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
         instance_id=instance.id,
         severity=finding.level,
-        alert_id=finding.alert_id(instance),
+        alert_id=finding.key(instance),
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
@@ -136,7 +137,7 @@ def _received(finding: Finding, instance: FindingInstance, decision: Decision, *
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
 
 
-def _tags(instances: Iterable[FindingInstance]) -> dict[str, dict[str, str]]:
+def _tags(instances: Iterable[AlertInstance]) -> dict[str, dict[str, str]]:
     """Return the present tags of the instances that exist in this account and Region, by their id."""
     ids = [instance.id for instance in instances if _is_here(instance)]
     return {
@@ -145,7 +146,7 @@ def _tags(instances: Iterable[FindingInstance]) -> dict[str, dict[str, str]]:
     }
 
 
-def _notify(finding: Finding, outcomes: list[Outcome]) -> None:
+def _notify(finding: Alert, outcomes: list[Outcome]) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
     new = [i for i in found if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []

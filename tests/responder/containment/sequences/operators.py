@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.findings import severity_level
+from tapstack.domain.alerts import severity_level
 from tapstack.domain.incidents import as_text, as_time, highest, utc_now
 from tapstack.domain.operations import path_that_contains
 from tapstack.domain.policy import Rule

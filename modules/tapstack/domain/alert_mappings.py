@@ -1,0 +1,676 @@
+"""From the document that another tool sends to alerts: expressions of JMESPath say where its values are.
+
+A mapping answers text and numbers of others. Each of them is checked, bounded and made one line of printable
+characters here, so that what follows need not. What names no alert for certain is unmatched, with the reason; nothing
+is guessed.
+
+Sources: JMESPath Specification; AWS Security Hub User Guide, "AWS Security Finding Format (ASFF)", "Security Hub CSPM
+EventBridge event types" and "EventBridge event format for Security Hub"; OCSF Schema 1.6.0, Detection Finding; Hunters,
+"The anatomy of a lead" (what a lead has; its webhook's body is made by a workflow of one's own). As of 2026-11-26.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from tapstack.domain.alerts import (
+    HIGHEST_SEVERITY,
+    SAMPLE_INSTANCE,
+    SAMPLE_PREFIX,
+    SECURITY_HUB,
+    Alert,
+    Target,
+    one_title,
+)
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.findings import instance_of_arn, parse_finding
+from tapstack.domain.incidents import TECHNIQUE_PATTERN, as_text
+from tapstack.domain.json_parts import Part
+from tapstack.domain.outside_text import quoted
+from tapstack.domain.regions import AccountRegion
+from tapstack.domain.suggestions import did_you_mean
+from tapstack.domain.threats import TACTICS, tactic_named, tactics_of
+
+T = TypeVar("T")
+
+SEVERITY_WORDS: Final[Mapping[str, float]] = MappingProxyType(
+    {"informational": 0.0, "info": 0.0, "low": 1.0, "medium": 4.0, "high": 7.0, "critical": 9.0, "fatal": 10.0}
+)
+"""Where each level begins. OCSF's Fatal is the one above its Critical."""
+SEVERITY_SCALES: Final = (10, 100)
+ALERTS_OF_A_DOCUMENT: Final = 100
+"""An event of Security Hub has up to 20 findings."""
+EXPRESSION_LENGTH: Final = (1, 1000)
+_ID_LENGTH: Final = 200
+"""With the name of its source it fits into the alert id of an incident. A longer one is replaced by its hash."""
+_ID: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+_TYPE_LENGTH: Final = 256
+_LISTED: Final = 20
+"""How many tactics, techniques and left-out values of an alert are kept."""
+_FINDING_ARN: Final = re.compile(
+    r"arn:[a-z-]+:guardduty:[a-z0-9-]+:\d{12}:detector/[\w-]+/finding/([\w-]{1,128})", re.ASCII
+)
+_FINDING_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
+# ASFF writes GuardDuty's types with its own categories before them, and a hyphen for the slash.
+_TYPE_IN_ASFF: Final = re.compile(r"(?:[^:]*/)?(?P<purpose>[A-Za-z]+:[A-Za-z0-9]+)-(?P<family>[^/]+)")
+_MILLISECONDS: Final = 1e11
+"""Above this a number is a time in milliseconds: in seconds it would be after the year 5000."""
+_TIMES: Final = (0.0, 253402300799.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMapping:
+    """Where the values of an alert are in the documents of a source: an expression of JMESPath for each.
+
+    An expression answers text, a number, a list of text, or null, which is the same as leaving the expression out.
+
+    Attributes:
+        match: true of the documents that the mapping is for: anything but null, false and what is empty.
+        alert_id: what later occurrences of the same alert have, too. The ARN of a GuardDuty finding stands for the
+            finding, whichever way it comes.
+        severity: a word (informational, low, medium, high, critical) or a number on the scale.
+        each: the list whose entries are alerts; all other expressions but `match` are then relative to an entry.
+            By default the document is one alert.
+        title: one sentence.
+        type: what the tool calls this kind of alert; rules of the policy match it.
+        time: when it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch.
+        technique: of ATT&CK, such as T1071.004; one, or a list.
+        tactics: of ATT&CK, by name or id; one, or a list.
+        account_id: the account that it is about; the site's by default.
+        region: likewise.
+        instance_id: the instance. Of these expressions the first decides that answers something, in this order.
+        instance_arn: the instance, by its ARN.
+        network_interface_id: an interface of the instance; where the instance is named, it must be that one's.
+        private_ip: a private IPv4 address of the instance; needs `vpc_id`.
+        vpc_id: the VPC of the address; a literal in single quotes names a fixed one.
+        guardduty_finding: id or ARN of the GuardDuty finding that the alert passes on.
+        archived: true where the tool has settled the alert: operators are then only notified.
+        severity_scale: the highest number of `severity`, 10 or 100.
+        several_instances: whether an alert that names several instances is about each of them. By default it is
+            unmatched, because which one is meant is not certain.
+    """
+
+    match: str
+    alert_id: str
+    severity: str
+    each: str | None = None
+    title: str | None = None
+    type: str | None = None
+    time: str | None = None
+    technique: str | None = None
+    tactics: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+    instance_id: str | None = None
+    instance_arn: str | None = None
+    network_interface_id: str | None = None
+    private_ip: str | None = None
+    vpc_id: str | None = None
+    guardduty_finding: str | None = None
+    archived: str | None = None
+    severity_scale: int = 10
+    several_instances: bool = False
+
+    def __post_init__(self) -> None:
+        """Compile every expression.
+
+        Raises:
+            RuleViolation: an expression is none of JMESPath, no target can be found, or a number is out of range.
+        """
+        for name, expression in self.expressions():
+            try:
+                check_expression(expression)
+            except RuleViolation as violation:
+                raise RuleViolation(f"{name}: {violation}") from None
+        if problem := self.problem():
+            raise RuleViolation(problem)
+
+    def expressions(self) -> Iterator[tuple[str, str]]:
+        """Yield the expressions that are given, by name."""
+        for each in fields(self):
+            if isinstance(value := getattr(self, each.name), str):
+                yield each.name, value
+
+    def problem(self) -> str | None:
+        """Return what does not fit together; None where all does."""
+        if not (self.instance_id or self.instance_arn or self.network_interface_id or self.private_ip):
+            return (
+                "expected one of instance_id, instance_arn, network_interface_id, private_ip: what the alert is about"
+            )
+        if (self.private_ip is None) != (self.vpc_id is None):
+            return "private_ip and vpc_id go together: addresses repeat in other VPCs"
+        if isinstance(self.severity_scale, bool) or self.severity_scale not in SEVERITY_SCALES:
+            return f"severity_scale must be 10 or 100, got {self.severity_scale!r}"
+        return None
+
+
+GUARDDUTY_PRESET: Final = "guardduty"
+"""GuardDuty's own events, as another tool passes them on: they are read as those that GuardDuty sends."""
+PRESETS: Final = ("generic", GUARDDUTY_PRESET, "hunters", "securityhub", "securityhub_ocsf")
+
+
+@functools.cache
+def preset(name: str) -> AlertMapping:
+    """Return a mapping of `PRESETS`; none but GuardDuty's, whose documents `domain.findings` reads.
+
+    Raises:
+        RuleViolation: there is none of this name.
+    """
+    if name == "hunters":
+        return AlertMapping(
+            match="uuid && detector",
+            alert_id="uuid",
+            time="detection_time || event_time",
+            severity="risk || score",
+            title="name || detector",
+            type="detector",
+            technique="mitre.technique",
+            tactics="mitre.tactic",
+            account_id="entities[?kind=='aws_account_id'].value",
+            instance_id="entities[?kind=='aws_instance_id'].value",
+            network_interface_id="entities[?kind=='aws_eni_id'].value",
+            private_ip="entities[?kind=='ip'].value",
+            vpc_id="entities[?kind=='aws_vpc_id'].value",
+        )
+    if name == "securityhub":
+        return AlertMapping(
+            match=(
+                "source=='aws.securityhub' && starts_with(\"detail-type\", 'Security Hub Findings - ') && "
+                "detail.findings[?ProductArn]"
+            ),
+            each="detail.findings",
+            alert_id="Id",
+            time="LastObservedAt || UpdatedAt",
+            # What GuardDuty says itself, so that a rule decides the same by whichever way the finding comes.
+            severity=(
+                "(contains(ProductArn || '', ':product/aws/guardduty') && FindingProviderFields.Severity.Original) || "
+                "(contains(ProductArn || '', ':product/aws/guardduty') && Severity.Product) || Severity.Label"
+            ),
+            title="Title",
+            type="Types[0]",
+            account_id="AwsAccountId",
+            region="Region",
+            instance_arn="Resources[?Type=='AwsEc2Instance'].Id",
+            archived="RecordState=='ARCHIVED' || Workflow.Status=='SUPPRESSED' || Workflow.Status=='RESOLVED'",
+            several_instances=True,
+        )
+    if name == "securityhub_ocsf":
+        return AlertMapping(
+            match="source=='aws.securityhub' && starts_with(\"detail-type\", 'Findings Imported V2')",
+            each="detail.findings",
+            alert_id="finding_info.uid",
+            time="finding_info.last_seen_time || finding_info.modified_time || time",
+            severity="severity",
+            title="finding_info.title",
+            type="finding_info.types[0]",
+            technique="finding_info.attacks[].[sub_technique.uid || technique.uid][]",
+            tactics="finding_info.attacks[].[tactic.uid || tactic.name][]",
+            account_id="cloud.account.uid",
+            region="cloud.region",
+            instance_arn="resources[?type=='AWS::EC2::Instance'].uid",
+            # Suppressed, resolved and archived; or closed.
+            archived="status_id==`3` || status_id==`4` || status_id==`5` || activity_id==`3`",
+            several_instances=True,
+        )
+    if name == "generic":
+        return AlertMapping(
+            match="version=='1' && alert_id",
+            alert_id="alert_id",
+            time="time",
+            severity="severity",
+            title="title",
+            type="type",
+            technique="technique",
+            tactics="tactics",
+            account_id="account_id",
+            region="region",
+            instance_id="target.instance_id",
+            instance_arn="target.instance_arn",
+            network_interface_id="target.network_interface_id",
+            private_ip="target.private_ip",
+            vpc_id="target.vpc_id",
+            guardduty_finding="guardduty_finding",
+            archived="archived",
+        )
+    raise RuleViolation(f"no preset of this name: {did_you_mean(name, PRESETS)}expected {', '.join(PRESETS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a document was mapped to.
+
+    Attributes:
+        alerts: that it has.
+        unmatched: why what else it has names none, a reason each.
+    """
+
+    alerts: tuple[Alert, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSource:
+    """A source of alerts: how its documents are read.
+
+    Attributes:
+        preset: the name of a mapping in `PRESETS`.
+        mapping: one of its own, in place of a preset.
+    """
+
+    preset: str | None = None
+    mapping: AlertMapping | None = None
+
+    def __post_init__(self) -> None:
+        """Check that exactly one is given.
+
+        Raises:
+            RuleViolation: both or none is, or there is no such preset.
+        """
+        if (self.preset is None) == (self.mapping is None):
+            raise RuleViolation("expected exactly one of preset, mapping")
+        if self.preset not in (None, GUARDDUTY_PRESET):
+            preset(self.preset)
+
+
+def map_alerts(name: str, source: AlertSource, document: object, *, home: AccountRegion) -> Mapped:
+    """Return the alerts of a document, and why the rest of it is none.
+
+    Pure: which instance is meant is asked of EC2 later, by `Alert.target`.
+
+    Args:
+        name: of the source.
+        source: how its documents are read.
+        document: parsed JSON.
+        home: account and Region of the site, for alerts that name none.
+    """
+    if source.preset == GUARDDUTY_PRESET:
+        return _of_guardduty(name, document)
+    mapping = source.mapping if source.mapping is not None else preset(str(source.preset))
+    return _mapped(name, (mapping,), document, home)
+
+
+def map_security_hub(event: object, *, home: AccountRegion) -> Mapped:
+    """Return the alerts of an event of Security Hub, CSPM or v2."""
+    return _mapped(SECURITY_HUB, (preset("securityhub"), preset("securityhub_ocsf")), event, home)
+
+
+def _of_guardduty(name: str, document: object) -> Mapped:
+    try:
+        return Mapped((replace(parse_finding(document), source=name),))
+    except RuleViolation as violation:
+        return Mapped(unmatched=(str(violation),))
+
+
+def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home: AccountRegion) -> Mapped:
+    if not isinstance(document, dict):
+        return Mapped(unmatched=(f"expected a JSON object, got {quoted(document)}",))
+    mapping = next((one for one in mappings if _matches(one, document)), None)
+    if mapping is None:
+        return Mapped(unmatched=(_no_match(mappings, document),))
+    try:
+        entries = _entries(mapping, document)
+    except RuleViolation as violation:
+        return Mapped(unmatched=(str(violation),))
+    alerts, unmatched = [], []
+    for position, entry in enumerate(entries[:ALERTS_OF_A_DOCUMENT]):
+        try:
+            alerts.append(_Reading(mapping, entry).alert(name, home))
+        except RuleViolation as violation:
+            unmatched.append(f"{mapping.each}[{position}]: {violation}" if mapping.each else str(violation))
+    if (further := len(entries) - ALERTS_OF_A_DOCUMENT) > 0:
+        unmatched.append(f"{further} further entries: at most {ALERTS_OF_A_DOCUMENT} of a document are read")
+    return Mapped(tuple(alerts), tuple(unmatched))
+
+
+def _matches(mapping: AlertMapping, document: object) -> bool:
+    try:
+        found = _evaluate(mapping.match, document)
+    except RuleViolation:
+        return False  # the function of an expression was given what it cannot take: it is for other documents
+    return found not in (None, False, "", [], {})
+
+
+def _no_match(mappings: Sequence[AlertMapping], document: Mapping[str, Any]) -> str:
+    expected = " or ".join(one.match for one in mappings)
+    keys = ", ".join(quoted(key, 40) for key in list(document)[:10])
+    return f"the mapping is for documents with {expected}; this one has {f'the keys {keys}' if keys else 'no keys'}"
+
+
+def _entries(mapping: AlertMapping, document: object) -> list[Any]:
+    if mapping.each is None:
+        return [document]
+    found = _evaluate(mapping.each, document)
+    if isinstance(found, list) and found:
+        return found
+    raise RuleViolation(f"{mapping.each}: expected a list of alerts, got {quoted(found)}")
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(expression: str) -> Any:
+    """Compile an expression.
+
+    Raises:
+        RuleViolation: it is none.
+    """
+    # Imported here: most commands read no mapping.
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    low, high = EXPRESSION_LENGTH
+    if not isinstance(expression, str) or not low <= len(expression) <= high:
+        raise RuleViolation(f"expected an expression of JMESPath with {low} to {high} characters")
+    try:
+        compiled = jmespath.compile(expression)
+    except (JMESPathError, RecursionError, ValueError) as error:
+        # Its messages have the expression, and a mark below the place, in further lines.
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise RuleViolation(f"{quoted(expression)} is no expression of JMESPath: {first}") from None
+    _check_functions(expression, compiled.parsed)
+    return compiled
+
+
+def check_expression(expression: str) -> str:
+    """Return `expression` when it is one of JMESPath, with functions that there are.
+
+    Raises:
+        RuleViolation: it is not.
+    """
+    _compiled(expression)
+    return expression
+
+
+def _check_functions(expression: str, node: Any) -> None:
+    """Refuse calls that JMESPath refuses only when it evaluates them."""
+    from jmespath.functions import Functions
+
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "function_expression":
+        name, given = node["value"], len(node["children"])
+        known = Functions.FUNCTION_TABLE
+        if name not in known:
+            raise RuleViolation(
+                f"{quoted(expression)}: JMESPath has no function {name}: {did_you_mean(name, tuple(known))}"
+                f"it has {', '.join(sorted(known))}"
+            )
+        signature = known[name]["signature"]
+        several = bool(signature) and bool(signature[-1].get("variadic"))
+        if given < len(signature) or (given > len(signature) and not several):
+            raise RuleViolation(f"{quoted(expression)}: {name} takes {len(signature)} arguments, got {given}")
+    for child in node.get("children", ()):
+        _check_functions(expression, child)
+
+
+def _evaluate(expression: str, document: object) -> Any:
+    """Return what an expression answers.
+
+    Raises:
+        RuleViolation: a function of it was given what it cannot take.
+    """
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return _compiled(expression).search(document)
+    except (JMESPathError, RecursionError, TypeError, ValueError, OverflowError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise RuleViolation(f"the expression fails on this alert: {quoted(first)}") from None
+
+
+class _Reading:
+    """Reads the values of one alert."""
+
+    def __init__(self, mapping: AlertMapping, entry: object) -> None:
+        self.mapping, self.entry = mapping, entry
+        self.left_out: dict[str, None] = {}
+
+    def alert(self, source: str, home: AccountRegion) -> Alert:
+        """Return the alert.
+
+        Raises:
+            RuleViolation: it lacks what is needed, or names its instance by something that has not the form of it.
+        """
+        id_, of_guardduty = self._id()
+        title = one_title(self._lenient("title", _line, ""))
+        kind = self._lenient("type", _line, "")[:_TYPE_LENGTH]
+        if of_guardduty and (found := _TYPE_IN_ASFF.fullmatch(kind)):
+            kind = f"{found['purpose']}/{found['family']}"
+        tactics = self._several("tactics", _tactic)
+        where = AccountRegion(
+            self._one("account_id", lambda part: part.identifier("account")) or home.account_id,
+            self._one("region", lambda part: part.identifier("region")) or home.region,
+        )
+        target, where = self._about(where)
+        return Alert(
+            source=source,
+            id=id_,
+            type=kind,
+            severity=self._severity(),
+            where=where,
+            target=target,
+            title=title,
+            tactics=tuple(dict.fromkeys((*tactics, *(tactics_of(kind) if of_guardduty else ()))))[:_LISTED],
+            techniques=self._several("technique", _technique),
+            archived=self._lenient("archived", Part.truth, default=False),
+            sample=title.startswith(SAMPLE_PREFIX) or SAMPLE_INSTANCE in target.instance_ids,
+            last_seen=self._lenient("time", _moment, None),
+            of_guardduty=of_guardduty,
+            left_out=tuple(self.left_out)[:_LISTED],
+        )
+
+    def _part(self, name: str) -> Part:
+        """Return what the expression of a field answers; an absent part where there is no expression."""
+        expression = getattr(self.mapping, name)
+        if expression is None:
+            return Part(None, name, self.left_out)
+        try:
+            found = _evaluate(expression, self.entry)
+        except RuleViolation as violation:
+            raise RuleViolation(f"{name}: {violation}") from None
+        return Part(None if found in ("", [], {}) else found, name, self.left_out)
+
+    def _lenient(self, name: str, read: Any, default: T) -> Any | T:
+        """Return a value that may be absent, or be left out where it has another form."""
+        try:
+            part = self._part(name)
+        except RuleViolation as violation:
+            self.left_out[str(violation)] = None
+            return default
+        return part.or_else(lambda found: read(_only(found)), default)
+
+    def _one(self, name: str, read: Any) -> Any:
+        """Return the one value of a field; None where there is none.
+
+        Raises:
+            RuleViolation: it has another form, or there are several.
+        """
+        part = self._part(name)
+        return None if part.value is None else read(_only(part))
+
+    def _several(self, name: str, read: Any) -> tuple[str, ...]:
+        """Return those values of a list, or the one value, that have the form, each once."""
+        try:
+            part = self._part(name)
+        except RuleViolation as violation:
+            self.left_out[str(violation)] = None
+            return ()
+        found = (each.or_else(read, None) for each in _listed(part))
+        return tuple(dict.fromkeys(value for value in found if value is not None))[:_LISTED]
+
+    def _id(self) -> tuple[str, bool]:
+        """Return the id of the alert, and whether it is that of a GuardDuty finding."""
+        finding = self._one("guardduty_finding", _finding_id)
+        if finding is not None:
+            return finding, True
+        part = self._part("alert_id")
+        if part.value is None:
+            raise RuleViolation("alert_id: is missing, so that the same alert would not be known again")
+        text = _id_text(_only(part))
+        if found := _FINDING_ARN.fullmatch(text):
+            return found[1], True
+        if len(text) <= _ID_LENGTH and _ID.fullmatch(text):
+            return text, False
+        # Escaped halves of pairs are no characters, and have no bytes.
+        return f"sha256-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()}", False
+
+    def _severity(self) -> float:
+        part = self._part("severity")
+        if part.value is None:
+            raise RuleViolation("severity: is missing")
+        part = _only(part)
+        value, scale = part.value, self.mapping.severity_scale
+        if isinstance(value, str):
+            word = value.strip().lower()
+            if word in SEVERITY_WORDS:
+                return SEVERITY_WORDS[word]
+            if (number := _number_in(word)) is None:
+                raise part.refusal(f"{', '.join(SEVERITY_WORDS)}, or a number from 0 to {scale}")
+            part = replace(part, value=number)
+        return part.number(0, scale) * HIGHEST_SEVERITY / scale
+
+    def _about(self, where: AccountRegion) -> tuple[Target, AccountRegion]:
+        """Return what EC2 is asked for, and where that is: an ARN says so itself."""
+        interface = self._one("network_interface_id", lambda part: part.identifier("network interface"))
+        ids = self._instances("instance_id", lambda part: (part.identifier("instance"), where))
+        ids = ids or self._instances("instance_arn", instance_of_arn)
+        if len(places := {place for _, place in ids}) > 1:
+            raise RuleViolation("instance_arn: the instances are of several accounts or Regions")
+        if ids:
+            several = tuple(dict.fromkeys(id_ for id_, _ in ids))
+            return Target(several, network_interface_id=interface), places.pop()
+        if interface is not None:
+            return Target(network_interface_id=interface), where
+        address = self._one("private_ip", _address)
+        if address is None:
+            named = [name for name in _TARGETS if getattr(self.mapping, name) is not None]
+            raise RuleViolation(f"it names no instance: {', '.join(named)} answer nothing")
+        vpc_id = self._one("vpc_id", lambda part: part.identifier("vpc"))
+        if vpc_id is None:
+            raise RuleViolation("vpc_id: is missing: the address alone may be another instance's in another VPC")
+        return Target(private_ip=address, vpc_id=vpc_id), where
+
+    def _instances(self, name: str, read: Any) -> list[tuple[str, AccountRegion]]:
+        part = self._part(name)
+        if part.value is None:
+            return []
+        parts = _listed(part) if self.mapping.several_instances else [_only(part)]
+        return [read(one) for one in parts]
+
+
+_TARGETS: Final = ("instance_id", "instance_arn", "network_interface_id", "private_ip")
+
+
+def _listed(part: Part) -> list[Part]:
+    """Return the items of a list, or the one value; without null."""
+    if part.value is None:
+        return []
+    parts = part.items() if isinstance(part.value, list) else [part]
+    return [one for one in parts if one.value not in (None, "")]
+
+
+def _only(part: Part) -> Part:
+    """Return the one value of a part, which may be a list in which it stands, once or more.
+
+    Raises:
+        RuleViolation: there are several.
+    """
+    if not isinstance(part.value, list):
+        return part
+    different = {json.dumps(one.value, sort_keys=True, default=str): one for one in _listed(part)}
+    if len(different) == 1:
+        return replace(next(iter(different.values())), where=part.where)
+    raise RuleViolation(
+        f"{part.where}: names {len(different)}, {quoted(part.value)}: which one is meant is not certain"
+    )
+
+
+def _line(part: Part) -> str:
+    """Return text as one line of printable characters; a number as text."""
+    value = part.value
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else part.text()
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _TYPE_LENGTH])
+    return " ".join(line.split())
+
+
+def _id_text(part: Part) -> str:
+    value = part.value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else part.text()
+
+
+def _finding_id(part: Part) -> str:
+    text = part.text()
+    if found := _FINDING_ARN.fullmatch(text):
+        return found[1]
+    if _FINDING_ID.fullmatch(text):
+        return text
+    raise part.refusal("the id or the ARN of a GuardDuty finding")
+
+
+def _number_in(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII) else None
+
+
+def _tactic(part: Part) -> str:
+    if (found := tactic_named(part.text())) is not None:
+        return found
+    raise part.refusal(f"a tactic of ATT&CK, such as {next(iter(TACTICS))} or TA0043")
+
+
+def _technique(part: Part) -> str:
+    text = part.text().strip().upper()
+    if re.fullmatch(TECHNIQUE_PATTERN, text, re.ASCII):
+        return text
+    raise part.refusal("a technique of ATT&CK, such as T1071 or T1071.004")
+
+
+def _address(part: Part) -> str:
+    text = part.text()
+    if re.fullmatch(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}", text, re.ASCII):
+        return text
+    raise part.refusal("an IPv4 address such as 10.0.1.10")
+
+
+def _moment(part: Part) -> str:
+    """Return a time as incidents have it: in UTC, to the second."""
+    value = part.value
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            found = found if found.tzinfo else found.replace(tzinfo=UTC)
+            return as_text(found)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = value / 1000 if value > _MILLISECONDS else float(value)
+            if _TIMES[0] <= seconds <= _TIMES[1]:
+                return as_text(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError):
+        pass
+    raise part.refusal("a time such as 2026-01-02T03:04:05Z, or seconds or milliseconds of the epoch")
+
+
+def dump_sources(sources: Mapping[str, AlertSource]) -> str:
+    """Return sources as JSON, which `load_sources` reads again; the same sources give the same text."""
+    return json.dumps({name: _plain(source) for name, source in sorted(sources.items())}, indent=1, ensure_ascii=True)
+
+
+def load_sources(text: str) -> dict[str, AlertSource]:
+    """Read what `dump_sources` wrote."""
+    return {
+        name: AlertSource(
+            given.get("preset"), AlertMapping(**given["mapping"]) if given.get("mapping") is not None else None
+        )
+        for name, given in json.loads(text).items()
+    }
+
+
+def _plain(source: AlertSource) -> dict[str, Any]:
+    if source.mapping is None:
+        return {"preset": source.preset}
+    given = {each.name: getattr(source.mapping, each.name) for each in fields(source.mapping)}
+    return {"mapping": {name: value for name, value in given.items() if value is not None}}

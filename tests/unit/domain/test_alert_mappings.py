@@ -1,0 +1,410 @@
+"""Documents of other tools become alerts, or a reason why not."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tapstack.domain.alert_mappings import (
+    ALERTS_OF_A_DOCUMENT,
+    PRESETS,
+    AlertMapping,
+    AlertSource,
+    Mapped,
+    dump_sources,
+    load_sources,
+    map_alerts,
+    map_security_hub,
+    preset,
+)
+from tapstack.domain.alerts import Alert, Target
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.regions import AccountRegion
+from tests.unit.domain.alerts import HOME, INSTANCE, sample
+from tests.unit.refusals import refusal
+
+MINE = AlertMapping(
+    match="id",
+    alert_id="id",
+    severity="level",
+    title="name",
+    type="kind",
+    time="at",
+    technique="technique",
+    tactics="tactics",
+    account_id="account",
+    region="region",
+    instance_id="instance",
+    instance_arn="arn",
+    network_interface_id="eni",
+    private_ip="ip",
+    vpc_id="vpc",
+    guardduty_finding="finding",
+    archived="archived",
+)
+LEAST = {"id": "a-1", "level": "high", "instance": INSTANCE}
+
+
+def mapped(document: Any, mapping: AlertMapping = MINE, name: str = "edr") -> Mapped:
+    return map_alerts(name, AlertSource(mapping=mapping), document, home=HOME)
+
+
+def alert(mapping: AlertMapping = MINE, **values: Any) -> Alert:
+    """The one alert of a document, which has the least besides what is given; None takes a key away."""
+    document = {key: value for key, value in {**LEAST, **values}.items() if value is not None}
+    found = mapped(document, mapping)
+    assert found.unmatched == ()
+    [one] = found.alerts
+    return one
+
+
+def reason(mapping: AlertMapping = MINE, **values: Any) -> str:
+    document = {key: value for key, value in {**LEAST, **values}.items() if value is not None}
+    found = mapped(document, mapping)
+    assert found.alerts == ()
+    [one] = found.unmatched
+    return one
+
+
+class TestPresets:
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_when_the_tools_own_document_comes_then_it_is_one_alert_about_the_instance(self, name: str) -> None:
+        found = map_alerts("tool", AlertSource(name), sample(name), home=AccountRegion("999999999999", "eu-central-1"))
+        assert found.unmatched == ()
+        [one] = found.alerts
+        assert one.source == "tool"
+        named = [each.id for each in one.instances] or list(one.target.instance_ids if one.target else ())
+        assert named == [INSTANCE]
+        expected = AccountRegion("111122223333", "eu-central-1")
+        assert (one.where, one.severity >= 7.0, one.left_out) == (expected, True, ())
+        assert one.title
+        assert "CommandAndControl" in one.tactics
+        assert one.last_seen is not None
+        assert one.last_seen.startswith("2026-11-26T1")
+
+    def test_when_guardduty_finding_comes_by_three_ways_then_it_is_one_alert(self) -> None:
+        event = sample("guardduty")
+        arn = event["detail"]["arn"]
+        asff, ocsf, own = sample("securityhub"), sample("securityhub_ocsf"), sample("generic")
+        asff["detail"]["findings"][0]["Id"] = arn
+        ocsf["detail"]["findings"][0]["finding_info"]["uid"] = arn
+        own["guardduty_finding"] = event["detail"]["id"]
+        found = [
+            *map_alerts("forwarder", AlertSource("guardduty"), event, home=HOME).alerts,
+            *map_security_hub(asff, home=HOME).alerts,
+            *map_security_hub(ocsf, home=HOME).alerts,
+            *map_alerts("xdr", AlertSource("generic"), own, home=HOME).alerts,
+        ]
+        assert [one.source for one in found] == ["forwarder", "securityhub", "securityhub", "xdr"]
+        [instance] = found[0].instances
+        assert {one.key(instance) for one in found} == {event["detail"]["id"]}
+        # Security Hub spells the type otherwise; rules and tactics are GuardDuty's all the same.
+        assert {one.type for one in found[:3]} == {"Backdoor:EC2/C&CActivity.B!DNS"}
+
+    def test_when_two_tools_use_the_same_id_then_it_is_two_alerts(self) -> None:
+        document = sample("generic")
+        one, other = (
+            map_alerts(name, AlertSource("generic"), document, home=HOME).alerts[0] for name in ("soc", "edr")
+        )
+        instance = map_alerts("x", AlertSource("guardduty"), sample("guardduty"), home=HOME).alerts[0].instances[0]
+        assert (one.key(instance), other.key(instance)) == ("soc:soc-2026-000123", "edr:soc-2026-000123")
+
+    def test_when_an_event_has_several_findings_then_each_is_an_alert_or_a_reason(self) -> None:
+        event = sample("securityhub")
+        [finding] = event["detail"]["findings"]
+        broken = {**copy.deepcopy(finding), "Resources": [{"Type": "AwsS3Bucket", "Id": "arn:aws:s3:::b"}]}
+        two = {**copy.deepcopy(finding), "Id": "other"}
+        event["detail"]["findings"] = [finding, broken, two]
+        found = map_security_hub(event, home=HOME)
+        assert [one.id for one in found.alerts] == ["f", "other"]
+        assert found.unmatched == ("detail.findings[1]: it names no instance: instance_arn answer nothing",)
+
+    def test_when_security_hub_names_several_instances_then_the_alert_is_about_each(self) -> None:
+        event = sample("securityhub")
+        resources = event["detail"]["findings"][0]["Resources"]
+        resources.append({**resources[0], "Id": resources[0]["Id"].replace("0001", "0002")})
+        [one] = map_security_hub(event, home=HOME).alerts
+        assert one.target == Target((INSTANCE, "i-0a000000000000002"))
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"RecordState": "ARCHIVED"}, {"Workflow": {"Status": "SUPPRESSED"}}, {"Workflow": {"Status": "RESOLVED"}}],
+    )
+    def test_when_security_hub_settled_a_finding_then_it_is_archived(self, change: dict[str, Any]) -> None:
+        event = sample("securityhub")
+        event["detail"]["findings"][0] |= change
+        assert map_security_hub(event, home=HOME).alerts[0].archived
+        assert not map_security_hub(sample("securityhub"), home=HOME).alerts[0].archived
+
+    @pytest.mark.parametrize("change", [{"status_id": 3}, {"status_id": 4}, {"status_id": 5}, {"activity_id": 3}])
+    def test_when_a_finding_of_ocsf_is_settled_then_it_is_archived(self, change: dict[str, Any]) -> None:
+        event = sample("securityhub_ocsf")
+        assert not map_security_hub(event, home=HOME).alerts[0].archived
+        event["detail"]["findings"][0] |= change
+        assert map_security_hub(event, home=HOME).alerts[0].archived
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_fails_when_the_document_is_another_tools(self, name: str) -> None:
+        for other in PRESETS:
+            if other != name:
+                found = map_alerts("tool", AlertSource(name), sample(other), home=HOME)
+                assert found.alerts == (), other
+                assert len(found.unmatched) == 1
+
+    @pytest.mark.parametrize("document", [None, [], "text", 5, {}, {"version": "1"}])
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_fails_when_the_document_is_none_at_all(self, name: str, document: Any) -> None:
+        found = map_alerts("tool", AlertSource(name), document, home=HOME)
+        assert found.alerts == ()
+        assert len(found.unmatched) == 1
+
+    def test_fails_when_there_is_no_such_preset(self) -> None:
+        expected = (
+            "no preset of this name: did you mean hunters? expected generic, guardduty, hunters, securityhub, "
+            "securityhub_ocsf"
+        )
+        assert refusal(lambda: AlertSource("huntres")) == expected
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("given", "severity"),
+        [
+            ("informational", 0.0),
+            ("low", 1.0),
+            (" Medium ", 4.0),
+            ("HIGH", 7.0),
+            ("critical", 9.0),
+            ("Fatal", 10.0),
+            (0, 0.0),
+            (8.2, 8.2),
+            ("8.2", 8.2),
+            (["high"], 7.0),
+        ],
+    )
+    def test_when_a_severity_is_a_word_or_a_number_then_it_is_one_from_0_to_10(
+        self, given: Any, severity: float
+    ) -> None:
+        assert alert(level=given).severity == severity
+
+    def test_when_the_scale_is_100_then_numbers_are_of_it_and_words_are_not(self) -> None:
+        mapping = replace(MINE, severity_scale=100)
+        assert alert(mapping, level=70).severity == 7.0
+        assert alert(mapping, level="high").severity == 7.0
+
+    @pytest.mark.parametrize("given", ["awful", 11, -1, True, {"at": 1}, float("nan"), ["low", "high"], "1e3", None])
+    def test_fails_when_a_severity_is_neither(self, given: Any) -> None:
+        assert reason(level=given).startswith("severity: ")
+
+    def test_when_words_come_from_outside_then_each_is_one_bounded_line(self) -> None:
+        one = alert(name="a\n\x1b[31mb" + "x" * 999, kind="c\r\nd\u202e" + "y" * 999)
+        assert (len(one.title), len(one.type)) == (300, 256)
+        assert one.title.isprintable()
+        assert one.type.isprintable()
+        assert one.type.startswith("c d y")
+
+    @pytest.mark.parametrize(
+        ("given", "seen"),
+        [
+            ("2026-11-26T12:00:00Z", "2026-11-26T12:00:00Z"),
+            ("2026-11-26T13:00:00.5+01:00", "2026-11-26T12:00:00Z"),
+            ("2026-11-26T12:00:00", "2026-11-26T12:00:00Z"),
+            (1795694400, "2026-11-26T12:00:00Z"),
+            (1795694400000, "2026-11-26T12:00:00Z"),
+            ("yesterday", None),
+            (-1, None),
+            (1e300, None),
+            ("0001-01-01T00:00:00+14:00", None),
+            (True, None),
+        ],
+    )
+    def test_when_a_time_is_given_then_it_is_in_utc_or_left_out(self, given: Any, seen: str | None) -> None:
+        one = alert(at=given)
+        assert one.last_seen == seen
+        assert bool(one.left_out) == (seen is None)
+
+    def test_when_techniques_and_tactics_are_given_then_those_of_attack_count(self) -> None:
+        one = alert(technique=["t1071.004", "T1071", "beacon", 5], tactics=["Command and Control", "TA0010", "x"])
+        assert (one.techniques, one.tactics) == (("T1071.004", "T1071"), ("CommandAndControl", "Exfiltration"))
+        assert len(one.left_out) == 3
+
+    @pytest.mark.parametrize("id_", ["x" * 201, "a\nb", "café", " a", "\ud800"])
+    def test_when_an_id_is_long_or_of_other_signs_then_its_hash_stands_for_it(self, id_: str) -> None:
+        one = alert(id=id_)
+        assert one.id.startswith("sha256-")
+        assert len(one.id) == 71
+        assert alert(id=id_).id == one.id != alert(id=id_ + "y").id
+
+    def test_when_an_id_is_a_number_then_it_is_taken_as_text(self) -> None:
+        assert alert(id=4711).id == "4711"
+
+    @pytest.mark.parametrize("title", ["[SAMPLE] x", None])
+    def test_when_it_is_guardduty_sample_then_it_is_one(self, title: str | None) -> None:
+        assert alert(name=title, instance="i-99999999" if title is None else INSTANCE).sample
+        assert not alert().sample
+
+
+class TestTargets:
+    def test_when_no_place_is_named_then_it_is_the_sites(self) -> None:
+        assert alert().where == HOME
+        assert alert(account="999999999999", region="eu-west-1").where == AccountRegion("999999999999", "eu-west-1")
+
+    @pytest.mark.parametrize(
+        ("values", "target"),
+        [
+            ({}, Target((INSTANCE,))),
+            ({"instance": [INSTANCE, INSTANCE, None]}, Target((INSTANCE,))),
+            ({"eni": "eni-0a000000000000001"}, Target((INSTANCE,), "eni-0a000000000000001")),
+            ({"instance": None, "eni": "eni-0a000000000000001"}, Target((), "eni-0a000000000000001")),
+            (
+                {"instance": None, "ip": "10.0.1.10", "vpc": "vpc-0a1b2c3d4e5f60718"},
+                Target((), None, "10.0.1.10", "vpc-0a1b2c3d4e5f60718"),
+            ),
+        ],
+    )
+    def test_when_it_names_an_instance_in_any_way_then_that_is_what_is_asked_for(
+        self, values: dict[str, Any], target: Target
+    ) -> None:
+        assert alert(**values).target == target
+
+    def test_when_an_arn_names_the_instance_then_it_names_the_place(self) -> None:
+        one = alert(instance=None, arn=f"arn:aws:ec2:eu-west-1:999999999999:instance/{INSTANCE}")
+        assert (one.target, one.where) == (Target((INSTANCE,)), AccountRegion("999999999999", "eu-west-1"))
+
+    @pytest.mark.parametrize(
+        ("values", "why"),
+        [
+            ({"instance": None}, "it names no instance: instance_id, instance_arn, network_interface_id, private_ip"),
+            ({"instance": "web-1"}, "instance_id: expected the form i-0123456789abcdef0, got 'web-1'"),
+            ({"instance": "${TfToken[TOKEN.1]}"}, "instance_id: expected the form"),
+            ({"instance": [INSTANCE, "i-0a000000000000002"]}, "instance_id: names 2, "),
+            ({"instance": None, "arn": "arn:aws:s3:::bucket"}, "instance_arn: expected the ARN of an instance"),
+            ({"eni": "eth0"}, "network_interface_id: expected the form"),
+            ({"instance": None, "ip": "10.0.1.10"}, "vpc_id: is missing"),
+            ({"instance": None, "ip": "10.0.1.256", "vpc": "vpc-0a1b2c3d4e5f60718"}, "private_ip: expected an IPv4"),
+            ({"instance": None, "ip": "10.0.1", "vpc": "vpc-0a1b2c3d4e5f60718"}, "private_ip: expected an IPv4"),
+            ({"instance": None, "ip": ["10.0.1.1", "10.0.1.2"], "vpc": "vpc-0a1b2c3d"}, "private_ip: names 2, "),
+            ({"account": "12"}, "account_id: expected the form"),
+            ({"region": "mars"}, "region: expected the form"),
+            ({"id": None, "x": 1}, "the mapping is for documents with id; this one has the keys 'level'"),
+            ({"finding": "a/b"}, "guardduty_finding: expected the id or the ARN of a GuardDuty finding, got 'a/b'"),
+        ],
+    )
+    def test_fails_when_the_instance_is_not_certain(self, values: dict[str, Any], why: str) -> None:
+        assert reason(**values).startswith(why)
+
+    def test_fails_when_an_expression_fails_on_this_alert(self) -> None:
+        mapping = replace(MINE, instance_id="join('', instance)")
+        assert reason(mapping).startswith("instance_id: the expression fails on this alert: ")
+
+    def test_when_an_expression_of_what_may_be_absent_fails_then_it_is_left_out(self) -> None:
+        one = alert(replace(MINE, title="join('', level)"))
+        assert one.title == ""
+        assert one.left_out[0].startswith("the expression fails") or one.left_out[0].startswith("title: ")
+
+    def test_when_a_document_has_more_entries_than_are_read_then_the_reason_says_how_many(self) -> None:
+        mapping = replace(MINE, match="rows", each="rows")
+        found = mapped({"rows": [{**LEAST, "id": str(n)} for n in range(ALERTS_OF_A_DOCUMENT + 2)]}, mapping)
+        assert len(found.alerts) == ALERTS_OF_A_DOCUMENT
+        assert found.unmatched == ("2 further entries: at most 100 of a document are read",)
+
+    @pytest.mark.parametrize("rows", [[], {}, "text", 5])
+    def test_fails_when_there_is_no_list_of_entries(self, rows: Any) -> None:
+        found = mapped({"rows": rows}, replace(MINE, match="keys(@)", each="rows"))
+        assert found.alerts == ()
+        assert found.unmatched[0].startswith("rows: expected a list of alerts, got ")
+
+
+class TestMappings:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"match": "a ||"}, "match: 'a ||' is no expression of JMESPath: "),
+            ({"alert_id": ""}, "alert_id: expected an expression of JMESPath with 1 to 1000 characters"),
+            ({"title": "uper(a)"}, "title: 'uper(a)': JMESPath has no function uper: it has abs, "),
+            ({"title": "contains(a)"}, "title: 'contains(a)': contains takes 2 arguments, got 1"),
+            ({"severity_scale": 5}, "severity_scale must be 10 or 100, got 5"),
+            ({"vpc_id": None}, "private_ip and vpc_id go together"),
+            (
+                dict.fromkeys(("instance_id", "instance_arn", "network_interface_id", "private_ip", "vpc_id")),
+                "expected one of instance_id, instance_arn, network_interface_id, private_ip",
+            ),
+        ],
+    )
+    def test_fails_when_a_mapping_is_wrong(self, changes: dict[str, Any], message: str) -> None:
+        with pytest.raises(RuleViolation) as raised:
+            replace(MINE, **changes)
+        assert str(raised.value).startswith(message)
+
+    @pytest.mark.parametrize("given", [{}, {"preset": "generic", "mapping": MINE}])
+    def test_fails_when_a_source_has_none_or_two(self, given: dict[str, Any]) -> None:
+        with pytest.raises(RuleViolation, match="^expected exactly one of preset, mapping$"):
+            AlertSource(**given)
+
+    def test_when_sources_are_dumped_then_loading_gives_the_same(self) -> None:
+        sources = {"soc": AlertSource("generic"), "edr": AlertSource(mapping=replace(MINE, severity_scale=100))}
+        assert load_sources(dump_sources(sources)) == sources
+        assert dump_sources(sources) == dump_sources(dict(reversed(sources.items())))
+
+    def test_when_a_preset_is_asked_for_then_its_expressions_are_compiled(self) -> None:
+        assert all(preset(name).problem() is None for name in PRESETS if name != "guardduty")
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document that holds a value."""
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def at(document: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        document = document[key]
+    return document
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([INSTANCE, "i-0a000000000000002", "eni-0a000000000000001", "10.0.1.10", "high", "\n\x1b[0m"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from(PRESETS))
+def test_when_a_document_is_changed_anywhere_then_every_value_is_bounded_or_the_reason_is_said(
+    data: st.DataObject, name: str
+) -> None:
+    document = sample(name)
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(document))))
+        at(document, path[:-1])[path[-1]] = data.draw(values)
+    found = map_alerts("tool", AlertSource(name), json.loads(json.dumps(document)), home=HOME)
+    assert found.alerts or found.unmatched
+    for line in found.unmatched:
+        assert line.isprintable()
+        assert len(line) < 1000
+    text = json.dumps(document)
+    for one in found.alerts:
+        assert 0.0 <= one.severity <= 10.0
+        for shown in (one.id, one.title, one.type, *one.techniques, *one.tactics, *one.left_out):
+            assert shown.isprintable()
+            assert len(shown) <= 400
+        # What is asked for stands in the document: nothing is made up.
+        if one.target is not None:
+            asked = (*one.target.instance_ids, one.target.network_interface_id, one.target.private_ip)
+            assert any(asked)
+            assert all(value in text for value in asked if value)
