@@ -18,7 +18,8 @@ from tapstack.workspace.stacks import used_of_capture
 def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     """Write the Terraform of every site below `outdir` and return messages for the user.
 
-    A site is a stack of its name, and where it has a response one more, `<site>-response`.
+    A site is a stack of its name, and one more each for its telemetry, `<site>-xdr`, and its response,
+    `<site>-response`.
 
     Args:
         deployment: what to build.
@@ -31,6 +32,10 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
     for name, site in deployment.sites.items():
         capture = CaptureStack(app, name, deployment=deployment, base=base, outdir=outdir)
+        if site.xdr is not None:
+            from stacks.xdr import XdrStack
+
+            XdrStack(app, name, deployment=deployment, base=base, outdir=outdir)
         if site.response is not None:
             # Imported only when needed, because the import takes time.
             from stacks.response import ResponseStack

@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
+    from tapstack.domain.xdr_settings import LandingSettings
     from tapstack.response.authorization import Authorization
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
+    from tapstack.xdr.landing import TelemetryLanding
 
 _HOMES = {
     "ApplianceGate": "tapstack.capture.appliance_gate",
@@ -62,6 +64,7 @@ _HOMES = {
     "ISecurityGroup": "tapstack.capture.security_groups",
     "IncidentResponse": "tapstack.response.incident_response",
     "KnownSource": "tapstack.domain.sources",
+    "LandingSettings": "tapstack.domain.xdr_settings",
     "LaunchedAppliance": "tapstack.domain.appliance_settings",
     "LoadBalancers": "tapstack.domain.containment_settings",
     "MirrorFilter": "tapstack.capture.mirror_filter",
@@ -79,6 +82,7 @@ _HOMES = {
     "Source": "tapstack.domain.sources",
     "SourceLookup": "tapstack.domain.sources",
     "ExistingAppliance": "tapstack.domain.appliance_settings",
+    "TelemetryLanding": "tapstack.xdr.landing",
     "Traffic": "tapstack.domain.filter_rules",
     "TwoStep": "tapstack.domain.containment_settings",
     "WaitForPackets": "tapstack.domain.containment_settings",
@@ -106,6 +110,7 @@ __all__ = [
     "ISecurityGroup",
     "IncidentResponse",
     "KnownSource",
+    "LandingSettings",
     "LaunchedAppliance",
     "LoadBalancers",
     "MirrorFilter",
@@ -121,6 +126,7 @@ __all__ = [
     "RuleViolation",
     "Source",
     "SourceLookup",
+    "TelemetryLanding",
     "Traffic",
     "TwoStep",
     "WaitForPackets",

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from stacks.capture import CaptureStack
 from stacks.response import ResponseStack
+from stacks.xdr import XdrStack
 from tapstack.bindings import cdk
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.text import check_literal
@@ -118,6 +119,8 @@ sites:
         vpc_ids: [vpc-0c1b2c3d4e5f60718]
         instance_profile: restrict
       notify: {emails: [responders@example.com], topic_arns: ["arn:aws:sns:eu-central-1:111122223333:security"]}
+    xdr:
+      landing: {access_log_bucket: access-logs, flow_log_accounts: ["444455556666"]}
 """,
     """
 backend: {local: {directory: state}}
@@ -135,6 +138,8 @@ sites:
     response:
       appliance: {target: packet_basics, filter: packet_basics}
       containment: {approval: {source_identity_roles: [responders]}}
+    xdr:
+      landing: {bucket: security-lake, bucket_key_arn: "arn:aws:kms:eu-central-1:111122223333:key/a"}
 """,
 ]
 """Together they say something in every text field of the model."""
@@ -239,7 +244,8 @@ def stacks(deployment: Deployment) -> list[cdk.TerraformStack]:
     where: dict[str, Any] = {"deployment": deployment, "base": Path("/base"), "outdir": Path("/base/out")}
     capture = CaptureStack(app, "production", **where)
     # Most of the time goes into a response: only the first file's.
-    return [capture, *([ResponseStack(app, "production", **where)] if deployment.tags else [])]
+    xdr = XdrStack(app, "production", **where)
+    return [capture, xdr, *([ResponseStack(app, "production", **where)] if deployment.tags else [])]
 
 
 def read(deployment: Deployment) -> dict[str, Any]:

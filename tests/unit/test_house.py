@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "tapstack.bindings": ({"tapstack.domain", "tapstack.kernel"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
     "tapstack.response": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture"}, set()),
+    "tapstack.xdr": ({"tapstack.domain", "tapstack.bindings", "tapstack.capture", "tapstack.response"}, set()),
     "strictmoto": (
         set(),
         {"moto", "boto3", "botocore", "joserfc", "werkzeug", "pytest", "yaml"},
@@ -50,7 +51,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         },
         {"botocore"},
     ),
-    "tapstack": ({"tapstack.domain", "tapstack.capture", "tapstack.response"}, set()),
+    "tapstack": ({"tapstack.domain", "tapstack.capture", "tapstack.response", "tapstack.xdr"}, set()),
     "stacks": (
         {"tapstack", "tapstack.capture", "tapstack.bindings", "tapstack.settings", "tapstack.workspace"},
         set(),

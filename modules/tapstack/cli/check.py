@@ -14,6 +14,7 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.response import Containment, Response
+from tapstack.settings.xdr import Xdr
 from tapstack.workspace import credentials, state
 from tapstack.workspace import machine as machine_checks
 from tapstack.workspace.credentials import Access, CredentialsError
@@ -124,9 +125,15 @@ def _parts(site: Site) -> list[str]:
         parts.append(f"sessions {name}: {' and '.join(counts)} to {sessions.target} through {sessions.filter}")
     if site.quarantine_security_group:
         parts.append("a quarantine group")
+    if site.xdr is not None:
+        parts.append(_xdr(site.xdr))
     if site.response is not None:
         parts.append(_response(site.response))
     return parts
+
+
+def _xdr(xdr: Xdr) -> str:
+    return f"telemetry (into {f'the bucket {xdr.landing.bucket}' if xdr.landing.bucket else 'a bucket of its own'})"
 
 
 def _response(response: Response) -> str:

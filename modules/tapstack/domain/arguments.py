@@ -37,6 +37,7 @@ _MEANT: Final = {
     "IMirrorFilter": "a MirrorFilter, PacketBasics.filter or MirrorFilter.from_id(...)",
     "IMirrorTarget": "a MirrorTarget, PacketBasics.target or MirrorTarget.from_id(...)",
     "KnownSource": "Source.network_interface(...)",
+    "LandingSettings": "LandingSettings(...)",
     "LaunchedAppliance": "a LaunchedAppliance(...)",
     "LoadBalancers": "LoadBalancers(...)",
     "MirrorRule": "MirrorRule(...)",

@@ -59,6 +59,7 @@ KMS: Final = TagRules("KMS")
 LAMBDA: Final = TagRules("Lambda")
 LOGS: Final = TagRules("CloudWatch Logs")
 RAM: Final = TagRules("RAM")
+S3: Final = TagRules("S3")
 SNS: Final = TagRules("SNS")
 SQS: Final = TagRules("SQS")
 STEP_FUNCTIONS: Final = TagRules("Step Functions")
@@ -66,6 +67,8 @@ RESPONSE: Final = (
     *(API_GATEWAY, CLOUDWATCH, DYNAMODB, EC2, EVENTBRIDGE, IAM, KMS, LAMBDA, LOGS, SNS, SQS, STEP_FUNCTIONS),
 )
 """The services of an incident response."""
+XDR: Final = (EC2, EVENTBRIDGE, IAM, KMS, LAMBDA, LOGS, S3, SNS, SQS)
+"""The services of what telemetry for an XDR passes."""
 
 
 def check_sought_tag_key(key: str) -> str:

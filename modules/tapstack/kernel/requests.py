@@ -40,7 +40,8 @@ def warming_requests(assembly: str) -> list[dict[str, object]]:
     return [
         {"fqn": f"{assembly}.{_camel(module)}.{name}", "property": "tfResourceType", "api": "sget"}
         for name, module in AWS_CLASSES.items()
-        if name.lower() == module.replace("_", "") or name == "AwsProvider"
+        # The bindings append an A where another class has the name.
+        if name.lower().removesuffix("a") == module.replace("_", "").removesuffix("a") or name == "AwsProvider"
     ]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws
+from tapstack.domain.names import name_within
 from tapstack.domain.tokens import is_token
-from tapstack.response.names import name_within
 
 TAG_PURPOSE = "tapstack:purpose"
 

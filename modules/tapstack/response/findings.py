@@ -9,11 +9,11 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.domain.finding_documents import EVENT_DETAIL_TYPE, EVENT_SOURCE
+from tapstack.domain.names import name_within
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import name_within
 
 SWEEP_MINUTES: Final = 15
 """How often the sweeper runs."""

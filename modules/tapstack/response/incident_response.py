@@ -27,6 +27,7 @@ from tapstack.domain.evidence_settings import EvidenceSettings
 from tapstack.domain.function_environment import EVENT_BUS, METRICS_SERVICE, FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.names import name_within, pattern_within
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
 from tapstack.domain.tags import RESPONSE, check_construct_tags
@@ -42,7 +43,6 @@ from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
-from tapstack.response.names import name_within, pattern_within
 from tapstack.response.notifications import Notifications
 from tapstack.response.package import build_package
 from tapstack.response.state_machine import IncidentWorkflow

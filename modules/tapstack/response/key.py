@@ -1,11 +1,12 @@
-"""The key that encrypts what a response stores and sends."""
+"""The key that encrypts what a stack of a site stores and sends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, aws, json_text
+from tapstack.bindings import AwsConstruct, Construct, aws, json_text, rendered
+from tapstack.capture.iam_documents import Statement, document
 from tapstack.capture.place import Place
 
 
@@ -15,13 +16,14 @@ class ResponseKey(AwsConstruct):
     It encrypts the table, the topic, the queue of dead letters, the schedule, the logs and the
     functions' environment. Whom IAM policies of the account allow may use it; besides, only the services
     that deliver encrypted things: CloudWatch Logs for the account's log groups, CloudWatch alarms
-    to the topic, EventBridge to the queue.
+    to the topic, EventBridge to the queue, and those of what is added (`allow`).
 
     Args:
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: of its alias, without `alias/`.
         place: where it is deployed to.
+        what: what its description calls the stack's purpose.
         tags: on the key.
 
     See "Key policies" in the AWS KMS Developer Guide and, for the services, "Encrypt log data" in
@@ -29,20 +31,33 @@ class ResponseKey(AwsConstruct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, name: str, place: Place, tags: Mapping[str, str] | None = None
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        place: Place,
+        what: str = "response",
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the key and its alias."""
         super().__init__(scope, id_)
+        self._statements = _statements(place)
         self.resource: Any = aws.KmsKey(
             self,
             "Resource",
-            description=f"Tapstack response {name}",
+            description=f"Tapstack {what} {name}",
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=json_text(_policy(place)),
+            policy=json_text(document(self._statements)),
             tags=dict(tags) if tags else None,
         )
         aws.KmsAlias(self, "Alias", name=f"alias/{name}", target_key_id=self.resource.key_id)
+
+    def allow(self, *statements: Statement) -> None:
+        """Add statements to its policy."""
+        self._statements += statements
+        self.resource.policy = rendered(json_text(document(self._statements)))
 
     @property
     def arn(self) -> str:
@@ -50,34 +65,31 @@ class ResponseKey(AwsConstruct):
         return str(self.resource.arn)
 
 
-def _policy(place: Place) -> dict[str, Any]:
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "EnableIamPolicies",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:{place.partition}:iam::{place.account}:root"},
-                "Action": "kms:*",
-                "Resource": "*",
+def _statements(place: Place) -> list[Statement]:
+    return [
+        {
+            "Sid": "EnableIamPolicies",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:{place.partition}:iam::{place.account}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "AllowLogGroups",
+            "Effect": "Allow",
+            "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
+            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            "Resource": "*",
+            "Condition": {
+                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": place.arn("logs", "log-group:*")},
             },
-            {
-                "Sid": "AllowLogGroups",
-                "Effect": "Allow",
-                "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
-                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-                "Resource": "*",
-                "Condition": {
-                    "ArnLike": {"kms:EncryptionContext:aws:logs:arn": place.arn("logs", "log-group:*")},
-                },
-            },
-            {
-                "Sid": "AllowAlarmsAndEvents",
-                "Effect": "Allow",
-                "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-                "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
-            },
-        ],
-    }
+        },
+        {
+            "Sid": "AllowAlarmsAndEvents",
+            "Effect": "Allow",
+            "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
+        },
+    ]

@@ -9,10 +9,10 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.names import name_within
 from tapstack.response import workflow
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group
-from tapstack.response.names import name_within
 
 
 class IncidentWorkflow(AwsConstruct):

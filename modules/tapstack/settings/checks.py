@@ -49,6 +49,7 @@ from tapstack.settings.place_checks import check_backend, check_places, check_re
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 from tapstack.settings.tag_checks import check_sought_keys, check_tags
+from tapstack.settings.xdr_checks import check_xdr
 
 _Sources = dict[str, list[tuple[Path, AnySource]]]
 """The sources of a site by group of sessions, each with its place in the file."""
@@ -85,9 +86,12 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         with checker.part():
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
-            if site.response is not None and deployment.response_stack_name(name) in deployment.sites:
-                stack_name = deployment.response_stack_name(name)
-                checker.say((*path, "response"), f"site {stack_name} has a stack of this name: rename that site")
+            for part, stack_name in (
+                ("response", deployment.response_stack_name(name)),
+                ("xdr", deployment.xdr_stack_name(name)),
+            ):
+                if getattr(site, part) is not None and stack_name in deployment.sites:
+                    checker.say((*path, part), f"site {stack_name} has a stack of this name: rename that site")
     return checker.problems
 
 
@@ -381,9 +385,9 @@ def _to_domain(settings: SourceSettings) -> AnySource:
 
 def _check_site(checker: Checker, path: Path, project: str, site: Site, sources: _Sources) -> None:
     with checker.part():
-        parts = (site.packet_basics, site.response, site.sessions, site.targets, site.remove_packet_basics)
+        parts = (site.packet_basics, site.response, site.xdr, site.sessions, site.targets, site.remove_packet_basics)
         if not any(parts):
-            checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions or response")
+            checker.say(path, "the site captures nothing: expected packet_basics, targets, sessions, response or xdr")
     with checker.part():
         if site.packet_basics is not None and site.remove_packet_basics:
             checker.say(
@@ -422,6 +426,7 @@ def _check_site(checker: Checker, path: Path, project: str, site: Site, sources:
     with checker.part():
         _warn_of_named_and_found(checker, site, sources)
     check_response(checker, (*path, "response"), project, site, destinations)
+    check_xdr(checker, (*path, "xdr"), project, site)
 
 
 def _check_filter(checker: Checker, path: Path, settings: Filter) -> None:

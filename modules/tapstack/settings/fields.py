@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
-from tapstack.domain import cidrs, contacts, incidents, limits, policy_rules, regions
+from tapstack.domain import buckets, cidrs, contacts, incidents, limits, policy_rules, regions
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
@@ -169,21 +169,15 @@ def _text(check: Callable[[str], Any], **schema: Any) -> Any:
     return Annotated[str, AfterValidator(validate), WithJsonSchema({"type": "string", **schema})]
 
 
-def _matching(pattern: str, length: tuple[int, int], called: str, reserved: str = "", why: str = "") -> Any:
-    """Text of a form that messages say in words: `called`, with the numbers of characters in the place of `{}`.
-
-    What has the form and matches `reserved` is refused as well, with `why` it is.
-    """
+def _matching(pattern: str, length: tuple[int, int], called: str) -> Any:
+    """Text of a form that messages say in words: `called`, with the numbers of characters in the place of `{}`."""
     low, high = length
 
     def check(value: str) -> None:
         if not (low <= len(value) <= high and re.fullmatch(pattern, value)):
             raise RuleViolation(f"{value!r} is not {called.format(f'{low} to {high}')}")
-        if reserved and re.fullmatch(reserved, value):
-            raise RuleViolation(f"{value!r} is reserved: {why}")
 
-    wide = f"(?!{reserved}$)" if reserved else ""
-    return _text(check, minLength=low, maxLength=high, pattern=f"^{wide}{pattern}$")
+    return _text(check, minLength=low, maxLength=high, pattern=f"^{pattern}$")
 
 
 def _canonical(spell: Callable[[str], str], **schema: Any) -> Any:
@@ -234,15 +228,8 @@ SubnetId = _identifier("subnet")
 TargetId = _identifier("traffic mirror target")
 VpcId = _identifier("vpc")
 
-# Amazon S3 User Guide, "General purpose bucket naming rules".
-BucketName = _matching(
-    r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]+[a-z0-9]",
-    (3, 63),
-    "the name of a bucket: expected {} lower-case letters, digits, dots and hyphens, beginning and ending with a "
-    "letter or digit, no two dots together and no IP address",
-    r"((xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3))",
-    "S3 keeps bucket names that begin with xn--, sthree- or amzn-s3-demo-, or end with -s3alias, --ol-s3, .mrap, "
-    "--x-s3 or --table-s3, for uses of its own",
+BucketName = _text(
+    buckets.check_bucket_name, minLength=buckets.LENGTH[0], maxLength=buckets.LENGTH[1], pattern=buckets.PATTERN
 )
 # Amazon S3 User Guide, "Naming Amazon S3 objects": without the characters to avoid. `*` and `?` would be wildcards in
 # the policies that name the state; `.` and `..` between slashes mean a folder to many programs.

@@ -27,6 +27,7 @@ from tapstack.settings.fields import Settings
 from tapstack.settings.problems import DeploymentError, Path, Problem
 from tapstack.settings.response import PACKET_BASICS as PACKET_BASICS
 from tapstack.settings.response import Response
+from tapstack.settings.xdr import Xdr
 
 
 def _mapping_of(model: type[Settings], what: str) -> Any:
@@ -425,6 +426,8 @@ class Site(Settings):
     sessions: _mapping_of(Sessions, "Groups of sessions by name.")  # type: ignore[valid-type]
     response: Response | None = None
     """Incident response of the site; none by default."""
+    xdr: Xdr | None = None
+    """Telemetry of the site for an XDR; none by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +451,7 @@ class Deployment(Settings):
     provider: Provider = Field(default_factory=Provider)
     """The Terraform AWS provider."""
     sites: Annotated[dict[fields.Name, Site], Field(min_length=1)]
-    """Sites by name; each becomes a Terraform stack, and its response another."""
+    """Sites by name; each becomes a Terraform stack, its telemetry and its response one more each."""
 
     _warnings: list[tuple[str, bool]] = PrivateAttr(default_factory=list)
     _place: _Place = PrivateAttr(default_factory=lambda: _Place())
@@ -482,6 +485,11 @@ class Deployment(Settings):
     def response_stack_name(site: str) -> str:
         """Return the name of the Terraform stack of a site's response."""
         return f"{site}-response"
+
+    @staticmethod
+    def xdr_stack_name(site: str) -> str:
+        """Return the name of the Terraform stack of a site's telemetry."""
+        return f"{site}-xdr"
 
     def quarantine_group_name(self, site: str) -> str:
         """Return the name that the quarantine group of a site is made with; one that exists keeps the name it has."""

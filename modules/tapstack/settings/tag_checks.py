@@ -63,4 +63,6 @@ def _services(deployment: Deployment, name: str) -> list[tags.TagRules]:
             services.append(tags.RAM)
     if site.response is not None:
         services += tags.RESPONSE
+    if site.xdr is not None:
+        services += tags.XDR
     return list(dict.fromkeys(services))

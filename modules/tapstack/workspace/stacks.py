@@ -11,7 +11,7 @@ from tapstack.domain import globs
 from tapstack.domain.suggestions import about_quotes, did_you_mean
 from tapstack.settings.load import FILE_VARIABLE
 from tapstack.settings.model import PACKET_BASICS, Deployment, Site
-from tapstack.workspace.state import response_stack_name, stack_names
+from tapstack.workspace.state import response_stack_name, stack_names, xdr_stack_name
 
 Command = Literal["diff", "deploy", "destroy"]
 _OF_FILES: Final = (".yaml", ".yml", ".json")
@@ -38,7 +38,7 @@ class Selection:
 
 def site_of(deployment: Deployment, stack: str) -> str:
     """Return the name of the site that a stack belongs to."""
-    names = [name for name in deployment.sites if stack in (name, response_stack_name(name))]
+    names = [name for name in deployment.sites if stack in (name, response_stack_name(name), xdr_stack_name(name))]
     return str(names[0])
 
 

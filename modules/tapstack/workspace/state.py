@@ -23,12 +23,21 @@ def response_stack_name(site: str) -> str:
     return f"{site}-response"
 
 
+def xdr_stack_name(site: str) -> str:
+    """Return the name of the stack of a site's telemetry, which its state and its directory have, too."""
+    return f"{site}-xdr"
+
+
 def stack_names(deployment: Deployment) -> list[str]:
     """Return the names of all stacks, in the order in which they can be deployed."""
     return [
         name
         for site, settings in deployment.sites.items()
-        for name in (site, *([response_stack_name(site)] if settings.response else []))
+        for name in (
+            site,
+            *([xdr_stack_name(site)] if settings.xdr else []),
+            *([response_stack_name(site)] if settings.response else []),
+        )
     ]
 
 
@@ -131,13 +140,20 @@ def _orphan(deployment: Deployment, stack: str) -> str:
     """Return what a state belongs to whose stack is not in the file, and what to do about it."""
     for site in deployment.sites:
         if stack == response_stack_name(site):
-            return (
-                f"the response of site {site}, which the deployment file no longer has: put sites.{site}.response back "
-                f'and destroy it (make destroy ARGS="{stack}")'
-            )
+            return _orphan_part("response", site, stack)
+        if stack == xdr_stack_name(site):
+            return _orphan_part("xdr", site, stack)
     return (
         f"site {stack}, which the deployment file no longer has: put the site back and destroy it, or give the site "
         "its old name"
+    )
+
+
+def _orphan_part(part: str, site: str, stack: str) -> str:
+    what = {"response": "response", "xdr": "telemetry"}[part]
+    return (
+        f"the {what} of site {site}, which the deployment file no longer has: put sites.{site}.{part} back "
+        f'and destroy it (make destroy ARGS="{stack}")'
     )
 
 

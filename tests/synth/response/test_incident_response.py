@@ -21,9 +21,9 @@ from tapstack.bindings import cdk
 from tapstack.capture.expressions import Expressions
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import matches
+from tapstack.domain.names import name_within, pattern_within
 from tapstack.domain.operations import Right, gateway_routes
 from tapstack.response import workflow
-from tapstack.response.names import name_within, pattern_within
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
 from tests.synth.response.building import NAMES, Response, existing, launched
 from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl, synthesize
@@ -437,7 +437,7 @@ def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(le
 
 def test_fails_when_a_name_is_a_token() -> None:
     assert refusal(lambda: name_within("${x}", "api")) == (
-        "the name '${x}' is a token: names of a response must be known at synthesis"
+        "the name '${x}' is a token: names of resources must be known at synthesis"
     )
 
 

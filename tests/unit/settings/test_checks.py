@@ -336,7 +336,7 @@ def test_fails_when_parts_of_a_site_do_not_fit_together(written: str, field: str
         pytest.param(
             "",
             "2: sites.production",
-            "the site captures nothing: expected packet_basics, targets, sessions or response",
+            "the site captures nothing: expected packet_basics, targets, sessions, response or xdr",
             id="nothing captured",
         ),
         pytest.param(

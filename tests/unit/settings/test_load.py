@@ -13,7 +13,7 @@ from tests.unit.settings.reading import SITE, USABLE, report
 ROOT = Path(__file__).parents[3]
 SITE_KEYS = (
     "accept_unknown_region, allowed_account_ids, assume_role, capture_security_group, filters, packet_basics, "
-    "quarantine_security_group, region, remove_packet_basics, response, sessions, tags, targets, vpc_id"
+    "quarantine_security_group, region, remove_packet_basics, response, sessions, tags, targets, vpc_id, xdr"
 )
 
 
@@ -53,7 +53,8 @@ def test_when_the_example_is_read_then_it_has_its_sites_in_order() -> None:
         ),
         pytest.param(
             "project: tap\n",
-            "1: sites: is missing: sites by name; each becomes a Terraform stack, and its response another",
+            "1: sites: is missing: sites by name; each becomes a Terraform stack, its telemetry and its response one "
+            "more each",
             id="missing sites",
         ),
         pytest.param("sites: {}\n", "1: sites: expected at least 1 entry", id="no site"),

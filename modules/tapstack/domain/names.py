@@ -1,4 +1,4 @@
-"""Names of the resources of a response."""
+"""Names of resources that are made of those of the deployment and the site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def name_within(prefix: str, what: str, limit: int = LIMIT) -> str:
         RuleViolation: the prefix is a token, whose length is not known yet.
     """
     if is_token(prefix):
-        raise RuleViolation(f"the name {prefix!r} is a token: names of a response must be known at synthesis")
+        raise RuleViolation(f"the name {prefix!r} is a token: names of resources must be known at synthesis")
     full = f"{prefix}-{what}"
     if len(full) <= limit:
         return full

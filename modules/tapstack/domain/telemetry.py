@@ -1,0 +1,57 @@
+"""Where telemetry lies in the bucket that an XDR reads: one prefix for each source, one form of object for each prefix.
+
+The names below are a contract with whoever reads the bucket: they do not change.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapstack.domain.names import name_within
+
+FLOW: Final = "flow/"
+"""VPC Flow Logs; AWS continues with `AWSLogs/<account>/vpcflowlogs/<Region>/<yyyy>/<mm>/<dd>/`."""
+GUARDDUTY: Final = "guardduty/"
+"""Findings that GuardDuty exports; AWS continues with `AWSLogs/<account>/GuardDuty/<Region>/<yyyy>/<mm>/<dd>/`."""
+INCIDENTS: Final = "incidents/v1/"
+"""Events of incidents; continued with the date, so that the order of the keys is that of the events."""
+INCIDENTS_OCSF: Final = "incidents-ocsf/"
+"""The same events as Detection Findings of OCSF."""
+FEEDS: Final = "feeds/"
+"""What others put, such as the logs of an endpoint protection; each producer below its own name."""
+UNMATCHED: Final = "unmatched/"
+"""Alerts that no mapping took; no reader sees them."""
+
+_BUCKET: Final = 63
+"""Characters of a bucket's name at most. Source: Amazon S3 User Guide, "General purpose bucket naming rules"."""
+_ACCOUNT: Final = 12
+
+
+def feed_prefix(producer: str) -> str:
+    """Return the prefix of the objects that a producer puts."""
+    return f"{FEEDS}{producer}/"
+
+
+def landing_name(deployment: str, site: str) -> str:
+    """Return what the names of all resources of a site's XDR begin with."""
+    return f"{deployment}-{site}-xdr"
+
+
+def landing_bucket_name(deployment: str, site: str, account: str, *, access_logs: bool = False) -> str:
+    """Return the name of the bucket that a landing makes, or of that of its access logs.
+
+    It ends in the account's id, because the names of buckets are those of all accounts.
+
+    Args:
+        deployment: name of the deployment.
+        site: name of the site.
+        account: id of the account; may be a token.
+        access_logs: the bucket of the access logs.
+    """
+    what = "xdr-access" if access_logs else "xdr"
+    return f"{name_within(f'{deployment}-{site}', what, _BUCKET - _ACCOUNT - 1)}-{account}"
+
+
+def landing_key_name(deployment: str, site: str) -> str:
+    """Return the name of the alias of a landing's key, without `alias/`."""
+    return name_within(landing_name(deployment, site), "key", 250)

@@ -1,0 +1,196 @@
+"""The bucket that telemetry lands in."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tapstack import LandingSettings, RuleViolation, TelemetryLanding
+from tapstack.bindings import cdk
+from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl
+
+ACCOUNT = "${data.aws_caller_identity.landing_Account_A37BF7DE.account_id}"
+PARTITION = "${data.aws_partition.landing_Partition_E278E62B.partition}"
+BUCKET = f"arn:{PARTITION}:s3:::ir-a-xdr-{ACCOUNT}"
+
+
+def landed(settings: LandingSettings | None = None) -> Template:
+    stack = new_stack()
+    with rendering_hcl():
+        TelemetryLanding(stack, "landing", deployment="ir", site="a", settings=settings)
+    return Template(stack)
+
+
+def policy_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    text = body["policy"].replace('\\"', '"').replace("\\\\", "\\")
+    return {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}
+
+
+@pytest.fixture(scope="module")
+def own() -> Template:
+    return landed()
+
+
+def test_when_a_landing_makes_its_buckets_then_each_is_private_of_one_owner_versioned_and_encrypted(
+    own: Template,
+) -> None:
+    buckets = own.resources["aws_s3_bucket"]
+    assert {body["bucket"] for body in buckets.values()} == {f"ir-a-xdr-{ACCOUNT}", f"ir-a-xdr-access-{ACCOUNT}"}
+    assert not [body for body in buckets.values() if body["force_destroy"]]
+    for type_, expected in {
+        "aws_s3_bucket_ownership_controls": {"rule": [{"object_ownership": "BucketOwnerEnforced"}]},
+        "aws_s3_bucket_public_access_block": dict.fromkeys(
+            ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"), True
+        ),
+        "aws_s3_bucket_versioning": {"versioning_configuration": [{"status": "Enabled"}]},
+    }.items():
+        found = list(own.resources[type_].values())
+        assert {body.pop("bucket") for body in found} == {f"${{aws_s3_bucket.{name}.bucket}}" for name in buckets}
+        assert_equal(found, [expected, expected])
+
+
+def test_when_a_landing_has_a_key_then_what_lands_is_encrypted_with_it_and_access_logs_by_s3(own: Template) -> None:
+    key = own.resource("aws_kms_key")
+    assert (key["enable_key_rotation"], key["deletion_window_in_days"]) == (True, 30)
+    assert own.resource("aws_kms_alias")["name"] == "alias/ir-a-xdr-key"
+    rules = {name.split("_")[1]: body["rule"] for name, body in own.resources[ENCRYPTION].items()}
+    (key_name,) = own.names("aws_kms_key")
+    by_key = {"sse_algorithm": "aws:kms", "kms_master_key_id": f"${{aws_kms_key.{key_name}.arn}}"}
+    assert_equal(
+        rules,
+        {
+            "Bucket": [{"apply_server_side_encryption_by_default": [by_key], "bucket_key_enabled": True}],
+            "AccessLogBucket": [{"apply_server_side_encryption_by_default": [{"sse_algorithm": "AES256"}]}],
+        },
+    )
+
+
+ENCRYPTION = "aws_s3_bucket_server_side_encryption_configuration"
+
+
+def test_when_what_landed_is_old_then_it_is_deleted_and_unmatched_alerts_sooner(own: Template) -> None:
+    expired = {
+        name.split("_")[1]: {rule["id"]: (rule["filter"], rule["expiration"]) for rule in body["rule"]}
+        for name, body in own.resources["aws_s3_bucket_lifecycle_configuration"].items()
+    }
+    everything = ([{"prefix": ""}], [{"days": 400}])
+    assert_equal(
+        expired,
+        {
+            "Bucket": {"all": everything, "unmatched": ([{"prefix": "unmatched/"}], [{"days": 90}])},
+            "AccessLogBucket": {"all": everything},
+        },
+    )
+    for body in own.resources["aws_s3_bucket_lifecycle_configuration"].values():
+        for rule in body["rule"]:
+            assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 30}]
+            assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
+
+
+def test_when_a_bucket_has_a_policy_then_it_is_one_and_refuses_plain_http(own: Template) -> None:
+    policies = {name.split("_")[1]: body for name, body in own.resources["aws_s3_bucket_policy"].items()}
+    assert set(policies) == {"Bucket", "AccessLogBucket"}
+    assert_equal(
+        policy_of(policies["Bucket"]),
+        {
+            "DenyInsecureTransport": {
+                "Sid": "DenyInsecureTransport",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [BUCKET, f"{BUCKET}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        },
+    )
+    for name, body in policies.items():
+        assert body["depends_on"] == [f"${{aws_s3_bucket_public_access_block.{public}}}" for public in names(own, name)]
+
+
+def names(template: Template, bucket: str) -> list[str]:
+    return [name for name in template.names("aws_s3_bucket_public_access_block") if name.split("_")[1] == bucket]
+
+
+def test_when_access_is_logged_then_only_s3_puts_logs_of_this_bucket_and_is_allowed_to_first(own: Template) -> None:
+    (logs,) = [b for n, b in own.resources["aws_s3_bucket_policy"].items() if n.split("_")[1] == "AccessLogBucket"]
+    assert_equal(
+        policy_of(logs)["AllowAccessLogs"],
+        {
+            "Sid": "AllowAccessLogs",
+            "Effect": "Allow",
+            "Principal": {"Service": "logging.s3.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"arn:{PARTITION}:s3:::ir-a-xdr-access-{ACCOUNT}/*",
+            "Condition": {"ArnLike": {"aws:SourceArn": BUCKET}, "StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        },
+    )
+    logging = own.resource("aws_s3_bucket_logging")
+    assert "_AccessLogBucket_" in logging["target_bucket"]
+    (needed,) = logging["depends_on"]
+    assert needed.startswith("${aws_s3_bucket_policy.landing_AccessLogBucket_")
+
+
+def test_when_settings_are_given_then_they_arrive() -> None:
+    settings = LandingSettings(keep_days=30, unmatched_days=7, access_log_bucket="logs", deletion_protection=False)
+    found = landed(settings)
+
+    assert found.resource("aws_s3_bucket")["force_destroy"] is True
+    days = [rule["expiration"] for rule in found.resource("aws_s3_bucket_lifecycle_configuration")["rule"]]
+    assert days == [[{"days": 30}], [{"days": 7}]]
+    assert found.resource("aws_s3_bucket_logging")["target_bucket"] == "logs"
+
+
+def test_when_the_bucket_exists_then_nothing_of_it_is_made_or_changed() -> None:
+    stack = new_stack()
+    with rendering_hcl():
+        landing = TelemetryLanding(
+            stack, "landing", deployment="ir", site="a", settings=LandingSettings(bucket="lake", bucket_key_arn=KEY)
+        )
+    found = Template(stack)
+
+    assert set(found.resources) == {"aws_kms_key", "aws_kms_alias"}
+    assert (landing.bucket_name, landing.key_arn) == ("lake", KEY)
+    assert landing.bucket_arn.endswith(":s3:::lake")
+    assert (
+        TelemetryLanding(
+            new_stack(), "landing", deployment="ir", site="a", settings=LandingSettings(bucket="lake")
+        ).key_arn
+        is None
+    )
+
+
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/a"
+
+
+def test_when_all_is_tagged_then_deployment_and_site_are_named(own: Template) -> None:
+    tags = [body["tags"] for type_ in ("aws_s3_bucket", "aws_kms_key") for body in own.resources[type_].values()]
+    assert_equal(tags, [{"tapstack:deployment": "ir", "tapstack:site": "a"}] * 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"deployment": "Big"}, "site/landing: 'Big' is not a usable name"),
+        ({"site": "1"}, "site/landing: '1' is not a usable name"),
+        ({"deployment": "sthree-x"}, "site/landing: 'sthree-x-a-xdr-111122223333' is reserved"),
+        ({"settings": {}}, "settings must be LandingSettings(...), got {}"),
+        ({"tags": {"Name": "x", "aws:x": "y"}}, "tag key 'aws:x' is reserved"),
+    ],
+)
+def test_fails_when_an_argument_is_wrong(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(RuleViolation, match=re.escape(said)):
+        TelemetryLanding(new_stack(), "landing", **{"deployment": "ir", "site": "a", **given})
+
+
+def test_when_a_stack_has_several_providers_then_all_belongs_to_the_given_one() -> None:
+    from tapstack.bindings import aws
+
+    stack = new_stack()
+    other = aws.AwsProvider(stack, "other", alias="other", region="eu-west-1")
+    TelemetryLanding(stack, "landing", deployment="ir", site="a", provider=other)
+    terraform = json.loads(cdk.Testing.synth(stack, True))
+    found = [body for part in ("resource", "data") for named in terraform[part].values() for body in named.values()]
+    assert {body["provider"] for body in found} == {"aws.other"}
