@@ -110,13 +110,15 @@ _DETAILS: Final = {
     "containIncident": _containment(
         "Request the containment of the instance, which another person approves; 409 when refused", refusals=(403,)
     ),
-    "containNow": _containment("Contain the instance at once, a right of its own; 409 when refused", refusals=(403,)),
+    "containNow": _containment(
+        "Contain the instance at once, which needs a separate permission; 409 when refused", refusals=(403,)
+    ),
     "approveContainment": _containment(
         "Approve a containment that is pending; 403 for whoever requested it", refusals=(403,)
     ),
     "overrideApproval": _containment(
-        "Approve a containment that is pending without another person; a right of its own. 403 for whoever requested "
-        "one that overrides a protection",
+        "Approve a containment that is pending without another person, which needs a separate permission. 403 for "
+        "whoever requested one that overrides a protection",
         refusals=(403,),
         body_required=True,
     ),

@@ -395,7 +395,7 @@ class TestRefused:
         of_opening = {} if "{id}" in path else {"instance_id": instance, "reason": "beacons"}
         refused = team.post(path.replace("{id}", "inc-20260102T030405-k3v9x0ab"), {**of_opening, **body})
         assert (refused.status, refused.problem) == (403, "right-needed")
-        assert refused.json["detail"].endswith(f"is a right of its own: send this to POST {instead}")
+        assert refused.json["detail"].endswith(f"needs a separate permission: send this to POST {instead}")
 
     def test_fails_when_interfaces_are_to_be_contained(self, team: Responder) -> None:
         _, interface = team.instance()

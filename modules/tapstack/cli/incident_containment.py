@@ -40,12 +40,12 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     """
     container = _parser(actions, add, "contain", "contain the instance, now or on approval")
     container.add_argument(
-        "--mode", choices=containment_settings.MODES, help="approval by default; now needs a right of its own"
+        "--mode", choices=containment_settings.MODES, help="approval by default; now needs a separate permission"
     )
     container.add_argument(
         "--override-protection",
         action="store_true",
-        help="contain it although one of its tags protects it; a right of its own, and another person approves it",
+        help="contain it although one of its tags protects it: needs a separate permission, and another person approves it",
     )
     container.add_argument(
         "--skip-wait",
@@ -58,7 +58,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         actions,
         add,
         "override",
-        "approve a pending containment without another person, also one that you requested; a right of its own",
+        "approve a pending containment without another person, also one that you requested; needs a separate permission",
     )
     overrider.add_argument("--reason", required=True, help="why no other person approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
@@ -72,7 +72,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     releaser.add_argument(
         "--all",
         action="store_true",
-        help="release the instance for all incidents that contain it, and withdraw what is pending for it",
+        help="release the instance for all incidents that contain it, and reject what is pending for it",
     )
 
 
@@ -94,7 +94,7 @@ def contain(call: Call) -> int:
         return _post(call, "contain-protected", {"reason": call.chosen.reason})
     if call.chosen.reason is not None:
         raise UserError("contain takes --reason only with --override-protection")
-    # Containing at once is a right of its own, and so a path of its own.
+    # Containing at once needs a separate permission, and so has a path of its own.
     path = path_that_contains(call.chosen.mode or "approval", opens=False)
     return _post(call, path.rpartition("/")[2], {"skip_wait": True} if call.chosen.skip_wait else {})
 

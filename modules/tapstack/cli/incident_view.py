@@ -31,7 +31,7 @@ _WORDS: Final = {
 }
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
-    "pending": ("approve", "reject"),
+    "pending": ("approve", "reject", "override --reason WHY"),
     "contained": ("release --dry-run", "release"),
     "blocked": ("release --dry-run", "release --overwrite", "release --keep"),
     "failed": ("release",),
@@ -85,7 +85,8 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
         # Closing rejects what is pending.
         verbs = []
     if modes := [mode for mode in MODES if mode in _list(incident, "containment_modes")]:
-        verbs += ["contain --dry-run", *(f"contain --mode {mode}" for mode in modes)]
+        previewed = "" if "approval" in modes else "--mode now "
+        verbs += [f"contain {previewed}--dry-run", *(f"contain --mode {mode}" for mode in modes)]
     if refusals(_entries(containment, "differences")):
         verbs.insert(1, "release")
     of_containment = [f"tapstack incident {verb} {name}{options}" for verb in verbs if verb != useless]

@@ -4,7 +4,7 @@ A person is the issuer and the subject of a token, or the unique id of an IAM us
 session. Amazon API Gateway passes no source identity: of a caller with AWS credentials the function gets `userArn` and
 `userId`, which end with the name of a session, and that is the caller's own choice. So all sessions of a role are one
 person, unless the settings name the role as one whose sessions IAM lets call only where their name is their source
-identity (`docs/iam/responders/README.md`).
+identity (`docs/incidents.md`, "Another person approves").
 
 Sources: Amazon API Gateway Developer Guide, "Working with AWS Lambda proxy integrations for HTTP APIs" (payload format
 2.0, `requestContext.authorizer`) and "Customize HTTP API access logs" (`$context.identity`); IAM User Guide, "AWS

@@ -352,7 +352,7 @@ def contain_command(incident_id: str, mode: Mode) -> str:
 
 
 def override_command(incident_id: str) -> str:
-    """Return the command that approves a containment without another person, a right of its own."""
+    """Return the command that approves a containment without another person."""
     return f"tapstack incident override {incident_id} --reason WHY"
 
 

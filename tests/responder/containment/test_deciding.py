@@ -194,7 +194,7 @@ class TestOtherPerson:
         assert str(caught.value) == (
             f"{CALLER.name} requested the containment of incident {incident}, and whoever requested it does not "
             "approve it (approval.other_person). Any other person with the right to approve may. Where there is none: "
-            f"tapstack incident override {incident} --reason WHY, which is a right of its own"
+            f"tapstack incident override {incident} --reason WHY, which needs a separate permission"
         )
         assert shop.state(incident) == "pending"
         assert containment_requests.plan_to_approve(incidents.get(incident), by=CALLER)["refused"] == str(caught.value)

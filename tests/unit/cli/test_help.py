@@ -23,7 +23,7 @@ def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:
         (("rehearse", "incident"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
         (("incident", "explain"), "the deployment file; $TAPSTACK_DEPLOYMENT or deployment.yaml by default"),
         (("incident", "show"), "URL of the API (output api_endpoint); $TAPSTACK_URL by default"),
-        (("incident", "contain"), "approval by default; now needs a right of its own"),
+        (("incident", "contain"), "approval by default; now needs a separate permission"),
     ],
 )
 def test_when_help_is_asked_for_then_each_option_says_what_it_takes(

@@ -229,7 +229,7 @@ def test_when_an_incident_is_about_interfaces_then_its_card_says_so() -> None:
 @pytest.mark.parametrize(
     ("changes", "proposed"),
     [
-        ({}, ["approve", "reject"]),
+        ({}, ["approve", "reject", "override"]),
         ({"close_requested": True}, []),
         ({"state": "closing"}, []),
         ({"state": "closed"}, []),
@@ -239,7 +239,9 @@ def test_when_an_incident_closes_then_its_pending_containment_is_not_proposed_fo
     changes: dict[str, Any], proposed: list[str]
 ) -> None:
     commands = next_commands(incident(containment={"state": "pending"}, **changes), NOW)
-    assert [verb for command in commands if (verb := command.split()[2]) in ("approve", "reject")] == proposed
+    assert [
+        verb for command in commands if (verb := command.split()[2]) in ("approve", "reject", "override")
+    ] == proposed
 
 
 def test_when_notes_of_interfaces_are_long_then_they_are_shown_whole() -> None:
@@ -257,7 +259,7 @@ def test_when_notes_of_interfaces_are_long_then_they_are_shown_whole() -> None:
     ("state", "modes", "proposed"),
     [
         ("capturing", ["approval", "now"], ["--dry-run", "--mode approval", "--mode now"]),
-        ("failed", ["now"], ["--dry-run", "--mode now"]),
+        ("failed", ["now"], ["--mode now --dry-run", "--mode now"]),
         ("capturing", [], []),
         ("closed", [], []),
     ],

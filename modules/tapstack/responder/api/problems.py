@@ -10,7 +10,7 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
     "malformed-request": (400, "Malformed request"),
     "invalid-request": (400, "Invalid request"),
     "not-authenticated": (401, "Authentication required"),
-    "right-needed": (403, "A right of its own is needed"),
+    "right-needed": (403, "A separate permission is needed"),
     "other-person-needed": (403, "Another person must approve"),
     "no-such-incident": (404, "Incident not found"),
     "no-such-resource": (404, "Not found"),

@@ -145,7 +145,7 @@ def check_mode(request: Request, given: str | None) -> None:
         given: the containment in its body; None where it names none.
 
     Raises:
-        Problem: the path that contains so is another, and a right of its own.
+        Problem: what contains so has a path, and so a permission, of its own.
     """
     operation = request.operation
     needed = environment().open_scopes
@@ -158,7 +158,7 @@ def check_mode(request: Request, given: str | None) -> None:
         raise Problem("invalid-request", f"{operation.path} contains: send this to POST /incidents")
     path = path_that_contains(given, opens=opens)
     words = "containing at once" if given == "now" else "requesting a containment"
-    raise Problem("right-needed", f"{words} is a right of its own: send this to POST {path}")
+    raise Problem("right-needed", f"{words} needs a separate permission: send this to POST {path}")
 
 
 def _parsed(body: bytes) -> Any:

@@ -67,7 +67,7 @@ def allowed(mode: Mode | None) -> Mode:
     """
     modes = configured().modes
     if mode is not None and mode not in modes:
-        do = "" if mode == "now" else "; contain at once (--mode now), which is a right of its own"
+        do = "" if mode == "now" else "; contain at once (--mode now), which needs a separate permission"
         raise Conflict(f"mode {mode} is not allowed: containment.modes has {', '.join(modes)}{do}")
     return mode or ("approval" if "approval" in modes else "now")
 
@@ -149,7 +149,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
     incident = in_time(incidents.get(incident_id))
     state = incident.containment_state
     if state == "pending" and chosen == "now":
-        # Which needs no approval: containing at once is a right of its own.
+        # Which needs no approval: containing at once needs a separate permission.
         return _decide_once(incident_id, "approved", by, at_once=True)
     if state in ("pending", "containing"):
         executions.ensure(incident, "contain")
@@ -327,7 +327,7 @@ def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) 
     return (
         f"{name} requested the containment of incident {incident.id}, and whoever requested it does not approve it "
         f"(approval.other_person).{as_one} Any other person with the right to approve may. Where there is none: "
-        f"{override_command(incident.id)}, which is a right of its own"
+        f"{override_command(incident.id)}, which needs a separate permission"
     )
 
 
