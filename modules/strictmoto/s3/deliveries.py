@@ -116,6 +116,13 @@ def owner_of(name: str) -> str:
     return str((s3_backends.bucket_accounts.get(name) or ("", ""))[1])
 
 
+def has_object(bucket: Any, key: str) -> bool:
+    """Return whether moto's bucket has an object, whose latest version is no delete marker."""
+    from moto.s3.models import s3_backends
+
+    return s3_backends[bucket.account_id][bucket.partition].get_object(bucket.name, key) is not None
+
+
 def default_encryption(bucket: Any) -> tuple[bool, str]:
     """Return whether a bucket encrypts with KMS by default, and the key as it names it: empty for AWS's own."""
     found = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}

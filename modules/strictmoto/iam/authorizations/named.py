@@ -136,6 +136,19 @@ def _lambda(action: str, requested: Mapping[str, Any], place: Place) -> list[str
     return [f"{arn}:{qualifier}" if qualifier else arn]
 
 
+def _guardduty(action: str, requested: Mapping[str, Any], place: Place) -> list[str]:
+    """Return what an action is about: to make a destination, and to list them, is not about the detector.
+
+    Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon GuardDuty".
+    """
+    detector = f"detector/{requested.get('DetectorId')}"
+    if destination := requested.get("DestinationId"):
+        return [place.arn("guardduty", f"{detector}/publishingDestination/{destination}")]
+    if action.endswith("Filter") and (name := requested.get("FilterName") or requested.get("Name")):
+        return [place.arn("guardduty", f"{detector}/filter/{name}")]
+    return [place.arn("guardduty", detector)] if action in ("DeleteDetector", "GetDetector", "UpdateDetector") else []
+
+
 _IAM_MADE: Final = {
     "CreateGroup": "group{Path}{GroupName}",
     "CreateInstanceProfile": "instance-profile{Path}{InstanceProfileName}",
@@ -300,6 +313,7 @@ _FINDERS: Final[Mapping[str, Finder]] = {
     "dynamodb": _dynamodb,
     "elasticloadbalancing": _elbv2,
     "events": _events,
+    "guardduty": _guardduty,
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,

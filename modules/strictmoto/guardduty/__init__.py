@@ -1,0 +1,1 @@
+"""GuardDuty: detectors, and where their findings are exported to."""
