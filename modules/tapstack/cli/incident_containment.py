@@ -45,7 +45,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     container.add_argument(
         "--override-protection",
         action="store_true",
-        help="contain it although one of its tags protects it: needs a separate permission, and another person approves it",
+        help="contain it although a tag protects it: needs a separate permission, and another person to approve",
     )
     container.add_argument(
         "--skip-wait",
@@ -58,7 +58,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         actions,
         add,
         "override",
-        "approve a pending containment without another person, also one that you requested; needs a separate permission",
+        "approve a pending containment without another person, also your own request; needs a separate permission",
     )
     overrider.add_argument("--reason", required=True, help="why no other person approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
