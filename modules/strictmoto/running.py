@@ -93,6 +93,11 @@ def is_running() -> bool:
     return bool(_current)
 
 
+def enforces_iam() -> bool:
+    """Return whether an account runs that refuses what IAM does not allow."""
+    return is_running() and _current[0].enforces_iam
+
+
 def running() -> Running:
     """Return the account that runs.
 

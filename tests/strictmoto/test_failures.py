@@ -226,6 +226,23 @@ def test_when_a_bucket_sends_its_events_to_event_bridge_then_its_configuration_s
         assert {name: value for name, value in shown.items() if name != "ResponseMetadata"} == given
 
 
+@pytest.mark.parametrize(
+    "given", [{"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}, {"SimplePrefix": {}}, None]
+)
+def test_when_a_bucket_is_logged_then_the_keys_of_its_logs_are_shown(aws_account: Account, given: Any) -> None:
+    s3 = aws_account.client("s3")
+    for name in ("evidence", "logs"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    enabled = {"TargetBucket": "logs", "TargetPrefix": "a/", **({"TargetObjectKeyFormat": given} if given else {})}
+    s3.put_bucket_logging(Bucket="evidence", BucketLoggingStatus={"LoggingEnabled": enabled})
+    assert s3.get_bucket_logging(Bucket="evidence")["LoggingEnabled"] == enabled
+    both = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}, "SimplePrefix": {}}
+    with refused("MalformedXML"):
+        s3.put_bucket_logging(
+            Bucket="evidence", BucketLoggingStatus={"LoggingEnabled": {**enabled, "TargetObjectKeyFormat": both}}
+        )
+
+
 def test_fails_when_tags_are_taken_off_an_object_that_is_not_there(aws_account: Account) -> None:
     s3 = aws_account.client("s3")
     s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -202,3 +202,24 @@ def test_when_a_redrive_policy_is_read_then_it_is_as_it_was_given(sqs: Any) -> N
     }
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
     assert "RedrivePolicy" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def test_when_one_attribute_is_set_then_the_policy_stays_as_it_was_given(sqs: Any) -> None:
+    letting = {"Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+    statement = {"Sid": "bucket", "Effect": "Allow", **letting}
+    given = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    url, _ = create(sqs, "arrived", Policy=given)
+
+    def policy() -> str | None:
+        found: dict[str, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return found.get("Policy")
+
+    assert policy() == given
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "60"})
+    assert policy() == given
+    sqs.add_permission(QueueUrl=url, Label="more", AWSAccountIds=["123456789012"], Actions=["SendMessage"])
+    assert len(json.loads(policy() or "")["Statement"]) == 2
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "30"})
+    assert len(json.loads(policy() or "")["Statement"]) == 2
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    assert policy() is None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from strictmoto.events import timer
-from strictmoto.iam.access import service_may
+from strictmoto.kms.uses import service_may_send
 from strictmoto.requests.arns import is_somewhere
 from strictmoto.running import Running, running
 
@@ -162,7 +162,7 @@ def _bury(delivery: Delivery, error: Undeliverable, exhausted: str) -> None:
     dead = sqs_backends[account][region].queues.get(name)
     if dead is None:
         return
-    if delivery.service == "events.amazonaws.com" and not service_may(
+    if delivery.service == "events.amazonaws.com" and not service_may_send(
         delivery.service, "sqs:SendMessage", delivery.dead_letter_arn, delivery.source_arn
     ):
         return

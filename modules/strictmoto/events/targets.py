@@ -17,8 +17,8 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from strictmoto.events.delivery import Undeliverable
-from strictmoto.iam.access import service_may
 from strictmoto.identity import role_clients
+from strictmoto.kms.uses import service_may_send
 from strictmoto.running import running
 from strictmoto.stepfunctions import sdk
 
@@ -112,7 +112,7 @@ def _refusal(error: ClientError) -> Undeliverable:
 
 
 def _may(action: str, arn: str, sender: Sender) -> None:
-    if not service_may(sender.service, action, arn, sender.arn):
+    if not service_may_send(sender.service, action, arn, sender.arn):
         raise Undeliverable("NO_PERMISSIONS", f"{sender.service} is not allowed to {action} on {arn}")
 
 

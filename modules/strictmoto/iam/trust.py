@@ -19,6 +19,7 @@ from typing import Any, Final
 from strictmoto.iam.common_keys import region_of, request_keys, resource_keys
 from strictmoto.iam.denials import NotAllowed
 from strictmoto.iam.evaluation import Guard, Policies, decide
+from strictmoto.iam.guards import guard_of
 from strictmoto.iam.identities import Identity, Session, find_role, is_root, managed_documents, organization_keys
 from strictmoto.iam.policies import Caller, Context, Request, Resource, read_text
 from strictmoto.requests.arns import is_somewhere
@@ -260,9 +261,10 @@ def service_keys(service: str, called: str, region: str, source_arn: str = "") -
     if source_arn:
         found["aws:SourceArn"] = (source_arn,)
         parts = source_arn.split(":")
-        if len(parts) > 4 and parts[4]:
-            found["aws:SourceAccount"] = (parts[4],)
-            found |= organization_keys("Source", parts[4], parts[1])
+        # The ARN of a bucket does not say whose it is.
+        if account := (parts[4] if len(parts) > 4 else "") or guard_of(source_arn).account:
+            found["aws:SourceAccount"] = (account,)
+            found |= organization_keys("Source", account, parts[1])
     return found
 
 

@@ -1,17 +1,22 @@
 """Whether a service may use a key by itself, to encrypt what it stores or sends: the key's policy decides.
 
-Source: AWS KMS Developer Guide, "Key policies in AWS KMS" and "AWS managed keys" (their policies let only principals
-of the account, by way of the service that stores).
+Sources: AWS KMS Developer Guide, "Key policies in AWS KMS" and "AWS managed keys" (their policies let only principals
+of the account); Amazon SQS Developer Guide, "Configure KMS permissions for AWS services", and Amazon SNS Developer
+Guide, "Enable compatibility between event sources from AWS services and encrypted topics" (kms:GenerateDataKey and
+kms:Decrypt).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from strictmoto.iam.access import service_may
 from strictmoto.iam.policies import Context
+from strictmoto.requests.arns import is_somewhere
 
 _MANAGED: Final = "alias/aws/"
+_SENDING: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 
 
 def service_may_use(
@@ -23,24 +28,33 @@ def service_may_use(
         service: for example events.amazonaws.com.
         actions: for example kms:GenerateDataKey; all of them are needed.
         key: its id, its alias, or the ARN of either.
-        place: ARN of what is encrypted, or `arn:aws:kms:<region>:<account>:`: where a key without an ARN is.
+        place: ARN that has the partition, the Region and the account of a key without an ARN.
         source_arn: of the rule, the bucket or the detector on whose behalf it is used.
         more: condition keys of the use, such as kms:EncryptionContext:aws:s3:arn.
     """
-    arn = key_arn(key, place)
+    arn = _key_arn(key, place)
     return bool(arn) and all(service_may(service, action, arn, source_arn, more) for action in actions)
 
 
-def key_arn(key: str, place: str) -> str:
-    """Return the ARN of an enabled customer managed key; empty where there is none of that name.
+def service_may_send(service: str, action: str, arn: str, source_arn: str) -> bool:
+    """Return whether the policies of a queue or a topic, and of its key if it has one, let a service send to it.
 
     Args:
-        key: its id, its alias, or the ARN of either.
-        place: ARN that has the partition, the Region and the account of a key without an ARN.
+        service: for example events.amazonaws.com.
+        action: sqs:SendMessage or sns:Publish.
+        arn: of the queue or the topic.
+        source_arn: of the rule, the topic, the bucket on whose behalf it sends.
     """
-    from moto.kms.models import kms_backends
+    if not service_may(service, action, arn, source_arn):
+        return False
+    find = _KEYS.get(arn.split(":")[2])
+    key = find(arn) if find and is_somewhere(arn) else ""
+    return not key or service_may_use(service, _SENDING, key, arn, source_arn)
 
-    from strictmoto.requests.arns import is_somewhere
+
+def _key_arn(key: str, place: str) -> str:
+    """Return the ARN of an enabled customer managed key; empty where there is none of that name."""
+    from moto.kms.models import kms_backends
 
     partition, region, account = (place.split(":")[index] for index in (1, 3, 4))
     name = key if key.startswith("arn:") else f"arn:{partition}:kms:{region}:{account}:{key}"
@@ -53,3 +67,22 @@ def key_arn(key: str, place: str) -> str:
         if short == one.id or (short in one.aliases and not short.startswith(_MANAGED)):
             return str(one.arn) if one.enabled else ""
     return ""
+
+
+def _of_queue(arn: str) -> str:
+    from moto.sqs.models import sqs_backends
+
+    _, _, _, region, account, name = arn.split(":", 5)
+    queue: Any = sqs_backends[account][region].queues.get(name)
+    return str(getattr(queue, "kms_master_key_id", None) or "")
+
+
+def _of_topic(arn: str) -> str:
+    from moto.sns.models import sns_backends
+
+    _, _, _, region, account, _ = arn.split(":", 5)
+    topic: Any = sns_backends[account][region].topics.get(arn)
+    return str(getattr(topic, "kms_master_key_id", None) or "")
+
+
+_KEYS: Final[Mapping[str, Callable[[str], str]]] = {"sqs": _of_queue, "sns": _of_topic}

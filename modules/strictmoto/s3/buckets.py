@@ -1,9 +1,6 @@
 """Policies around buckets are IAM's to evaluate: moto knows neither their conditions nor their principals.
 
-A policy that lets in the public is refused where it is blocked. Where IAM is enforced, a bucket notifies queues and
-topics only where their policies let S3.
-
-Source: Amazon S3 User Guide, "Granting permissions to publish event notification messages to a destination".
+A policy that lets in the public is refused where it is blocked. How a bucket logs is shown as it was given.
 """
 
 from __future__ import annotations
@@ -11,11 +8,10 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
-from strictmoto.iam.access import service_may
 from strictmoto.iam.public import is_public
 from strictmoto.identity.callers import CALLER
-from strictmoto.running import running
 
+_KEY_FORMAT: Final = "TargetObjectKeyFormat"
 _WITH_ACLS: Final = ("BucketOwnerPreferred", "ObjectWriter")
 """What a bucket's ownership is where it has ACLs: a new one has none."""
 
@@ -24,7 +20,7 @@ _WITH_ACLS: Final = ("BucketOwnerPreferred", "ObjectWriter")
 def install() -> None:
     """Leave the policies of moto's buckets to IAM, once a process."""
     from moto.iam.access_control import PermissionResult
-    from moto.s3 import notifications, responses
+    from moto.s3 import responses
     from moto.s3.models import FakeBucket
 
     bucket: Any = FakeBucket
@@ -33,13 +29,9 @@ def install() -> None:
     reading: Any = responses
     reading.parse_region_from_url = lambda _url, use_default_region=True: None
     _log_without_acls()
+    _show_key_format()
     _untag_what_is_there()
     _block_public_policies()
-    _refuse_incomplete_notifications()
-    _show_event_bridge()
-    module: Any = notifications
-    module._send_sqs_message = _where_allowed(module._send_sqs_message, "sqs:SendMessage", "sqs")
-    module._send_sns_message = _where_allowed(module._send_sns_message, "sns:Publish", "")
 
 
 def _log_without_acls() -> None:
@@ -59,51 +51,42 @@ def _log_without_acls() -> None:
     bucket._log_permissions_enabled_acl = staticmethod(log_permissions_enabled_acl)
 
 
-def _refuse_incomplete_notifications() -> None:
-    """Refuse a notification without a destination or an event, at which moto fails.
+def _show_key_format() -> None:
+    """Answer what the keys of a bucket's logs are like, which moto keeps and leaves out.
 
-    Source: Amazon S3 API Reference, PutBucketNotificationConfiguration (Event and the ARN are required).
+    Source: Amazon S3 API Reference, GetBucketLogging and PutBucketLogging (TargetObjectKeyFormat, of which one member
+    may be given; MalformedXML of two is inferred).
     """
     from moto.s3.exceptions import MalformedXML
     from moto.s3.responses import S3Response
 
     response: Any = S3Response
-    read = response._notification_config_from_body
-
-    @functools.wraps(read)
-    def notification_config_from_body(self: Any) -> Any:
-        try:
-            return read(self)
-        except (AssertionError, AttributeError, KeyError, TypeError) as error:
-            raise MalformedXML from error
-
-    response._notification_config_from_body = notification_config_from_body
-
-
-def _show_event_bridge() -> None:
-    """Answer that a bucket sends its events to EventBridge, which moto keeps and leaves out.
-
-    Source: Amazon S3 API Reference, GetBucketNotificationConfiguration (EventBridgeConfiguration, an empty element).
-    """
-    from moto.s3.responses import S3Response
-
-    response: Any = S3Response
-    get = response.get_bucket_notification
+    get, read = response.get_bucket_logging, response._logging_from_body
 
     @functools.wraps(get)
-    def get_bucket_notification(self: Any) -> Any:
-        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
-        if kept and kept.event_bridge is not None:
+    def get_bucket_logging(self: Any) -> Any:
+        kept = self.backend.get_bucket_logging(self.bucket_name)
+        if given := kept.get(_KEY_FORMAT):
             write = self.serialized
 
             def serialized(result: Any) -> Any:
-                result.result["EventBridgeConfiguration"] = {}
+                result.result["LoggingEnabled"][_KEY_FORMAT] = given
                 return write(result)
 
             self.serialized = serialized
         return get(self)
 
-    response.get_bucket_notification = get_bucket_notification
+    @functools.wraps(read)
+    def logging_from_body(self: Any) -> Any:
+        found = read(self)
+        if (given := found.get(_KEY_FORMAT)) is not None:
+            if not isinstance(given, dict) or len(given) != 1:
+                raise MalformedXML
+            # An element without content is read as nothing.
+            found[_KEY_FORMAT] = {name: value or {} for name, value in given.items()}
+        return found
+
+    response.get_bucket_logging, response._logging_from_body = get_bucket_logging, logging_from_body
 
 
 def _untag_what_is_there() -> None:
@@ -156,14 +139,3 @@ def _blocks(bucket: Any, backend: Any) -> bool:
     account: Any = s3control_backends[backend.account_id][backend.partition]
     settings = (bucket.public_access_block, account.public_access_block)
     return any(str(one.block_public_policy).lower() == "true" for one in settings if one is not None)
-
-
-def _where_allowed(send: Any, action: str, service: str) -> Any:
-    @functools.wraps(send)
-    def send_where_allowed(account_id: str, event_body: Any, name: str, region_name: str) -> None:
-        arn = f"arn:aws:{service}:{region_name}:{account_id}:{name}" if service else name
-        source = event_body["Records"][0]["s3"]["bucket"]["arn"] if "Records" in event_body else ""
-        if not running().enforces_iam or service_may("s3.amazonaws.com", action, arn, source):
-            send(account_id, event_body, name, region_name)
-
-    return send_where_allowed

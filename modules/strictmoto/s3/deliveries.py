@@ -12,7 +12,7 @@ from typing import Any, Final
 from strictmoto.iam.access import service_may
 from strictmoto.iam.policies import Context
 from strictmoto.kms.uses import service_may_use
-from strictmoto.running import is_running, running
+from strictmoto.running import enforces_iam
 
 _DATA_KEY: Final = ("kms:GenerateDataKey",)
 _KMS: Final = "aws:kms"
@@ -43,7 +43,7 @@ class Delivery:
 
     def may(self, action: str) -> bool:
         """Return whether the bucket's policy allows an action on the bucket itself."""
-        return not _enforced() or service_may(self.service, action, self._arn, self.source_arn)
+        return not enforces_iam() or service_may(self.service, action, self._arn, self.source_arn)
 
     def check(self, key: str) -> None:
         """Check that an object could be put.
@@ -57,7 +57,7 @@ class Delivery:
         bucket = bucket_named(self.bucket)
         if bucket is None:
             raise NotDelivered(f"there is no bucket {self.bucket}")
-        if not _enforced():
+        if not enforces_iam():
             return
         arn = f"{self._arn}/{key}"
         if not service_may(self.service, "s3:PutObject", arn, self.source_arn, self._keys):
@@ -127,10 +127,6 @@ def default_encryption(bucket: Any) -> tuple[bool, str]:
     """Return whether a bucket encrypts with KMS by default, and the key as it names it: empty for AWS's own."""
     found = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
     return str(found.get("SSEAlgorithm", "")).startswith(_KMS), str(found.get("KMSMasterKeyID") or "")
-
-
-def _enforced() -> bool:
-    return is_running() and running().enforces_iam
 
 
 def _has_bucket_key(bucket: Any) -> bool:

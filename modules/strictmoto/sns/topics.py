@@ -1,4 +1,5 @@
-"""Topics hand messages to queues only where the queue's policy lets SNS, if IAM is enforced; to web servers never.
+"""Topics hand messages to queues only where the policies of queue and key let SNS, if IAM is enforced; to web servers
+never.
 
 A subscription of HTTP or HTTPS gets no message before its endpoint has confirmed it. The account asks no endpoint to
 confirm: nothing leaves this machine. Topics show all the attributes that they were given.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from strictmoto.iam.access import service_may
+from strictmoto.kms.uses import service_may_send
 from strictmoto.running import running
 
 
@@ -30,7 +31,7 @@ def install() -> None:
             return
         guarded = self.protocol == "sqs" and running().enforces_iam
         # SNS reports no failure: what cannot be delivered is lost, or goes to the subscription's dead-letter queue.
-        if not guarded or service_may("sns.amazonaws.com", "sqs:SendMessage", self.endpoint, self.topic.arn):
+        if not guarded or service_may_send("sns.amazonaws.com", "sqs:SendMessage", self.endpoint, self.topic.arn):
             publish(self, *args, **kwargs)
 
     subscription.publish = publish_where_allowed

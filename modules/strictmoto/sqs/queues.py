@@ -105,7 +105,7 @@ def _find_by_address(response: Any, error: Any) -> None:
 
 
 def _allow_redrive(queue: Any, error: Any) -> None:
-    queue.redrive_allow_policy = None
+    queue.redrive_allow_policy = queue.policy_text = None
     queue.BASE_ATTRIBUTES = [*queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
     set_attributes, setup, show = queue._set_attributes, queue._setup_dlq, queue.attributes.fget
 
@@ -114,6 +114,11 @@ def _allow_redrive(queue: Any, error: Any) -> None:
         allow = attributes.get("RedriveAllowPolicy")
         if allow:
             _check_allow_policy(allow, error)
+        if "Policy" in attributes:
+            self.policy_text = attributes["Policy"]
+        elif vars(self).get("_policy_json") and self.policy:
+            # What is not named stays; moto takes the policy away.
+            attributes = {**attributes, "Policy": self.policy}
         set_attributes(self, attributes, now)
         if not self.redrive_allow_policy:
             self.redrive_allow_policy = None
@@ -142,9 +147,12 @@ def _allow_redrive(queue: Any, error: Any) -> None:
 
     def attributes(self: Any) -> dict[str, Any]:
         shown: dict[str, Any] = show(self)
+        # As they were given: moto writes them anew, with blanks.
         if self.redrive_policy:
-            # As it was given: moto writes it anew, with blanks.
             shown["RedrivePolicy"] = self.redrive_policy_text
+        # AddPermission changes what was given.
+        if self.policy and self.policy_text and read_json(self.policy_text) == read_json(self.policy):
+            shown["Policy"] = self.policy_text
         return shown
 
     queue._set_attributes, queue._setup_dlq, queue.attributes = checked, setup_dlq, property(attributes)
