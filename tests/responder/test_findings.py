@@ -408,7 +408,7 @@ def test_when_the_title_is_made_up_then_it_is_one_quoted_line(site: Site, monkey
     [
         ({"source": "aws.ec2", "detail-type": "x", "detail": {}}, "this is an event of another source, 'aws.ec2': "),
         (document("sns-notification"), "this is a message of Amazon SNS"),
-        (document("security-hub-event"), "this is an event of Security Hub"),
+        (document("security-hub-event") | {"source": "custom"}, "this is an event of another source, 'custom': "),
         (
             finding("i-0123456789abcdef0") | {"detail": {"id": "x"}},
             "detail.type: is missing: a GuardDuty finding has it",

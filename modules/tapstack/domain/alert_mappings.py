@@ -48,6 +48,8 @@ SEVERITY_WORDS: Final[Mapping[str, float]] = MappingProxyType(
 SEVERITY_SCALES: Final = (10, 100)
 ALERTS_OF_A_DOCUMENT: Final = 100
 """An event of Security Hub has up to 20 findings."""
+SOURCES_FILE: Final = "alert_sources.json"
+"""What the functions' package calls the file with the sources of the deployment."""
 EXPRESSION_LENGTH: Final = (1, 1000)
 _ID_LENGTH: Final = 200
 """With the name of its source it fits into the alert id of an incident. A longer one is replaced by its hash."""

@@ -9,11 +9,13 @@ findings"; MITRE ATT&CK, "Techniques" (the form of their ids).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from tapstack.domain.incidents import Severity
+from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.regions import AccountRegion
 
 GUARDDUTY: Final = "guardduty"
@@ -33,6 +35,8 @@ SAMPLE_PREFIX: Final = "[SAMPLE]"
 SAMPLE_INSTANCE: Final = "i-99999999"
 """The instance of every sample finding. It does not exist; were it to, it would be another customer's."""
 TITLE_LENGTH: Final = 300
+_WORD: Final = re.compile(r"[!-~]{1,256}")
+_TYPE_SHOWN: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,16 @@ class Alert:
     def noun(self) -> str:
         """What messages call it: GuardDuty and Security Hub raise findings, other tools alerts."""
         return "finding" if self.source in TITLES else "alert"
+
+    @property
+    def shown_id(self) -> str:
+        """The id in lines of ours: with its source, except for GuardDuty's findings."""
+        return self.id if self.of_guardduty else word(f"{self.source}:{self.id}")
+
+    @property
+    def shown_type(self) -> str:
+        """The type in lines of ours: as it is where it is one word, as GuardDuty's are, otherwise quoted."""
+        return self.type if _WORD.fullmatch(self.type) else quoted(self.type, _TYPE_SHOWN)
 
     @property
     def is_attack_sequence(self) -> bool:

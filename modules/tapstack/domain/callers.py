@@ -29,7 +29,7 @@ class Caller:
     """Who called the API.
 
     Attributes:
-        name: ARN, or subject of the token, as it is shown; `guardduty` of the policy.
+        name: ARN, or subject of the token, as it is shown; `guardduty` of the policy about its findings.
         person: who that is; two callers with the same `person` count as one. Opaque; none of the policy.
         sessions_of: name of the role whose sessions count as this one person; None where `person` is one for certain.
     """
@@ -40,7 +40,18 @@ class Caller:
 
 
 POLICY: Final = Caller("guardduty")
-"""The policy about findings, which is no person: any person may approve what it requests."""
+"""The policy about GuardDuty's findings, which is no person: any person may approve what it requests."""
+_OTHER_SOURCE: Final = "policy:"
+
+
+def policy_caller(source: str) -> Caller:
+    """Return the policy about the alerts of a source, which is no person either."""
+    return POLICY if source == POLICY.name else Caller(f"{_OTHER_SOURCE}{source}")
+
+
+def is_policy(name: str | None) -> bool:
+    """Return whether the name of a caller, as incidents have it, is the policy's."""
+    return name == POLICY.name or (name is not None and name.startswith(_OTHER_SOURCE))
 
 
 def token_caller(issuer: str, subject: str) -> Caller:

@@ -16,6 +16,7 @@ from tapstack.domain.json_parts import Part
 from tapstack.domain.outside_text import quoted
 
 EVENT_SOURCE: Final = "aws.guardduty"
+SECURITY_HUB_EVENT_SOURCE: Final = "aws.securityhub"
 EVENT_DETAIL_TYPE: Final = "GuardDuty Finding"
 ESSENTIALS: Final = ("id", "type", "severity", "accountId", "region")
 """What every finding has."""
@@ -66,7 +67,7 @@ def _other(part: Part) -> str | None:
 
 def _other_event(keys: Mapping[str, Any]) -> str | None:
     kind, source = keys["detail-type"], keys.get("source", EVENT_SOURCE)
-    if source == "aws.securityhub":
+    if source == SECURITY_HUB_EVENT_SOURCE:
         return f"an event of Security Hub, {quoted(kind)}, not GuardDuty's own: {_FORMS}"
     if source != EVENT_SOURCE:
         return f"an event of another source, {quoted(source)}: {_FORMS}"

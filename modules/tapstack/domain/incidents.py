@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from tapstack.domain.containment_settings import REQUESTED, Requested
 from tapstack.domain.errors import RuleViolation
@@ -22,7 +22,8 @@ from tapstack.domain.tokens import is_token
 
 State = Literal["opening", "launching", "capturing", "closing", "closed", "failed"]
 Severity = Literal["low", "medium", "high", "critical"]
-Source = Literal["api", "guardduty"]
+Source: TypeAlias = str
+"""By which way an incident was requested: `api`, or the source of the alert that a policy decided about."""
 Because = Literal["closed", "expired", "failed"]
 InterfaceState = Literal["eligible", "mirrored", "waiting", "refused", "ended"]
 """`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it; `ended` once the
@@ -34,6 +35,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 LISTINGS: Final[tuple[Listing, ...]] = get_args(Listing)
 INTERFACE_STATES: Final[tuple[InterfaceState, ...]] = get_args(InterfaceState)
 DEFAULT_SEVERITY: Final[Severity] = "medium"
+API: Final[Source] = "api"
 
 ID_PATTERN: Final = r"^inc-[0-9]{8}T[0-9]{6}-[0-9a-z]{8}$"
 ID_EXAMPLE: Final = "inc-20260102T030405-k3v9x0ab"

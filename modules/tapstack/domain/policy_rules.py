@@ -13,7 +13,6 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import is_literal, matches
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import TECHNIQUE_PATTERN, check_minutes
-from tapstack.domain.outside_text import word
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tags import check_sought_tag_key, check_tag_value
 from tapstack.domain.threats import RESOURCE_TYPES, TACTICS, THREAT_PURPOSES, tactics_of_purpose
@@ -135,7 +134,7 @@ class Rule:
         if self.at_least is not None and alert.severity < self.at_least:
             said.append(f"severity {alert.severity:g} is below {self.at_least:g}")
         if self.types and not any(matches(p.lower(), alert.type.lower()) for p in self.types):
-            said.append(f"type {word(alert.type)} does not fit {_alternatives(self.types)}")
+            said.append(f"type {alert.shown_type} does not fit {_alternatives(self.types)}")
         if self.tactics and not set(self.tactics) & set(found := alert.tactics):
             stands_for = " and ".join(found) or "no ATT&CK tactic"
             said.append(f"the {alert.noun} stands for {stands_for}, not for {_alternatives(self.tactics)}")

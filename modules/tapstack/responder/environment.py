@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+from tapstack.domain.alert_mappings import SOURCES_FILE, AlertSource, load_sources
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups, WaitForPackets
@@ -62,6 +64,7 @@ class Environment:
         containment: how instances are contained; None where they cannot be.
         policy: what is done about findings, as JSON.
         open_scopes: of which a token needs one to open an incident.
+        landing_bucket: the bucket that unmatched alerts are kept in; None where there is none.
     """
 
     deployment: str
@@ -78,6 +81,7 @@ class Environment:
     containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
     open_scopes: tuple[str, ...] = ()
+    landing_bucket: str | None = None
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -105,6 +109,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         containment=_containment(settings.get("containment")),
         policy=variables.get("TAPSTACK_POLICY", "[]"),
         open_scopes=tuple(settings.get("open_scopes", ())),
+        landing_bucket=variables.get("TAPSTACK_LANDING_BUCKET"),
     )
 
 
@@ -143,6 +148,16 @@ def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@functools.cache
+def alert_sources() -> Mapping[str, AlertSource]:
+    """Return the sources of alerts, which stand in the functions' package; none where there are none."""
+    try:
+        text = (Path(__file__).parents[1] / SOURCES_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    return load_sources(text)
 
 
 @functools.cache

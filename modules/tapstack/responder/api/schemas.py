@@ -257,7 +257,11 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "severity": {"type": "string", "enum": list(incidents.SEVERITIES)},
     "technique": _or_null(_TECHNIQUE),
     "alert_id": _or_null(_ALERT),
-    "source": {"type": "string", "enum": ["api", "guardduty"]},
+    "source": {
+        "type": "string",
+        "description": "By which way it was requested: api, or the source of the alert that opened it: guardduty, "
+        "securityhub, or a name of response.alerts.sources.",
+    },
     "opened_at": _time("When it was opened."),
     "expires_at": _time("When the capture ends by itself."),
     "closed_at": _or_null(_time("When it was closed.")),

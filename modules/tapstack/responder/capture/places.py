@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tapstack.domain.incidents import SEVERITIES, InterfaceState, Severity, as_time, highest, is_less_severe
+from tapstack.domain.incidents import API, SEVERITIES, InterfaceState, Severity, as_time, highest, is_less_severe
 from tapstack.responder.appliance.mirror_target import MirrorTarget
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture.sessions import Described
@@ -55,8 +55,8 @@ class Places:
 
 
 def reserved(incident: Incident) -> int:
-    """Return how many places an incident leaves to others: a flood of findings leaves some to responders."""
-    return environment().capture.reserved_sources if incident.source == "guardduty" else 0
+    """Return how many places an incident leaves to others: a flood of alerts leaves some to responders."""
+    return environment().capture.reserved_sources if incident.source != API else 0
 
 
 def at_target(to: MirrorTarget, incident: Incident, wanted: Collection[str], limit: int | None) -> Places:
@@ -89,7 +89,7 @@ def at_target(to: MirrorTarget, incident: Incident, wanted: Collection[str], lim
         elif any(_moves(one, capture) for one in holders):
             moving = True
     found.sort(key=_order)
-    if incident.source == "guardduty":
+    if incident.source != API:
         found = list(_sparing_responders(found, held.values(), known))
     return Places(taken, {one.capture.network_interface_id: one for one in found}, moving)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tapstack.domain.callers import POLICY
+from tapstack.domain.callers import is_policy
 from tapstack.domain.containment import difference_line
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import contain_command, override_command, undo_containment_command
@@ -58,7 +58,7 @@ def who_may_approve(incident: Incident) -> list[str]:
     asked = incident.requested_containment
     if settings is not None and not settings.approval.other_person:
         return ["Whoever may approve may approve what they requested, too: approval.other_person is off."]
-    if asked.requester is None and asked.asked_by == POLICY.name:
+    if asked.requester is None and is_policy(asked.asked_by):
         return ["The policy requested it: any person with the right to approve may."]
     also = ", also with the right to override" if asked.overridden_tags else ""
     return [

@@ -1,4 +1,4 @@
-"""What operators are notified of about GuardDuty findings: what was decided of each instance, and what to run next."""
+"""What operators are notified of about alerts: what was decided of each instance, and what to run next."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from tapstack.domain.alerts import Alert, AlertInstance
+from tapstack.domain.alerts import Alert, AlertInstance, title_of
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
-from tapstack.domain.outside_text import quoted
+from tapstack.domain.outside_text import one_line, quoted
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
 from tapstack.responder.store.incidents import Incident
@@ -22,17 +22,17 @@ _LISTED: Final = 10
 
 
 Done = Literal["notify", "capture", "contain_on_approval", "contain_now", "joined", "updated", "silent", "listed"]
-"""What was done about an instance of a finding. The words of the policy: it opened an incident, or only notified.
-`listed` where the finding may open no more incidents; `updated` where the finding's incident took over something new,
+"""What was done about an instance of an alert. The words of the policy: it opened an incident, or only notified.
+`listed` where the alert may open no more incidents; `updated` where the alert's incident took over something new,
 and `silent` where nothing is new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was decided and done about an instance of a finding.
+    """What was decided and done about an instance of an alert.
 
     Attributes:
-        instance: which; none where the finding names no instance.
+        instance: which; none where the alert names no instance.
         here: whether it is of this account and Region.
         decision: of the policy.
         incident: that was opened or joined, now or before; none where the policy only notifies.
@@ -57,22 +57,24 @@ class Outcome:
         }
 
 
-def decided(finding: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
-    """Return subject and text about a finding."""
+def decided(alert: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    """Return subject and text about an alert."""
+    source, what = title_of(alert.source), f"{alert.noun.capitalize()}:"
     lines = [
-        f"GuardDuty reports {finding.type}, severity {finding.severity:g} ({finding.level}).",
+        f"{source} reports {alert.shown_type}, severity {alert.severity:g} ({alert.level}).",
         "",
-        *([f"Title:    {quoted(finding.title, 400)}"] if finding.title else []),
-        f"Tactics:  {' and '.join(finding.tactics) or 'none'}",
-        f"Finding:  {finding.id} in {finding.where.region}, account {finding.where.account_id}, "
-        f"seen {counted(finding.count, 'time')}",
-        *(f"Left out: {value}" for value in finding.left_out[:_LISTED]),
+        *([f"Title:    {quoted(alert.title, 400)}"] if alert.title else []),
+        f"Tactics:  {' and '.join(alert.tactics) or 'none'}",
+        *([f"ATT&CK:   {', '.join(alert.techniques)}"] if alert.techniques else []),
+        f"{what:<9} {alert.shown_id} in {alert.where.region}, account {alert.where.account_id}, "
+        f"seen {counted(alert.count, 'time')}",
+        *(f"Left out: {value}" for value in alert.left_out[:_LISTED]),
     ]
-    if further := len(finding.left_out[_LISTED:]):
+    if further := len(alert.left_out[_LISTED:]):
         lines.append(f"Left out: {counted(further, 'more value')}")
     for outcome in outcomes:
-        lines += ["", *_lines(finding, outcome)]
-    return f"{_prefix()} GuardDuty {finding.level}: {finding.type}", "\n".join(lines) + "\n"
+        lines += ["", *_lines(alert, outcome)]
+    return f"{_prefix()} {source} {alert.level}: {alert.type or alert.title}", "\n".join(lines) + "\n"
 
 
 def _decided(outcome: Outcome) -> str:
@@ -110,11 +112,41 @@ def unreadable(event: object, problem: str) -> tuple[str, str]:
     return f"{_prefix()} GuardDuty: an event that is no finding", "\n".join(lines) + "\n"
 
 
+def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str | None) -> tuple[str, str]:
+    """Return subject and text about an alert that names no instance for certain.
+
+    Args:
+        source: that it came from.
+        document: what came.
+        reasons: why it is unmatched.
+        kept_as: the address of the object that it is kept as; None where there is no bucket for it.
+    """
+    shown = title_of(source)
+    reading = "tapstack xdr try --source " + shlex.quote(source)
+    lines = [
+        f"An alert of {shown} came that leads to no instance for certain. Nothing was done about it.",
+        "",
+        *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
+        *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
+        f"Kept:     {kept_as or 'nowhere: the response has no landing'}",
+        f"Alert:    {quoted(document, _EVENT_LENGTH)}",
+        "",
+        f"Further ones of {shown} in this hour are kept and counted (metric AlertsUnmatched), without a notification.",
+        "",
+        "What to run next:",
+    ]
+    if kept_as is not None:
+        lines.append(f"  aws s3 cp {shlex.quote(kept_as)} - | jq -r .document | {reading} -")
+    else:
+        lines.append(f"  {reading} FILE")
+    return f"{_prefix()} {shown}: an alert that leads to no instance", "\n".join(map(one_line, lines)) + "\n"
+
+
 def _prefix() -> str:
     return f"[tapstack {environment().site}]"
 
 
-def _lines(finding: Alert, outcome: Outcome) -> Iterator[str]:
+def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
     instance, decision, incident = outcome.instance, outcome.decision, outcome.incident
     rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
     if instance is None:
@@ -127,7 +159,7 @@ def _lines(finding: Alert, outcome: Outcome) -> Iterator[str]:
         yield f"          not {decision.asked}: {decision.limited_because}"
     if outcome.done == "listed":
         most = environment().capture.incidents_per_finding
-        yield f"          one finding opens at most {counted(most, 'incident')} (capture.incidents_per_finding)"
+        yield f"          one {alert.noun} opens at most {counted(most, 'incident')} (capture.incidents_per_finding)"
     if incident is not None:
         captures = "" if can_be_extended(incident.state) else ": it captures nothing"
         yield f"Incident: {incident.id} is {incident.state}{captures}"
@@ -141,5 +173,5 @@ def _lines(finding: Alert, outcome: Outcome) -> Iterator[str]:
     elif incident is None or incident.state in ("closing", "closed"):
         if not outcome.here:
             yield f"  with the TAPSTACK_URL of account {instance.where.account_id} in {instance.where.region}:"
-        reason = shlex.quote(f"GuardDuty {finding.id}")
+        reason = shlex.quote(f"{title_of(alert.source)} {alert.id}")
         yield f"  tapstack incident open --instance {shlex.quote(instance.id)} --reason {reason}"

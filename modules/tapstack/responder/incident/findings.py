@@ -1,4 +1,4 @@
-"""A GuardDuty finding: the policy decides whether to notify, to capture packets, to contain the instances."""
+"""An alert: the policy decides whether to notify, to capture packets, to contain the instances."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapstack.domain import policy
-from tapstack.domain.alerts import Alert, AlertInstance
-from tapstack.domain.callers import POLICY
+from tapstack.domain.alerts import GUARDDUTY, Alert, AlertInstance, title_of
+from tapstack.domain.callers import policy_caller
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
-from tapstack.domain.incidents import OpenRequest
+from tapstack.domain.incidents import OpenRequest, as_moment, as_text, utc_now
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.domain.policy_rules import ACTIONS
@@ -37,9 +37,8 @@ _NOTIFIED: Final = "finding"
 
 
 def receive(event: object) -> dict[str, Any]:
-    """Apply the policy to a finding, for each of its instances; return what was done.
+    """Apply the policy to a finding of GuardDuty, for each of its instances; return what was done.
 
-    GuardDuty sends a finding again whenever it is updated: all updates of an instance belong to one incident.
     What cannot be read as a finding ends as a notification: delivered again, it would be no other.
     """
     try:
@@ -47,31 +46,38 @@ def receive(event: object) -> dict[str, Any]:
     except RuleViolation as violation:
         notifications.publish(*finding_notices.unreadable(event, str(violation)))
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
-    rules = policy.load(environment().policy)
-    tags = _tags(finding.instances) if policy.needs_tags(rules) else {}
-    outcomes = _outcomes(rules, finding, tags)
-    _notify(finding, outcomes)
-    result = {
-        "finding": finding.id,
-        "type": finding.type,
-        "decisions": [outcome.as_dict() for outcome in outcomes],
-    }
+    result = {"finding": finding.id, "type": finding.type, "decisions": decide(finding)}
     notifications.emit(notifications.FINDING_EVENT, result)
     return result
 
 
-def _outcomes(rules: Sequence[policy.Rule], finding: Alert, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
+def decide(alert: Alert) -> list[dict[str, Any]]:
+    """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
+
+    Tools send an alert again whenever it is updated: all updates of an instance belong to one incident.
+    """
+    rules = policy.load(environment().policy)
+    tags = _tags(alert.instances) if policy.needs_tags(rules) else {}
+    outcomes = _outcomes(rules, alert, tags)
+    if alert.of_guardduty and alert.source != GUARDDUTY and alert.where == environment().home:
+        # GuardDuty's own event, which always comes, notifies of it.
+        outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
+    _notify(alert, outcomes)
+    return [outcome.as_dict() for outcome in outcomes]
+
+
+def _outcomes(rules: Sequence[policy.Rule], alert: Alert, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
     """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
-    instances, most = finding.instances or (None,), environment().capture.incidents_per_finding
+    instances, most = alert.instances or (None,), environment().capture.incidents_per_finding
     if len(instances) <= most:
-        return [_outcome(rules, finding, instance, tags) for instance in instances]
+        return [_outcome(rules, alert, instance, tags) for instance in instances]
     # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
-    outcomes = [_outcome(rules, finding, instance, tags, opens=False) for instance in instances]
+    outcomes = [_outcome(rules, alert, instance, tags, opens=False) for instance in instances]
     wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
     wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
-    left = max(0, most - sum(_has_opened(finding, outcome) for outcome in outcomes))
+    left = max(0, most - sum(_has_opened(alert, outcome) for outcome in outcomes))
     for at in wanting[:left]:
-        outcomes[at] = _outcome(rules, finding, instances[at], tags)
+        outcomes[at] = _outcome(rules, alert, instances[at], tags)
     for at in wanting[left:]:
         outcomes[at] = replace(outcomes[at], done="listed")
     return outcomes
@@ -82,15 +88,15 @@ def _is_wanted(outcome: Outcome) -> bool:
     return outcome.here and outcome.decision.action != "notify"
 
 
-def _has_opened(finding: Alert, outcome: Outcome) -> bool:
+def _has_opened(alert: Alert, outcome: Outcome) -> bool:
     """Return whether the finding has opened the incident of an instance, and not joined it."""
     incident, instance = outcome.incident, outcome.instance
-    return incident is not None and instance is not None and incident.alert_id == finding.key(instance)
+    return incident is not None and instance is not None and incident.alert_id == alert.key(instance)
 
 
 def _outcome(
     rules: Iterable[policy.Rule],
-    finding: Alert,
+    alert: Alert,
     instance: AlertInstance | None,
     tags: Mapping[str, Mapping[str, str]],
     *,
@@ -98,10 +104,10 @@ def _outcome(
 ) -> Outcome:
     here = instance is not None and _is_here(instance)
     now = tags.get(instance.id) if instance is not None and here else None
-    decision = policy.decide(tuple(rules), finding, instance, here=here, tags=now)
+    decision = policy.decide(tuple(rules), alert, instance, here=here, tags=now)
     if instance is None or not here or decision.limited_because is not None:
         return Outcome(instance, here, decision, None, "notify")
-    return _received(finding, instance, decision, opens=opens and decision.action != "notify")
+    return _received(alert, instance, decision, opens=opens and decision.action != "notify")
 
 
 def _is_here(instance: AlertInstance) -> bool:
@@ -109,32 +115,45 @@ def _is_here(instance: AlertInstance) -> bool:
     return instance.where == environment().home
 
 
-def _received(finding: Alert, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
+def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
     """Open an incident, where it may, or join the one that is open."""
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
-        reason=f"GuardDuty: {finding.title or finding.type}"[:1000],
+        reason=f"{title_of(alert.source)}: {alert.title or alert.type or alert.id}"[:1000],
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
         instance_id=instance.id,
-        severity=finding.level,
-        alert_id=finding.key(instance),
+        severity=alert.level,
+        technique=alert.techniques[0] if alert.techniques else None,
+        alert_id=alert.key(instance),
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )
     report = Report(
-        said=f"finding {finding.id}, {finding.type}: {quoted(finding.title)}",
-        last_seen=finding.last_seen,
+        said=f"{alert.noun} {alert.shown_id}, {alert.shown_type}: {quoted(alert.title)}",
+        last_seen=_last_seen(alert),
         of_policy=True,
         opens=opens,
     )
-    opened = opening.open_incident(request, source="guardduty", by=POLICY, report=report)
+    by = policy_caller(alert.source)
+    opened = opening.open_incident(request, source=alert.source, by=by, report=report)
     if opened.incident is None:
         return Outcome(instance, True, decision, None, "notify")
     if opened.how == "opened":
         asked = opened.incident.containment
         return Outcome(instance, True, decision, opened.incident, _DONE[asked.mode if asked else "none"])
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
+
+
+def _last_seen(alert: Alert) -> str | None:
+    """Return when an alert was seen last; of what other tools say, nothing is later than now.
+
+    A time to come would be newer than every release that responders request.
+    """
+    seen = as_moment(alert.last_seen)
+    if seen is None or alert.source == GUARDDUTY:
+        return alert.last_seen
+    return as_text(min(seen, utc_now()))
 
 
 def _tags(instances: Iterable[AlertInstance]) -> dict[str, dict[str, str]]:
@@ -146,13 +165,13 @@ def _tags(instances: Iterable[AlertInstance]) -> dict[str, dict[str, str]]:
     }
 
 
-def _notify(finding: Alert, outcomes: list[Outcome]) -> None:
+def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
-    new = [i for i in found if _NOTIFIED not in i.notified] if finding.is_attack_sequence else []
+    new = [i for i in found if _NOTIFIED not in i.notified] if alert.is_attack_sequence else []
     listed = _listed(outcomes)
     if new or listed or any(outcome.done == "notify" for outcome in outcomes):
-        notifications.publish(*finding_notices.decided(finding, outcomes))
+        notifications.publish(*finding_notices.decided(alert, outcomes))
     for incident in new:
         incidents.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incidents import (
+    API,
     OpenRequest,
     Source,
     as_moment,
@@ -85,7 +87,10 @@ def can_be_joined(incident: Incident) -> bool:
 
 def has_joined(incident: Incident, request: OpenRequest, source: Source) -> bool:
     """Return whether a request's incident is one that it did not open."""
-    return request.alert_id is not None and (incident.source, incident.alert_id) != (source, request.alert_id)
+    if request.alert_id is None:
+        return False
+    # By whichever way the alert that opened it comes again: its id is the same.
+    return (incident.source == API, incident.alert_id) != (source == API, request.alert_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,8 @@ def proceed(incident: Incident) -> None:
 
 def _mark(request: OpenRequest, source: Source) -> str:
     """Return what an incident records of an alert that was notified of; of one length, as many of them are kept."""
-    alert = hashlib.sha256(f"{source}:{request.alert_id}".encode()).hexdigest()[:16]
+    kind = source if source == API else GUARDDUTY
+    alert = hashlib.sha256(f"{kind}:{request.alert_id}".encode()).hexdigest()[:16]
     return f"joined {alert}"
 
 

@@ -25,6 +25,7 @@ from tapstack.responder.store.incidents import Incident, IncidentInterface
 EVENT_SOURCE: Final = "tapstack"
 INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
+ALERT_EVENT: Final = "Tapstack Alert"
 SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60

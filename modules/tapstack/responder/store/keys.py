@@ -31,6 +31,8 @@ CONTAINMENTS_LISTING: Final = "containment"
 """The `listing` of containments that are in place."""
 PRIOR_STATES_LISTING: Final = "original"
 """The `listing` of prior states that are not restored yet."""
+ALERTS_LISTING: Final = "alert"
+"""The `listing` of outcomes of alerts, by the time at which they came."""
 SNAPSHOTS: Final = "SNAPSHOTS"
 SNAPSHOTS_LISTING: Final = "snapshots"
 """The `listing` of snapshots of appliances: the sweeper deletes them when their time is over."""
@@ -103,10 +105,10 @@ def _is_home(where: AccountRegion | None) -> bool:
 
 
 def request_key(kind: str, scope: Sequence[str], value: str) -> dict[str, Any]:
-    """Return the key of the item with the incident of an Idempotency-Key or an alert.
+    """Return the key of an item of what others send: the incident of an Idempotency-Key or an alert, an outcome.
 
     Args:
-        kind: `idempotency-key` or `alert`.
+        kind: such as `idempotency-key` or `alert`.
         scope: within which the value is unique.
         value: what the caller sent; only the hash of all is kept.
     """

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from tapstack.domain.incidents import Severity, Source, utc_now
+from tapstack.domain.alerts import GUARDDUTY
+from tapstack.domain.incidents import API, Severity, Source, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents, table
@@ -48,12 +49,15 @@ class RequestKey:
 
 
 def alert_scope(source: Source, where: AccountRegion, instance_id: str | None) -> tuple[str, ...]:
-    """Return within what the id of an alert is unique: nothing that the API is sent stands for a finding.
+    """Return within what the id of an alert is unique: nothing that the API is sent stands for what a policy decides.
 
-    A finding may be about several instances, each with an incident. The API refuses an alert id for another instance.
+    Alerts that a policy decides about share a scope, whichever way they come: a GuardDuty finding is the same one by
+    Security Hub, and the ids of other sources begin with the source's name. Such an alert may be about several
+    instances, each with an incident. The API refuses an alert id for another instance.
     """
-    of_instance = (instance_id,) if source == "guardduty" and instance_id is not None else ()
-    return (source, where.account_id, where.region, *of_instance)
+    if source == API:
+        return (source, where.account_id, where.region)
+    return (GUARDDUTY, where.account_id, where.region, *([instance_id] if instance_id is not None else ()))
 
 
 def caller_scope(caller: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
-from tapstack.domain.callers import POLICY
+from tapstack.domain.callers import is_policy
 from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
 from tapstack.domain.packet_watch import PacketsState
@@ -244,7 +244,7 @@ class IncidentContainment:
         """Whether the policy decided that the instance is contained, and no caller of the API did."""
         # Without an answer it is as whoever requested it wanted.
         decider = self.asked_by if self.decision in (None, "default") else self.decided_by
-        return decider == POLICY.name
+        return is_policy(decider)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON and items have it."""
@@ -261,7 +261,7 @@ class Incident:
         state: such as `capturing`.
         reason: why it was opened.
         minutes: requested length of the capture.
-        source: `api` or `guardduty`.
+        source: `api`, or the source of the alert that opened it, such as `guardduty`.
         opened_by: who opened it.
         opened_at: when.
         expires_at: when the capture ends by itself.

@@ -1,0 +1,140 @@
+"""Alerts of other tools: each is decided as GuardDuty's findings are, or it is unmatched.
+
+Whatever delivers alerts may deliver one twice, and a function may be killed after any call: the id of the delivery
+makes it one. What is done on the way is idempotent, and the outcome is recorded last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
+from tapstack.domain.alerts import SECURITY_HUB
+from tapstack.domain.incidents import as_moment, as_text, utc_now
+from tapstack.domain.outside_text import quoted
+from tapstack.domain.telemetry import UNMATCHED
+from tapstack.responder.aws.clients import client
+from tapstack.responder.environment import alert_sources, environment
+from tapstack.responder.incident import finding_notices, findings
+from tapstack.responder.incident.targets import Unresolved, resolved
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store import alerts as store
+
+_EVENT_REASONS: Final = 10
+"""How many reasons an event, and the record of an outcome, has: an event holds 256 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAlert:
+    """An alert as it came, from the moment that it is promised to its sender.
+
+    Attributes:
+        source: that it came from: a name of `response.alerts.sources`, or `securityhub`.
+        delivery: the id that its sender gave it; sent again it is the same alert.
+        received_at: when it came, as `as_text` writes it.
+        document: what came, as text.
+    """
+
+    source: str
+    delivery: str
+    received_at: str
+    document: str
+
+    def as_json(self) -> str:
+        """Return it as a queue holds it."""
+        return json.dumps(asdict(self))
+
+
+def kept_alert(text: str) -> KeptAlert:
+    """Read what `KeptAlert.as_json` wrote.
+
+    Raises:
+        ValueError: it is something else.
+        TypeError: likewise.
+    """
+    return KeptAlert(**json.loads(text))
+
+
+def receive_security_hub(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Decide about the findings of an event of Security Hub; see `receive_kept`."""
+    came, document = as_moment(str(event.get("time"))) or utc_now(), json.dumps(event)
+    # EventBridge gives every event an id; what has none is known by its content.
+    delivery = event.get("id") or hashlib.sha256(document.encode()).hexdigest()
+    return receive_kept(KeptAlert(SECURITY_HUB, str(delivery), as_text(came), document))
+
+
+def receive_kept(kept: KeptAlert) -> dict[str, Any]:
+    """Decide about the alerts of a document, keep what is unmatched, and record what came of it.
+
+    The same delivery again changes nothing, and returns the first outcome.
+
+    Returns:
+        `alerts`, each with its id, type and decisions, as events have them; `unmatched`, the reasons; `kept_as`, the
+        object that an unmatched document is kept as, or None.
+
+    Raises:
+        TryAgain: a transient error; the same delivery again continues.
+    """
+    if (before := store.outcome(kept.source, kept.delivery)) is not None:
+        return before
+    mapped = _mapped(kept)
+    decided, unmatched = [], list(mapped.unmatched)
+    for alert in mapped.alerts:
+        try:
+            alert = resolved(alert)
+        except Unresolved as why:
+            unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
+            continue
+        decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert)})
+    result = {
+        "source": kept.source,
+        "delivery": kept.delivery,
+        "received_at": kept.received_at,
+        "alerts": decided,
+        "unmatched": unmatched[:_EVENT_REASONS],
+        "kept_as": _keep(kept, unmatched) if unmatched else None,
+    }
+    notifications.emit(notifications.ALERT_EVENT, result)
+    store.record(kept.source, kept.delivery, kept.received_at, result)
+    return result
+
+
+def _mapped(kept: KeptAlert) -> Mapped:
+    try:
+        document = json.loads(kept.document)
+    except (ValueError, RecursionError) as error:
+        return Mapped(unmatched=(f"it is no JSON: {quoted(str(error))}",))
+    home = environment().home
+    if kept.source == SECURITY_HUB:
+        return map_security_hub(document, home=home)
+    source = alert_sources().get(kept.source)
+    if source is None:
+        return Mapped(unmatched=(f"the deployment has no source {kept.source} any more",))
+    return map_alerts(kept.source, source, document, home=home)
+
+
+def _keep(kept: KeptAlert, reasons: list[str]) -> str | None:
+    """Keep an unmatched document in the landing, and notify of it, at most once an hour for each source."""
+    address, bucket = None, environment().landing_bucket
+    if bucket is not None:
+        key = _key(kept)
+        content = json.dumps({**asdict(kept), "unmatched": reasons})
+        client("s3").put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json")
+        address = f"s3://{bucket}/{key}"
+    # The hour of the delivery: one that comes again is of the same.
+    hour = kept.received_at[:13]
+    if not store.was_notified(kept.source, hour):
+        notifications.publish(*finding_notices.unmatched(kept.source, kept.document, reasons, address))
+        store.mark_notified(kept.source, hour)
+    return address
+
+
+def _key(kept: KeptAlert) -> str:
+    """Return the key of an unmatched document: keys sort by time, and the same delivery has the same one."""
+    day, time = kept.received_at[:10].split("-"), "".join(sign for sign in kept.received_at if sign.isalnum())
+    name = hashlib.sha256(kept.delivery.encode()).hexdigest()[:16]
+    return f"{UNMATCHED}{kept.source}/{'/'.join(day)}/{time}-{name}.json"

@@ -1,0 +1,101 @@
+"""The instance that an alert of another tool is about: EC2 says which one it is. What is not certain is not guessed.
+
+Source: Amazon EC2 API Reference, DescribeNetworkInterfaces (filters network-interface-id, addresses.private-ip-address
+and vpc-id; an interface that is attached to an instance has the instance's id in its attachment).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tapstack.domain.alerts import Alert, AlertInstance, Target
+from tapstack.responder.aws.clients import client
+from tapstack.responder.capture.interfaces import existing_instances
+from tapstack.responder.environment import environment
+
+
+class Unresolved(Exception):  # noqa: N818
+    """What an alert names leads to no instance, or to more than one."""
+
+
+def resolved(alert: Alert) -> Alert:
+    """Return an alert with the instances that it is about.
+
+    An instance elsewhere is not asked for: the policy only notifies of it. Nor is that of a sample, which does not
+    exist.
+
+    Raises:
+        Unresolved: it leads to no instance of this account and Region, or to more than one; or what it names besides
+            belongs to another instance.
+    """
+    target = alert.target
+    if target is None:
+        return alert
+    if alert.where != environment().home:
+        if not target.instance_ids:
+            where = alert.where
+            raise Unresolved(f"it is about account {where.account_id} in {where.region}, not about this site's")
+        return _with(alert, target.instance_ids)
+    if alert.sample:
+        return _with(alert, target.instance_ids)
+    if target.instance_ids:
+        return _existing(alert, target)
+    if target.network_interface_id is not None:
+        return _with(alert, [_of_interface(target.network_interface_id)])
+    return _with(alert, [_of_address(str(target.private_ip), str(target.vpc_id))])
+
+
+def _with(alert: Alert, instance_ids: Any) -> Alert:
+    interface = alert.target.network_interface_id if alert.target else None
+    interfaces = () if interface is None else (interface,)
+    return replace(alert, instances=tuple(AlertInstance(one, alert.where, interfaces) for one in instance_ids))
+
+
+def _existing(alert: Alert, target: Target) -> Alert:
+    known = {one["InstanceId"] for one in existing_instances(target.instance_ids)}
+    found = [one for one in target.instance_ids if one in known]
+    missing = [
+        f"there is no instance {one} in this account and Region" for one in target.instance_ids if one not in known
+    ]
+    if not found:
+        raise Unresolved("; ".join(missing))
+    if (interface := target.network_interface_id) is not None:
+        owner = _owner(_interfaces({"network-interface-id": interface}))
+        # One that is gone, or attached to none, speaks against nothing.
+        if owner is not None and [owner] != found:
+            raise Unresolved(f"it names {', '.join(found)}, but its interface {interface} is that of {owner}")
+    return replace(_with(alert, found), left_out=(*alert.left_out, *missing))
+
+
+def _of_interface(interface: str) -> str:
+    found = _interfaces({"network-interface-id": interface})
+    if not found:
+        raise Unresolved(f"there is no network interface {interface} in this account and Region")
+    if (owner := _owner(found)) is None:
+        raise Unresolved(f"network interface {interface} is attached to no instance")
+    return owner
+
+
+def _of_address(address: str, vpc_id: str) -> str:
+    found = _interfaces({"addresses.private-ip-address": address, "vpc-id": vpc_id})
+    if len(found) != 1:
+        number = f"{len(found)} network interfaces have" if found else "no network interface has"
+        raise Unresolved(f"{number} the address {address} in {vpc_id}")
+    if (owner := _owner(found)) is None:
+        raise Unresolved(f"the interface with the address {address} in {vpc_id} is attached to no instance")
+    return owner
+
+
+def _interfaces(filters: Mapping[str, str]) -> list[dict[str, Any]]:
+    # Filters, because an unknown id in NetworkInterfaceIds would fail the call.
+    asked = [{"Name": name, "Values": [value]} for name, value in filters.items()]
+    pages = client("ec2").get_paginator("describe_network_interfaces").paginate(Filters=asked)
+    return [item for page in pages for item in page["NetworkInterfaces"]]
+
+
+def _owner(found: list[dict[str, Any]]) -> str | None:
+    """Return the instance that the one interface is attached to; None where there is none."""
+    ids = {item.get("Attachment", {}).get("InstanceId") for item in found}
+    return next(iter(ids)) if len(ids) == 1 else None

@@ -1,0 +1,492 @@
+"""Alerts of other tools come in: the policy decides about the one instance that each names, or it is unmatched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from strictmoto.faults import Fault
+from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.policy import Rule
+from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.handlers import findings as handler
+from tapstack.responder.incident import alerts
+from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.incident.alerts import KeptAlert, kept_alert, receive_kept
+from tests.responder.conftest import Site, item
+from tests.responder.test_findings import decides, finding
+from tests.unit.domain.alerts import sample
+
+LANDING = "tap-frankfurt-xdr"
+SOURCES = {
+    "soc": AlertSource("generic"),
+    "hunters": AlertSource("hunters"),
+    "forwarder": AlertSource("guardduty"),
+    "edr": AlertSource(mapping=AlertMapping("id", "id", "level", private_ip="ip", vpc_id="'vpc-0123456789abcdef0'")),
+}
+CAPTURE = Rule("all", "capture", minutes=30)
+
+
+@pytest.fixture(autouse=True)
+def _sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "alert_sources", lambda: SOURCES)
+
+
+@pytest.fixture
+def landing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The bucket that unmatched alerts are kept in."""
+    s3 = site.client("s3")
+    s3.create_bucket(Bucket=LANDING, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    monkeypatch.setenv("TAPSTACK_LANDING_BUCKET", LANDING)
+    environment.cache_clear()
+    return s3
+
+
+def generic(target: dict[str, Any], **values: Any) -> dict[str, Any]:
+    return {
+        "version": "1",
+        "alert_id": "a-1",
+        "severity": "high",
+        "title": "Beacon to a known C2",
+        "type": "beacon",
+        "technique": "T1071.001",
+        "time": "2026-01-02T03:04:05Z",
+        "target": target,
+        **values,
+    }
+
+
+def kept(document: Any, delivery: str = "msg_1", source: str = "soc") -> KeptAlert:
+    return KeptAlert(source, delivery, "2026-01-02T03:04:06Z", json.dumps(document))
+
+
+def decided(document: Any, delivery: str = "msg_1", source: str = "soc") -> dict[str, Any]:
+    """What was decided about the one instance of the one alert of a document."""
+    result = receive_kept(kept(document, delivery, source))
+    assert result["unmatched"] == []
+    [alert] = result["alerts"]
+    [decision] = alert["decisions"]
+    return dict(decision)
+
+
+def why_unmatched(document: Any, source: str = "soc", delivery: str = "msg_1") -> str:
+    result = receive_kept(kept(document, delivery, source))
+    assert result["alerts"] == []
+    [reason] = result["unmatched"]
+    return str(reason)
+
+
+def security_hub(arn: str, instance: str, preset: str = "securityhub") -> dict[str, Any]:
+    """An event of Security Hub about a finding of GuardDuty and an instance of the site."""
+    event = sample(preset)
+    [one] = event["detail"]["findings"]
+    instance_arn = f"arn:aws:ec2:eu-central-1:123456789012:instance/{instance}"
+    if preset == "securityhub":
+        one |= {"Id": arn, "AwsAccountId": "123456789012"}
+        one["Resources"][0]["Id"] = instance_arn
+    else:
+        one["finding_info"]["uid"] = arn
+        one["cloud"]["account"]["uid"] = "123456789012"
+        one["resources"][0]["uid"] = instance_arn
+    return event
+
+
+FINDING_ARN = "arn:aws:guardduty:eu-central-1:123456789012:detector/d/finding/0123456789abcdef0123456789abcdef"
+
+
+class TestDecisions:
+    def test_when_a_rule_captures_then_the_incident_says_who_raised_the_alert(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("others", "notify", sources=("hunters",)), CAPTURE)
+        instance, _ = site.instance()
+        decision = decided(generic({"instance_id": instance}))
+        incident = item(decision["incident_id"])
+        assert (decision["action"], decision["rule"], incident["instance_id"]) == ("capture", "all", instance)
+        assert (incident["source"], incident["alert_id"], incident["opened_by"]) == ("soc", "soc:a-1", "policy:soc")
+        assert (incident["reason"], incident["technique"]) == ("soc: Beacon to a known C2", "T1071.001")
+        assert (incident["severity"], incident["minutes"]) == ("high", 30)
+        [event] = site.events("Tapstack Alert")
+        assert (event["source"], event["delivery"], event["unmatched"]) == ("soc", "msg_1", [])
+        assert event["alerts"] == [{"alert": "soc:a-1", "type": "beacon", "decisions": [decision]}]
+
+    def test_when_the_same_delivery_comes_again_then_nothing_changes_and_the_outcome_is_the_first(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        first = receive_kept(kept(generic({"instance_id": instance})))
+        incident_steps.close(first["alerts"][0]["decisions"][0]["incident_id"], "closed")
+        site.account.recorder.clear()
+        other = generic({"instance_id": site.instance()[0]}, alert_id="other")
+        site.account.recorder.clear()
+        assert receive_kept(kept(other)) == first
+        assert [record.call.action for record in site.account.recorder.records()] == ["GetItem"]
+
+    def test_when_the_same_alert_comes_anew_then_it_is_the_same_incident_without_a_notification(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        document = generic({"instance_id": site.instance()[0]})
+        first, again = decided(document), decided(document, "msg_2")
+        assert again == {**first, "action": "silent"}
+        assert site.messages() == []
+
+    def test_when_another_tool_raises_an_alert_about_the_instance_then_it_joins_and_says_who(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        opened = handler.handler(finding(instance), None)["decisions"][0]["incident_id"]
+        decision = decided(generic({"instance_id": instance}))
+        assert (decision["action"], decision["incident_id"]) == ("joined", opened)
+        # The id alone is another tool's alert.
+        assert decided(generic({"instance_id": instance}), "msg_2", "soc")["action"] == "silent"
+        [message] = site.messages()
+        assert "Joined:   alert soc:a-1, beacon: 'Beacon to a known C2'" in message["Message"]
+
+    def test_when_no_rule_matches_then_the_notification_speaks_of_the_source(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch)
+        instance, _ = site.instance()
+        decided(generic({"instance_id": instance}, type="a beacon\n!", tactics="TA0011"))
+        [message] = site.messages()
+        assert message["Subject"] == "[tapstack frankfurt] soc high: a beacon !"
+        assert message["Message"].splitlines() == [
+            "soc reports 'a beacon !', severity 7 (high).",
+            "",
+            "Title:    'Beacon to a known C2'",
+            "Tactics:  CommandAndControl",
+            "ATT&CK:   T1071.001",
+            "Alert:    soc:a-1 in eu-central-1, account 123456789012, seen 1 time",
+            "",
+            f"Instance: {instance}",
+            "Decision: notify, by no rule of the policy",
+            "What to run next:",
+            f"  tapstack incident open --instance {instance} --reason 'soc a-1'",
+        ]
+
+    def test_when_the_instance_is_elsewhere_then_ec2_is_not_asked_and_operators_are_notified(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        document = generic({"instance_id": site.instance()[0]}, account_id="999999999999")
+        site.account.recorder.clear()
+        assert decided(document)["action"] == "notify"
+        assert site.calls("ec2") == []
+        assert "not capture: the instance is of account 999999999999" in site.messages()[0]["Message"]
+
+    def test_when_a_tool_names_a_time_to_come_then_it_counts_as_now(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        groups = {site.vpc: {"quarantine": site.group}}
+        contained = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
+        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(contained))
+        decides(monkeypatch, Rule("all", "contain_now"))
+        document = generic({"instance_id": site.instance()[0]}, time="2099-01-01T00:00:00Z")
+        containment = item(decided(document)["incident_id"])["containment"]
+        assert as_time(containment["as_of"]) <= utc_now()
+        assert (containment["asked_by"], containment["state"]) == ("policy:soc", "containing")
+
+    def test_when_another_tool_opens_many_then_places_stay_for_responders(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from tapstack.responder.capture.places import reserved
+        from tapstack.responder.store import incidents
+
+        decides(monkeypatch, CAPTURE)
+        incident = incidents.get(decided(generic({"instance_id": site.instance()[0]}))["incident_id"])
+        assert reserved(incident) == 2
+
+
+class TestGuardDutyByAnyWay:
+    @pytest.mark.parametrize("preset", ["securityhub", "securityhub_ocsf"])
+    def test_when_security_hub_brings_what_guardduty_brought_then_it_is_one_incident_and_nothing_is_said(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, preset: str
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        opened = handler.handler(finding(instance), None)["decisions"][0]["incident_id"]
+        result = handler.handler(security_hub(FINDING_ARN, instance, preset), None)
+        [decision] = result["alerts"][0]["decisions"]
+        assert (decision["action"], decision["incident_id"]) == ("silent", opened)
+        assert site.messages() == []
+
+    def test_when_it_comes_first_by_others_then_guardduty_finds_the_incident(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        first = handler.handler(security_hub(FINDING_ARN, instance), None)["alerts"][0]["decisions"][0]
+        incident = item(first["incident_id"])
+        assert (incident["source"], incident["alert_id"]) == ("securityhub", "0123456789abcdef0123456789abcdef")
+        assert incident["reason"].startswith("Security Hub: EC2 instance is querying")
+        by_guardduty = handler.handler(finding(instance), None)["decisions"][0]
+        event = finding(instance)
+        by_forwarder = decided(event, source="forwarder")
+        by_xdr = decided(generic({"instance_id": instance}, guardduty_finding=FINDING_ARN), "msg_2")
+        for decision in (by_guardduty, by_forwarder, by_xdr):
+            assert (decision["action"], decision["incident_id"]) == ("silent", first["incident_id"])
+        assert site.messages() == []
+
+    def test_when_the_policy_only_notifies_then_guarddutys_own_event_does(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch)
+        instance, _ = site.instance()
+        handler.handler(security_hub(FINDING_ARN, instance), None)
+        assert site.messages() == []
+        handler.handler(finding(instance), None)
+        other = security_hub("arn:aws:inspector2:eu-central-1:123456789012:finding/x", instance)
+        handler.handler({**other, "id": "another"}, None)
+        assert [message["Subject"].split()[2:4] for message in site.messages()] == [
+            ["GuardDuty", "high:"],
+            ["Security", "Hub"],
+        ]
+
+    def test_when_a_rule_asks_for_guardduty_then_the_same_finding_by_a_webhook_does_not_pass_for_it(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("own", "capture", sources=("guardduty",)))
+        instance, _ = site.instance()
+        assert decided(finding(instance), source="forwarder")["action"] == "silent"
+        assert decided(generic({"instance_id": instance}, guardduty_finding="f"), "msg_2")["incident_id"] is None
+        assert handler.handler(finding(instance), None)["decisions"][0]["action"] == "capture"
+
+
+class TestTargets:
+    def test_when_an_interface_or_an_address_is_named_then_ec2_says_whose_it_is(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, primary = site.instance()
+        second = site.attach(instance)
+        described = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"][0]
+        by_address = {"private_ip": described["PrivateIpAddress"], "vpc_id": site.vpc}
+        for number, target in enumerate(({"network_interface_id": primary}, by_address)):
+            assert decided(generic(target), f"msg_{number}")["instance_id"] == instance
+
+    def test_when_the_address_is_also_another_vpcs_then_the_vpc_decides(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        vpc = site.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = site.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
+        here, _ = site.instance(PrivateIpAddress="10.0.1.10")
+        there, _ = site.instance(subnet=subnet, PrivateIpAddress="10.0.1.10")
+        found = [
+            decided(generic({"private_ip": "10.0.1.10", "vpc_id": one}, alert_id=one), one)["instance_id"]
+            for one in (site.vpc, vpc)
+        ]
+        assert found == [here, there]
+
+    @pytest.mark.parametrize(
+        ("target", "why"),
+        [
+            ({"instance_id": "i-0123456789abcdef0"}, "there is no instance i-0123456789abcdef0 in this account"),
+            ({"network_interface_id": "eni-0123456789abcdef0"}, "there is no network interface eni-0123456789abcdef0"),
+            (
+                {"private_ip": "10.0.9.9", "vpc_id": "vpc-0123456789abcdef0"},
+                "no network interface has the address 10.0.9.9 in vpc-0123456789abcdef0",
+            ),
+        ],
+    )
+    def test_fails_when_nothing_of_it_is_there(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, target: dict[str, Any], why: str
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        assert why_unmatched(generic(target)).startswith(f"alert soc:a-1: {why}")
+        assert site.calls("states") == []
+
+    def test_fails_when_the_interface_is_attached_to_none_or_the_place_is_elsewhere(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        alone = site.interface()
+        address = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[alone])["NetworkInterfaces"][0]
+        by_address = {"private_ip": address["PrivateIpAddress"], "vpc_id": site.vpc}
+        assert why_unmatched(generic({"network_interface_id": alone})).endswith("is attached to no instance")
+        assert why_unmatched(generic(by_address), delivery="2").endswith("is attached to no instance")
+        elsewhere = generic({"network_interface_id": alone}, region="eu-west-1")
+        assert why_unmatched(elsewhere, delivery="3").endswith(
+            "it is about account 123456789012 in eu-west-1, not about this site's"
+        )
+
+    def test_fails_when_the_interface_is_another_instances(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        decides(monkeypatch, CAPTURE)
+        (one, _), (other, eni) = site.instance(), site.instance()
+        document = generic({"instance_id": one, "network_interface_id": eni})
+        assert why_unmatched(document).endswith(f"it names {one}, but its interface {eni} is that of {other}")
+
+    def test_when_one_of_several_instances_is_gone_then_the_other_is_decided_about(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        event = security_hub(FINDING_ARN, instance)
+        resources = event["detail"]["findings"][0]["Resources"]
+        resources.append({**resources[0], "Id": resources[0]["Id"].replace(instance, "i-0123456789abcdef0")})
+        [alert] = handler.handler(event, None)["alerts"]
+        assert [one["instance_id"] for one in alert["decisions"]] == [instance]
+
+    def test_when_a_sample_comes_then_ec2_is_not_asked(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        decides(monkeypatch, CAPTURE)
+        event = security_hub(FINDING_ARN, "i-99999999")
+        assert handler.handler(event, None)["alerts"][0]["decisions"][0]["action"] == "silent"
+        assert site.calls("ec2") == []
+
+
+class TestUnmatched:
+    def test_when_an_alert_is_unmatched_then_it_is_kept_counted_and_notified_once_an_hour(
+        self, site: Site, landing: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        event = security_hub(FINDING_ARN, "i-0123456789abcdef0")
+        result = handler.handler(event, None)
+        key = result["kept_as"].removeprefix(f"s3://{LANDING}/")
+        assert key.startswith("unmatched/securityhub/2026/11/26/20261126T120000Z-")
+        stored = json.loads(landing.get_object(Bucket=LANDING, Key=key)["Body"].read())
+        assert json.loads(stored["document"]) == event
+        assert stored["unmatched"] == result["unmatched"]
+        assert '"AlertsUnmatched":[1.0]' in capsys.readouterr().out
+        [message] = site.messages()
+        assert message["Subject"] == "[tapstack frankfurt] Security Hub: an alert that leads to no instance"
+        lines = message["Message"].splitlines()
+        assert lines[2].startswith("Why:      finding 0123456789abcdef0123456789abcdef: there is no instance")
+        assert lines[3] == f"Kept:     {result['kept_as']}"
+        assert lines[-1] == (
+            f"  aws s3 cp {result['kept_as']} - | jq -r .document | tapstack xdr try --source securityhub -"
+        )
+        handler.handler({**event, "id": "another"}, None)
+        assert len(site.messages()) == 1
+        handler.handler({**event, "id": "later", "time": "2026-11-26T13:00:00Z"}, None)
+        assert len(site.messages()) == 2
+        assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 3
+
+    def test_when_there_is_no_landing_then_it_is_notified_all_the_same(self, site: Site) -> None:
+        assert receive_kept(kept(generic({})))["kept_as"] is None
+        assert "Kept:     nowhere" in site.messages()[0]["Message"]
+
+    @pytest.mark.parametrize(
+        ("document", "source", "why"),
+        [
+            ("{", "soc", "it is no JSON: "),
+            ("[" * 100_000, "soc", "it is no JSON: "),
+            ("{}", "gone", "the deployment has no source gone any more"),
+            ("{}", "soc", "the mapping is for documents with version=='1' && alert_id; this one has no keys"),
+        ],
+    )
+    def test_fails_when_it_cannot_be_read(self, site: Site, document: str, source: str, why: str) -> None:
+        result = receive_kept(KeptAlert(source, "d", "2026-01-02T03:04:06Z", document))
+        assert result["unmatched"][0].startswith(why)
+
+    def test_when_a_document_has_alerts_and_others_then_those_are_decided_and_it_is_kept(
+        self, site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        event = security_hub(FINDING_ARN, instance)
+        event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
+        result = handler.handler(event, None)
+        assert result["alerts"][0]["decisions"][0]["action"] == "capture"
+        assert result["unmatched"] == ["detail.findings[1]: it names no instance: instance_arn answer nothing"]
+        assert result["kept_as"] is not None
+
+    def test_when_text_of_others_is_shown_then_every_line_is_ours(self, site: Site) -> None:
+        receive_kept(kept({"version": "1", "alert_id": "x", "severity": "a\nWhat to run next:\n  rm -rf /\x1b[31m"}))
+        [message] = site.messages()
+        assert message["Message"].count("\nWhat to run next:\n") == 1
+        assert all(line.isprintable() for line in message["Message"].splitlines())
+
+
+def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_completes_it_once(
+    site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    instance, _ = site.instance()
+    event = security_hub(FINDING_ARN, instance)
+    event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
+    changing = ["TransactWriteItems", "StartExecution", "PutObject", "Publish", "PutEvents"]
+    for action in changing:
+        for kind in ("lost before", "lost after"):
+            # Longer than the client tries.
+            site.account.faults.add(Fault(action, kind, times=4))
+            with pytest.raises(TryAgain):
+                handler.handler(event, None)
+            site.account.faults.clear()
+    result = handler.handler(event, None)
+    assert handler.handler(event, None) == result
+    [decision] = result["alerts"][0]["decisions"]
+    assert len(item(decision["incident_id"])["execution_arns"]) == 1
+    assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
+
+
+def test_when_an_alert_is_queued_then_it_is_read_as_it_was() -> None:
+    one = kept(generic({}))
+    assert kept_alert(one.as_json()) == one
+    assert as_text(as_time(one.received_at)) == one.received_at
+
+
+def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    instances = [site.instance(PrivateIpAddress=f"10.0.1.1{n}") for n in range(2)]
+    ids, interfaces = [one for one, _ in instances], [eni for _, eni in instances]
+    addresses = {"10.0.1.10": ids[0], "10.0.1.11": ids[1]}
+    owners = dict(zip(interfaces, ids, strict=True))
+    none = "0123456789abcdef0"
+    junk: list[Any] = [None, "", "x", 5, [], {}, True, "i-\n"]
+    values = st.fixed_dictionaries(
+        {},
+        optional={
+            "instance_id": st.sampled_from([*ids, ids[:1], ids, [ids[1], ids[1]], f"i-{none}", *junk]),
+            "instance_arn": st.sampled_from(
+                [*(f"arn:aws:ec2:eu-central-1:123456789012:instance/{one}" for one in ids), "arn:aws:s3:::b", *junk]
+            ),
+            "network_interface_id": st.sampled_from([*interfaces, f"eni-{none}", *junk]),
+            "private_ip": st.sampled_from([*addresses, "10.0.9.9", list(addresses), "::1", *junk]),
+            "vpc_id": st.sampled_from([site.vpc, f"vpc-{none}", *junk]),
+        },
+    )
+    counter = iter(range(10**6))
+
+    def one_of(value: Any) -> Any:
+        """The value that is named, None where there is none, and `junk` where it is no such thing, or several."""
+        if value in (None, "", [], {}):
+            return None
+        several = value if isinstance(value, list) else [value]
+        return several[0] if len(set(map(str, several))) == 1 else "junk"
+
+    def meant(target: dict[str, Any]) -> str | None:
+        """Which instance a person would say that is; None where they would not be certain."""
+        named = {key: one_of(value) for key, value in target.items()}
+        interface = named.get("network_interface_id")
+        if interface is not None and interface not in (*interfaces, f"eni-{none}"):
+            return None
+        named_id = named.get("instance_id")
+        if named_id is None and (arn := named.get("instance_arn")) is not None:
+            named_id = str(arn).rpartition("/")[2] if str(arn).startswith("arn:aws:ec2:") else "junk"
+        if named_id is not None:
+            return named_id if named_id in ids and owners.get(str(interface), named_id) == named_id else None
+        if interface is not None:
+            return owners.get(str(interface))
+        return addresses.get(str(named.get("private_ip"))) if named.get("vpc_id") == site.vpc else None
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(values)
+    def hits(target: dict[str, Any]) -> None:
+        number = next(counter)
+        result = receive_kept(kept(generic(target, alert_id=f"a-{number}"), f"msg_{number}"))
+        found = [one["instance_id"] for alert in result["alerts"] for one in alert["decisions"]]
+        expected = meant(target)
+        assert found == ([] if expected is None else [expected])
+        assert bool(result["unmatched"]) == (expected is None)
+
+    hits()
