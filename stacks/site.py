@@ -15,7 +15,6 @@ from tapstack.bindings import (
     set_lifecycle,
     terraform_data,
 )
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.settings.model import Deployment, Provider, Site
 from tapstack.workspace import state
 
@@ -38,7 +37,7 @@ class SiteStack(cdk.TerraformStack):
         """
         super().__init__(scope, name)
         settings = deployment.sites[site]
-        self.own_tags = {TAG_DEPLOYMENT: deployment.project, TAG_SITE: site}
+        self.own_tags = {"tapstack:deployment": deployment.project, "tapstack:site": site}
         """The tags that identify the resources of this site."""
         accept_provider_range(self, deployment.provider.constraint)
         _add_backend(self, deployment, name, base, outdir)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
@@ -26,6 +26,7 @@ class Interface:
         instance_type: of that instance.
         requester_managed: an AWS service made it.
         appliance: it belongs to the appliance that receives the packets.
+        addresses: private, public and IPv6.
     """
 
     id: str
@@ -35,6 +36,12 @@ class Interface:
     instance_type: str | None = None
     requester_managed: bool = False
     appliance: bool = False
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """VPC and addresses, as incidents record them."""
+        return {"vpc_id": self.vpc_id, "addresses": list(self.addresses)}
 
 
 @dataclass(frozen=True, slots=True)

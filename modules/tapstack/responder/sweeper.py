@@ -27,7 +27,7 @@ from tapstack.responder.containment import attachments as containment_attachment
 from tapstack.responder.containment import audit
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
-from tapstack.responder.outbound import executions, notifications
+from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -90,6 +90,7 @@ def sweep() -> Report:
         _packets,
         _snapshots,
         _containments,
+        _telemetry,
     )
     for part in parts:
         try:
@@ -290,6 +291,14 @@ def _containments(report: Report) -> None:
     if environment().containment is not None:
         report.instances += containment_attachments.isolate()
         report.audit += audit.findings()
+
+
+def _telemetry(_: Report) -> None:
+    """Emit what happened to incidents, where a function was killed before it did, or this sweep found it."""
+    # The listings are eventually consistent; what this sweep has found is of open incidents.
+    owing = {one.id for one in incidents.owing()} | {one.id for one in incidents.listed("open")}
+    for incident in incidents.get_all(owing).values():
+        telemetry.emit_owed(incident)
 
 
 def _incidents_of(held: Iterable[Capture]) -> dict[str, Incident]:

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Interface
-from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.capture import sessions
@@ -22,6 +21,7 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 _GONE: Final = frozenset({"terminated", "shutting-down"})
+_STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
 def prepare(incident_id: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
     # Entries of an earlier call of this step are kept.
     before = {one.network_interface_id: one for one in incident.interfaces}
     interfaces = [_listed(i.id, refused.get(i.id), notes[i.id], before.get(i.id)) for i in found]
-    incidents.record_prepared(incident_id, interfaces, (source, number))
+    incidents.record_prepared(incident_id, interfaces, (source, number), {one.id: one.place for one in found})
     if not before:
         for note in filter(None, notes.values()):
             incidents.add_event(incident_id, "prepare", "warning", note)
@@ -176,7 +176,15 @@ def _interface(described: dict[str, Any], instance: dict[str, Any] | None) -> In
         instance_type=instance.get("InstanceType") if instance else None,
         requester_managed=described.get("RequesterManaged", False),
         appliance=_is_appliance(described, instance),
+        addresses=_addresses(described),
     )
+
+
+def _addresses(described: dict[str, Any]) -> tuple[str, ...]:
+    private = described.get("PrivateIpAddresses", [])
+    public = [one["Association"].get("PublicIp") for one in private if "Association" in one]
+    sixes = [one["Ipv6Address"] for one in described.get("Ipv6Addresses", [])]
+    return tuple(filter(None, (*(one["PrivateIpAddress"] for one in private), *public, *sixes)))
 
 
 def _missing(interface_id: str) -> Interface:
@@ -188,7 +196,7 @@ def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) ->
     appliance = environment().appliance
     if isinstance(appliance, Launch):
         tags = (instance or {}).get("Tags", [])
-        return {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in tags
+        return {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags
     interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]
     if appliance.target_interface_id in [interface["NetworkInterfaceId"] for interface in interfaces]:
         return True

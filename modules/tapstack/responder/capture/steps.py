@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Interface, Session, Step
 from tapstack.domain.counts import counted
+from tapstack.domain.incident_events import Occurrence
 from tapstack.domain.incidents import (
     TAG_EXPIRES,
     TAG_INCIDENT,
@@ -89,7 +90,14 @@ def start(incident_id: str) -> dict[str, int]:
     ]
     detail = "; ".join([detail, *remarks])
     known = IncidentPackets("mirroring", as_text(utc_now()))
-    incidents.transition(incident_id, "capturing", by="capture", detail=detail, sets={"packets": known.as_dict()})
+    incidents.transition(
+        incident_id,
+        "capturing",
+        by="capture",
+        detail=detail,
+        sets={"packets": known.as_dict()},
+        owes=[Occurrence("mirroring", detail=detail)],
+    )
     return {"mirrored": mirrored, "refused": len(entries) - mirrored}
 
 
@@ -273,7 +281,7 @@ def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentIn
         IncidentInterface(one.id, "refused" if one.id in refused else "eligible", note=refused.get(one.id, ""))
         for one in found
     ]
-    listed = incidents.record_interfaces(incident, (*others, *new))
+    listed = incidents.record_interfaces(incident, (*others, *new), {one.id: one.place for one in found})
     if listed is None:
         return None
     outcome = _mirror(listed, wanted)

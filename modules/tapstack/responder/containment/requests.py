@@ -23,7 +23,7 @@ from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded
-from tapstack.responder.outbound import executions
+from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store import requests as store
 from tapstack.responder.store.incidents import Incident, IncidentContainment
@@ -131,8 +131,14 @@ def contain(incident_id: str, mode: Mode | None, *, by: Caller, skip_wait: bool 
     """
     chosen = allowed(mode)
     doing = "others change the incident at the same time"
-    contained = retried(lambda: _contain_once(incident_id, chosen, by, skip_wait), doing)
+    contained = _settled(retried(lambda: _contain_once(incident_id, chosen, by, skip_wait), doing))
     return _without_wait(contained, by) if skip_wait else contained
+
+
+def _settled(incident: Incident) -> Incident:
+    """Emit what happened by a request, and return its incident."""
+    telemetry.settle(incident)
+    return incident
 
 
 def _without_wait(incident: Incident, by: Caller) -> Incident:
@@ -195,9 +201,8 @@ def contain_protected(incident_id: str, reason: str, *, by: Caller) -> Incident:
         ContainmentRefused: a rule of the settings forbids it, which nothing overrides.
     """
     allowed("approval")
-    return retried(
-        lambda: _contain_protected_once(incident_id, reason, by), "others change the incident at the same time"
-    )
+    doing = "others change the incident at the same time"
+    return _settled(retried(lambda: _contain_protected_once(incident_id, reason, by), doing))
 
 
 def _contain_protected_once(incident_id: str, reason: str, by: Caller) -> Incident | None:
@@ -292,9 +297,8 @@ def decide(
         OtherPersonNeeded: the caller requested it, and another person must approve it.
         ContainmentRefused: a rule of the settings forbids it.
     """
-    return retried(
-        lambda: _decide_once(incident_id, decision, by, reason), "others change the incident at the same time"
-    )
+    doing = "others change the incident at the same time"
+    return _settled(retried(lambda: _decide_once(incident_id, decision, by, reason), doing))
 
 
 def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) -> str | None:
@@ -350,7 +354,7 @@ def _decide_once(
         would_change(incident)
     if decision == "rejected" and incident.containment is not None and incident.containment.waits_for_packets:
         return _reject_waiting(incident, by.name, reason)
-    changed = store.answer(incident, decision, _STATE_OF[decision], by.name)
+    changed = store.answer(incident, decision, _STATE_OF[decision], by.name, reason)
     if changed is None:
         changed = in_time(incidents.get(incident_id))
         if changed.containment_state == "pending":
@@ -368,7 +372,7 @@ def _decide_once(
 
 def _reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | None:
     """Reject a containment that waits for packets; None where it waits no longer."""
-    changed = store.reject_waiting(incident, by)
+    changed = store.reject_waiting(incident, by, reason)
     if changed is not None:
         incidents.add_event(incident.id, by, "containment rejected", reason)
     return changed
@@ -459,9 +463,11 @@ def drop(incident: Incident, *, by: str) -> None:
     """Reject a pending containment, because its incident is closed."""
     if incident.containment_state != "pending":
         return
-    changed = store.answer(incident, "rejected", "rejected", by)
+    why = "the incident is closed"
+    changed = store.answer(incident, "rejected", "rejected", by, why)
     if changed is not None:
-        incidents.add_event(incident.id, by, "containment rejected", "the incident is closed")
+        incidents.add_event(incident.id, by, "containment rejected", why)
+        telemetry.settle(changed)
         if changed.approval_token:
             executions.end_wait(changed.approval_token, "rejected")
 
@@ -486,7 +492,8 @@ def release(
     configured()
     check_flags(overwrite=overwrite, keep=keep)
     given = {"overwrite": overwrite, "keep": keep, "all": all_incidents}
-    return retried(lambda: _release_once(incident_id, by, given), "others change the incident at the same time")
+    doing = "others change the incident at the same time"
+    return _settled(retried(lambda: _release_once(incident_id, by, given), doing))
 
 
 def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tapstack.responder.outbound import executions
+from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents, requests
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import ContainmentState
@@ -72,5 +72,6 @@ def withdraw_pending(incident: Incident, *, by: str) -> list[str]:
         incidents.add_event(changed.id, by, "containment rejected", f"released for all incidents, by {incident.id}")
         if changed.approval_token:
             executions.end_wait(changed.approval_token, "rejected")
+        telemetry.settle(changed)
         withdrawn.append(changed.id)
     return withdrawn

@@ -6,6 +6,8 @@ from tapstack.responder.containment import packets_wait
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.handlers.observability import serve
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import telemetry
+from tapstack.responder.store import incidents
 
 handler = serve(
     "incident",
@@ -25,4 +27,6 @@ handler = serve(
             event["incident_id"], event.get("error", "failed"), event.get("cause", "")
         ),
     },
+    # What the functions of other steps recorded, too: of them all it is this one that may emit events.
+    then=lambda incident_id: telemetry.settle(incidents.get(incident_id)),
 )

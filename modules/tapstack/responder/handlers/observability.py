@@ -13,13 +13,12 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
-from tapstack.domain.own_names import METRICS_NAMESPACE, METRICS_SERVICE, metric_dimensions
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
 _COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
 """Results of steps that are a number of interfaces."""
-logger = Logger(service=METRICS_SERVICE)
+logger = Logger(service="tapstack")
 Event = dict[str, Any]
 Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
 
@@ -32,7 +31,7 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
         step: such as `capture.start`; the dimension of the metrics.
         incident_id: is in every line that is logged meanwhile.
     """
-    metrics = Metrics(namespace=METRICS_NAMESPACE, service=METRICS_SERVICE)
+    metrics = Metrics(namespace="Tapstack", service="tapstack")
     metrics.add_dimension("step", step)
     logger.append_keys(step=step, incident_id=incident_id)
     began = time.perf_counter()
@@ -53,23 +52,22 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
 
 def count(name: str) -> None:
     """Add one to a metric of the deployment and site, which an alarm watches."""
-    measure(name, MetricUnit.Count, 1)
-
-
-def measure(name: str, unit: MetricUnit, value: float) -> None:
-    """Publish a value of a metric of the deployment and site, which an alarm watches."""
     named = environment()
-    with single_metric(name, unit, value, namespace=METRICS_NAMESPACE) as metric:
-        for dimension, value_of in metric_dimensions(named.deployment, named.site).items():
-            metric.add_dimension(dimension, value_of)
+    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
+    with single_metric(name, MetricUnit.Count, 1, namespace="Tapstack") as metric:
+        for dimension, value in dimensions.items():
+            metric.add_dimension(dimension, value)
 
 
-def serve(function: str, steps: Mapping[str, Step]) -> Callable[[Event, object], dict[str, Any]]:
+def serve(
+    function: str, steps: Mapping[str, Step], *, then: Callable[[str], object] = lambda _: None
+) -> Callable[[Event, object], dict[str, Any]]:
     """Return the handler of a function that performs the steps of the workflow.
 
     Args:
         function: the function's name.
         steps: the function of each `action` of the event; it gets the event, and returns the result for the workflow.
+        then: is called with the incident's id after a step that succeeded.
     """
 
     def handler(event: Event, context: object) -> dict[str, Any]:
@@ -77,6 +75,7 @@ def serve(function: str, steps: Mapping[str, Step]) -> Callable[[Event, object],
         action, incident_id = str(event["action"]), str(event["incident_id"])
         with observed(f"{function}.{action}", incident_id) as metrics:
             result = dict(steps[action](event))
+            then(incident_id)
             for name in _COUNTED & set(result):
                 metrics.add_metric(name.title(), MetricUnit.Count, result[name])
         return result

@@ -134,6 +134,7 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
         last_seen=_last_seen(alert),
         of_policy=True,
         opens=opens,
+        tactics=alert.tactics,
     )
     by = policy_caller(alert.source)
     opened = opening.open_incident(request, source=alert.source, by=by, report=report)

@@ -50,12 +50,14 @@ class Report:
         last_seen: when what it reports was seen last, in ISO 8601; none where it does not say.
         of_policy: whether the policy decides about it. Otherwise its sender decides, at the moment of sending.
         opens: whether it opens an incident where there is none to join.
+        tactics: of MITRE ATT&CK that it stands for, by their names in one word.
     """
 
     said: str
     last_seen: str | None = None
     of_policy: bool = False
     opens: bool = True
+    tactics: tuple[str, ...] = ()
 
     @property
     def as_of(self) -> str | None:

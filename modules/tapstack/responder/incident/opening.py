@@ -10,14 +10,15 @@ from typing import Literal
 
 from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import contain_command
+from tapstack.domain.incident_events import Occurrence, recorded
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import joining
 from tapstack.responder.incident.joining import Report
-from tapstack.responder.outbound import executions
-from tapstack.responder.store import incidents
+from tapstack.responder.outbound import executions, telemetry
+from tapstack.responder.store import incidents, requests
 from tapstack.responder.store import opening as store
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.opening import Known, RequestKey
@@ -90,7 +91,10 @@ def open_incident(
     if request.containment != "none":
         containment_requests.allowed(request.containment)
     opening = _Opening(request, source, by, idempotency_key, report or joining.report_of(request))
-    return retried(opening.attempt, "others open the same incident")
+    opened = retried(opening.attempt, "others open the same incident")
+    if opened.incident is not None:
+        telemetry.settle(opened.incident)
+    return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,17 @@ class _Opening:
 
     def _join(self, incident: Incident, keys: Mapping[RequestKey, str | None], *, is_listed: bool) -> Opened | None:
         changes = joining.effect(incident, self.request, self.report, by=self.by)
+        request = self.request
+        alert = telemetry.alert(self.source, request.alert_id, request.technique, self.report.tactics)
+        joined = Occurrence("joined", by=self.by.name, detail=self.report.said, facts={"alert": alert})
         if not store.join(
-            incident, changes.joining, keys, by=self.by.name, entries=changes.entries, is_listed=is_listed
+            incident,
+            changes.joining,
+            keys,
+            by=self.by.name,
+            entries=changes.entries,
+            is_listed=is_listed,
+            owes=[joined],
         ):
             return None
         changed = incidents.get(incident.id)
@@ -194,14 +207,17 @@ class _Opening:
 
     def _new(self) -> tuple[Incident, list[tuple[str, str]]]:
         """Return a new incident, and further entries of its timeline."""
-        incident = incidents.new(self.request, source=self.source, opened_by=self.by.name)
+        incident = incidents.new(self.request, source=self.source, opened_by=self.by.name, tactics=self.report.tactics)
+        opened = Occurrence("opened", detail=incident.reason)
+        incident = replace(incident, owed=tuple(recorded([opened])))
         if self.request.containment == "none":
             return incident, []
         if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:
             return incident, [("remark", why)]
         containment = containment_requests.record(self.request.containment, self.by, as_of=self.report.as_of)
         asked = ("containment requested", containment_requests.asked_words(containment))
-        return replace(incident, containment=containment, contain_runs=1), [asked]
+        owed = recorded([opened, *requests.asked_for_approval(containment)])
+        return replace(incident, containment=containment, contain_runs=1, owed=tuple(owed)), [asked]
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:

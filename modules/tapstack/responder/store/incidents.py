@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tapstack.domain.containment_settings import Mode
+from tapstack.domain.incident_events import Occurrence, failed_or_refused, recorded
 from tapstack.domain.incidents import (
     Because,
     OpenRequest,
@@ -22,12 +23,10 @@ from tapstack.domain.incidents import (
     new_id,
     utc_now,
 )
-from tapstack.domain.table_names import CLOSED, EVENT, LISTING, OPEN, OPENED_AT
 from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
-from tapstack.responder.store.items import pack, pack_item
-from tapstack.responder.store.keys import event_key, incident_key, instance_key
+from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, instance_key, pack, pack_item
 from tapstack.responder.store.records import (
     PUBLIC,
     ContainmentState,
@@ -54,7 +53,7 @@ _WAITS: Final = ("token", "waited_until")
 """Attributes of the waiting task."""
 
 
-def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
+def new(request: OpenRequest, *, source: Source, opened_by: str, tactics: Sequence[str] = ()) -> Incident:
     """Return a new incident, which is not in the table yet."""
     now = utc_now()
     return Incident(
@@ -69,6 +68,7 @@ def new(request: OpenRequest, *, source: Source, opened_by: str) -> Incident:
         expires_at=as_text(expiry(now, request.minutes)),
         severity=request.severity,
         technique=request.technique,
+        tactics=tuple(tactics),
         alert_id=request.alert_id,
         instance_id=request.instance_id,
         network_interface_ids=request.network_interface_ids,
@@ -158,13 +158,23 @@ def _as_read(incident: Incident) -> tuple[str, dict[str, Any]]:
     return f"#state = :state AND {unwritten}", {"state": incident.state, **({"before": before} if before else {})}
 
 
-def record_interfaces(incident: Incident, interfaces: Iterable[IncidentInterface]) -> Incident | None:
+def record_interfaces(
+    incident: Incident, interfaces: Iterable[IncidentInterface], places: Mapping[str, Any] | None = None
+) -> Incident | None:
     """Record the states of the interfaces of an incident; return the incident afterwards.
 
     None where they were written, or its state has changed, since it was read.
+
+    Args:
+        incident: which.
+        interfaces: all of them.
+        places: VPC and addresses of those that are new, by id.
     """
     condition, values = _as_read(incident)
-    return changed(incident.id, f"SET {_INTERFACES}", condition=condition, **_written(interfaces), **values)
+    update = f"SET {_INTERFACES}"
+    if places:
+        update, values = f"{update}, places = :places", {**values, "places": {**incident.places, **places}}
+    return changed(incident.id, update, condition=condition, **_written(interfaces), **values)
 
 
 def record_ended(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
@@ -214,6 +224,7 @@ def record_instance_state(incident: Incident, now: str, said: str | None) -> boo
         said: what the timeline says of the change; None where the state was not known before.
     """
     before = incident.instance_state
+    known: dict[str, Any] = {} if before is None else {"before": before}
     write = update(
         incident.id,
         "SET instance_state = :now",
@@ -221,7 +232,7 @@ def record_instance_state(incident: Incident, now: str, said: str | None) -> boo
         + ("attribute_not_exists(instance_state)" if before is None else "instance_state = :before"),
         now=now,
         capturing="capturing",
-        **({} if before is None else {"before": before}),
+        **known,
     )
     entry = [] if said is None else [event(incident.id, "sweeper", "instance changed", said)]
     return table.write_together([write, *entry])
@@ -244,7 +255,10 @@ def record_terminated(incident: Incident, said: str) -> bool:
 
 
 def record_prepared(
-    incident_id: str, interfaces: Iterable[IncidentInterface], source: tuple[str | None, int | None]
+    incident_id: str,
+    interfaces: Iterable[IncidentInterface],
+    source: tuple[str | None, int | None],
+    places: Mapping[str, Any],
 ) -> None:
     """Record which interfaces an incident has.
 
@@ -252,11 +266,13 @@ def record_prepared(
         incident_id: which.
         interfaces: all of them.
         source: interface and session number that the stack of a launched appliance mirrors itself.
+        places: VPC and addresses of the interfaces, by id.
     """
     changed(
         incident_id,
-        f"SET {_INTERFACES}, source_interface = :source, source_number = :number",
+        f"SET {_INTERFACES}, places = :places, source_interface = :source, source_number = :number",
         **_written(interfaces),
+        places=dict(places),
         source=source[0],
         number=source[1],
     )
@@ -278,7 +294,7 @@ def record_stored_packets(incident_id: str, packets: StoredPackets, *, instead_o
         packets: where they are.
         instead_of: only where those are recorded that are kept until then.
     """
-    given = {} if instead_of is None else {"before": instead_of}
+    given: dict[str, Any] = {} if instead_of is None else {"before": instead_of}
     condition = "stored_packets.#until = :before" if given else None
     changed(incident_id, "SET stored_packets = :packets", condition=condition, packets=packets.as_dict(), **given)
 
@@ -292,6 +308,17 @@ def wait_for_launch(incident: Incident, generation: int) -> None:
 def mark_notified(incident_id: str, what: str) -> None:
     """Record that a notification was published."""
     changed(incident_id, "ADD told :what", what={what})
+
+
+def mark_emitted(incident: Incident) -> None:
+    """Record that what an incident owed, as it was read, was emitted."""
+    changed(incident.id, "DELETE owed :owed", owed=set(incident.owed))
+
+
+def owing() -> Iterator[Incident]:
+    """Yield the incidents, open or closed, of which something is not emitted yet; eventually consistent."""
+    for listing in ("open", "closed"):
+        yield from map(incident_of, table.query(**_listing(listing), FilterExpression="attribute_exists(owed)"))
 
 
 def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int | None) -> None:
@@ -311,12 +338,13 @@ def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int
         sets={
             "closed_because": because,
             "closed_at": closed_at,
-            LISTING: CLOSED,
+            "listing": "closed",
             **({} if ttl is None else {"ttl": ttl}),
             "in_place": [],
             "undo": None,
         },
         remove=_WAITS,
+        owes=[Occurrence("closed", detail=because)],
         besides=[] if incident.instance_id is None else [_no_longer_listed(incident)],
     )
 
@@ -358,6 +386,7 @@ def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], u
             "failed_executions": len(incident.execution_arns),
         },
         remove=_WAITS,
+        owes=[failed_or_refused("capture", detail, refused=False)],
     )
     return get(incident.id)
 
@@ -370,24 +399,30 @@ def expire(incident: Incident, at: int | None) -> Incident | None:
         at: in seconds of the epoch; None to keep it.
     """
     state = incident.containment_state
+    values: dict[str, Any] = {} if at is None else {"ttl": at}
+    if state:
+        values["state"] = state
     return changed(
         incident.id,
         "REMOVE #ttl" if at is None else "SET #ttl = :ttl",
         condition="containment.#state = :state" if state else "attribute_not_exists(containment.#state)",
-        **({} if at is None else {"ttl": at}),
-        **({"state": state} if state else {}),
+        **values,
     )
 
 
-def changed(incident_id: str, update: str, *, condition: str | None = None, **values: Any) -> Incident | None:
+def changed(
+    incident_id: str, update: str, *, condition: str | None = None, owes: Iterable[Occurrence] = (), **values: Any
+) -> Incident | None:
     """Change an incident and return it; None when the condition does not hold. For the store alone.
 
     Args:
         incident_id: which; it must exist.
         update: DynamoDB's update expression; `#state` and `#token` stand for those attributes.
         condition: DynamoDB's condition expression.
+        owes: what happens with that, to be emitted; the update has no ADD of its own then.
         **values: of both.
     """
+    update, values = _owing(update, owes, values)
     both = "attribute_exists(pk)" + (f" AND ({condition})" if condition else "")
     item = table.change(
         incident_key(incident_id), update, condition=both, values=values, names=_names(f"{update} {both}")
@@ -400,8 +435,11 @@ def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
     return table.part(incident_key(incident_id), None, condition, values, _names(condition))
 
 
-def update(incident_id: str, update: str, condition: str, **values: Any) -> dict[str, Any]:
-    """Return an update of an incident for a transaction; names as in `changed`."""
+def update(
+    incident_id: str, update: str, condition: str, *, owes: Iterable[Occurrence] = (), **values: Any
+) -> dict[str, Any]:
+    """Return an update of an incident for a transaction; names, and `owes`, as in `changed`."""
+    update, values = _owing(update, owes, values)
     return table.part(incident_key(incident_id), update, condition, values, _names(f"{update} {condition}"))
 
 
@@ -414,6 +452,7 @@ def transition(
     detail: str = "",
     sets: Mapping[str, Any] | None = None,
     remove: Sequence[str] = (),
+    owes: Iterable[Occurrence] = (),
     besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Change the state of an incident, with an entry in its timeline; return whether this call changed it.
@@ -426,6 +465,7 @@ def transition(
         detail: for the timeline.
         sets: further attributes to set.
         remove: attributes to remove.
+        owes: what happens with that, to be emitted.
         besides: what else is written in the same transaction.
     """
     given = {"state": state, **(sets or {})}
@@ -437,8 +477,15 @@ def transition(
     names = {f"n{n}": name for n, name in enumerate(given)} | {f"r{n}": name for n, name in enumerate(remove)}
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
+    update, values = _owing(update, owes, values)
     write = table.part(incident_key(incident_id), update, condition, values, names)
     return table.write_together([write, event(incident_id, by, what or state, detail), *besides])
+
+
+def _owing(update: str, owes: Iterable[Occurrence], values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return an update, and its values, with what happens by it."""
+    owed = recorded(owes)
+    return (f"{update} ADD owed :owed", {**values, "owed": owed}) if owed else (update, values)
 
 
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
@@ -448,23 +495,29 @@ def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
 
 def timeline(incident_id: str) -> list[dict[str, str]]:
     """Return an incident's timeline, oldest entry first."""
-    items = table.beginning_with(incident_key(incident_id), EVENT)
+    items = table.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
+        ExpressionAttributeValues={":pk": incident_key(incident_id)["pk"], ":event": pack(EVENT)},
+        ConsistentRead=True,
+    )
     return [{name: item[name] for name in ("at", "by", "what", "detail")} for item in items]
 
 
 def listed(listing: str) -> Iterator[Incident]:
     """Yield the incidents of a listing, newest first; eventually consistent."""
-    yield from map(incident_of, table.listed(listing, ScanIndexForward=False))
+    yield from map(incident_of, table.query(**_listing(listing), ScanIndexForward=False))
 
 
 def with_ongoing_containment() -> Iterator[Incident]:
     """Yield the incidents, open or closed, whose containment is in progress; eventually consistent."""
-    for listing in (OPEN, CLOSED):
-        found = table.listed(
-            listing,
+    for listing in ("open", "closed"):
+        named = _listing(listing)
+        values = named.pop("ExpressionAttributeValues")
+        found = table.query(
+            **named,
             FilterExpression=f"containment.#state IN ({', '.join(f':{state}' for state in ONGOING_CONTAINMENT)})",
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={f":{state}": pack(state) for state in ONGOING_CONTAINMENT},
+            ExpressionAttributeValues={**values, **{f":{state}": pack(state) for state in ONGOING_CONTAINMENT}},
         )
         yield from map(incident_of, found)
 
@@ -480,10 +533,10 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
     start: dict[str, Any] = {}
     if after is not None:
         opened_at, incident_id = after
-        key = {**incident_key(incident_id), LISTING: pack(listing), OPENED_AT: pack(opened_at)}
+        key = {**incident_key(incident_id), "listing": pack(listing), "opened_at": pack(opened_at)}
         start = {"ExclusiveStartKey": key}
     incidents: list[Incident] = []
-    for item in table.listed(listing, ScanIndexForward=False, **start):
+    for item in table.query(**_listing(listing), ScanIndexForward=False, **start):
         if len(incidents) == limit:
             last = incidents[-1]
             return incidents, (last.opened_at, last.id)
@@ -551,6 +604,14 @@ def latest_end(incident: Incident) -> str:
 def add_execution(incident_id: str, execution_arn: str) -> None:
     """Note that an execution of the workflow was started for an incident; the newest one counts."""
     changed(incident_id, "SET execution_arn = :arn ADD execution_arns :arns", arn=execution_arn, arns={execution_arn})
+
+
+def _listing(listing: str) -> dict[str, Any]:
+    return {
+        "IndexName": BY_STATE,
+        "KeyConditionExpression": "listing = :listing",
+        "ExpressionAttributeValues": {":listing": pack(listing)},
+    }
 
 
 def _names(text: str) -> dict[str, str]:

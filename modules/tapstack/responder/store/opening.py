@@ -13,12 +13,12 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tapstack.domain.alerts import GUARDDUTY
+from tapstack.domain.incident_events import Occurrence, decided
 from tapstack.domain.incidents import API, Severity, Source, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import environment
-from tapstack.responder.store import incidents, table
-from tapstack.responder.store.items import pack_item
-from tapstack.responder.store.keys import incident_key, instance_key, request_key, unscoped_request_key
+from tapstack.responder.store import incidents, requests, table
+from tapstack.responder.store.keys import incident_key, instance_key, pack_item, request_key, unscoped_request_key
 from tapstack.responder.store.records import Incident, IncidentContainment, new_item
 
 REPEATS_KEPT: Final = timedelta(hours=24)
@@ -218,6 +218,7 @@ def join(
     by: str,
     entries: Sequence[tuple[str, str]],
     is_listed: bool,
+    owes: Sequence[Occurrence] = (),
 ) -> bool:
     """Let an alert join an incident; return whether it is as it was read, so that it did.
 
@@ -228,6 +229,7 @@ def join(
         by: who sent it.
         entries: of the timeline: what, and details.
         is_listed: whether the item of its instance has it already.
+        owes: what happens with that, to be emitted, besides what is asked or decided about its containment.
     """
     before = incident.containment
     sets = ["severity = :severity", "expires_at = :until"]
@@ -256,14 +258,23 @@ def join(
         conditions.append("contain_runs = :runs_before" if runs else "attribute_not_exists(contain_runs)")
         values |= {"runs": runs + 1, **({"runs_before": runs} if runs else {})}
     update = f"SET {', '.join(sets)}" + (" REMOVE approval_token" if joining.anew else "")
+    happens = [*owes, *_of_containment(joining, by)]
     return table.write_together(
         [
-            incidents.update(incident.id, update, " AND ".join(conditions), **values),
+            incidents.update(incident.id, update, " AND ".join(conditions), owes=happens, **values),
             *(incidents.event(incident.id, by, what, detail) for what, detail in entries),
             *(_put_key(key, incident.id, incident.minutes, named) for key, named in keys.items()),
             *(() if is_listed else _list_of_instance(incident, None)),
         ]
     )
+
+
+def _of_containment(joining: Joining, by: str) -> Sequence[Occurrence]:
+    if joining.containment is None:
+        return ()
+    if joining.anew:
+        return requests.asked_for_approval(joining.containment)
+    return [decided("approved", by, "by a rule that contains without approval")]
 
 
 def _put_key(key: RequestKey, incident_id: str, minutes: int, before: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapstack.domain.incident_events import Occurrence
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.records import Incident, IncidentPackets
 
@@ -18,6 +19,7 @@ def record(incident: Incident, found: IncidentPackets, detail: str, *, by: str =
         incident.id,
         "SET packets = :packets",
         f"attribute_exists(pk) AND #state = :capturing AND {known}",
+        owes=[Occurrence("packets_seen", detail=detail)] if found.state == "packets seen" else (),
         packets=found.as_dict(),
         capturing="capturing",
         **({"before": before.state} if before is not None else {}),

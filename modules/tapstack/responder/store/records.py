@@ -6,7 +6,8 @@ did not write have defaults, and unknown attributes are left unchanged.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from tapstack.domain.callers import is_policy
@@ -14,7 +15,6 @@ from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
 from tapstack.domain.packet_watch import PacketsState
 from tapstack.domain.regions import AccountRegion
-from tapstack.domain.table_names import OPEN
 from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
@@ -269,6 +269,7 @@ class Incident:
         severity: `low` to `critical`.
         listing: `open` or `closed`.
         technique: of MITRE ATT&CK.
+        tactics: likewise, by their names in one word; those of the alert that opened it.
         alert_id: of the tool that raised the alert.
         instance_id: whose interfaces are captured; none where interfaces are named.
         network_interface_ids: as requested.
@@ -276,6 +277,7 @@ class Incident:
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
         interfaces_written: how often these were written, so that no function overwrites what it has not read.
+        places: `vpc_id` and `addresses` of its interfaces, when they were found, by id.
         displacements: its interfaces that gave their place at the mirror target to more severe incidents, a line each.
         displaced: the incidents whose places it took.
         appliance: which receives the packets; none before it is known.
@@ -299,6 +301,7 @@ class Incident:
         source_number: the session number of that.
         waits_for_launch: which launch of the appliance it waits for.
         notified: which notifications were published already; the attribute `told` of the item.
+        owed: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it.
         ttl: when the item is deleted, in seconds of the epoch; none while it is kept.
     """
 
@@ -312,8 +315,9 @@ class Incident:
     opened_at: str
     expires_at: str
     severity: Severity
-    listing: str = OPEN
+    listing: str = "open"
     technique: str | None = None
+    tactics: tuple[str, ...] = ()
     alert_id: str | None = None
     instance_id: str | None = None
     instance_state: str | None = None
@@ -321,6 +325,7 @@ class Incident:
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()
     interfaces_written: int = 0
+    places: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     displacements: tuple[str, ...] = ()
     displaced: tuple[str, ...] = ()
     appliance: IncidentAppliance | None = None
@@ -344,6 +349,7 @@ class Incident:
     source_number: int | None = None
     waits_for_launch: int = 0
     notified: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
     ttl: int | None = None
 
     @property
@@ -424,11 +430,13 @@ def public(incident: Incident) -> dict[str, Any]:
 def new_item(incident: Incident) -> dict[str, Any]:
     """Return the item of a new incident. Attributes without a value are absent, because conditions test for that."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
-    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs}
+    more: dict[str, Any] = {"tactics": list(incident.tactics)} if incident.tactics else {}
+    owed = {"owed": frozenset(incident.owed)} if incident.owed else {}
+    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **more, **owed}
 
 
 def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:
-    names = [field.name for field in fields(kind)]
+    names = [one.name for one in fields(kind)]
     return {name: tuple(item[name]) if isinstance(item[name], list) else item[name] for name in names if name in item}
 
 

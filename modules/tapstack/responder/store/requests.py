@@ -5,11 +5,13 @@ A state is changed on condition of the one before: only one of two concurrent de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
+from tapstack.domain.containment import difference_line
+from tapstack.domain.incident_events import Occurrence, decided, failed_or_refused
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.errors import ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.records import ContainmentState, Decision, Incident, IncidentContainment, Task
@@ -23,6 +25,13 @@ def request_execution(incident: Incident, task: Task) -> Incident | None:
     return _requested(incident, task)
 
 
+def asked_for_approval(asked: IncidentContainment) -> tuple[Occurrence, ...]:
+    """Return that a requested containment waits for approval; nothing where it does not."""
+    if asked.state != "pending":
+        return ()
+    return (Occurrence("approval_asked", by=asked.asked_by, detail=asked.override_reason or ""),)
+
+
 def request_containment(incident: Incident, asked: IncidentContainment) -> Incident | None:
     """Record that containment was requested; None where others have requested or changed it since."""
     # A closed incident whose instance is contained is kept until it is released.
@@ -32,6 +41,7 @@ def request_containment(incident: Incident, asked: IncidentContainment) -> Incid
         "contain",
         f"containment = :asked REMOVE approval_token{kept}",
         condition=_same(incident),
+        owes=asked_for_approval(asked),
         asked=asked.as_dict(),
     )
 
@@ -55,7 +65,11 @@ def request_release(incident: Incident, by: str) -> Incident | None:
 
 
 def answer(
-    incident: Incident, decision: Literal["approved", "overridden", "rejected"], to: ContainmentState, by: str
+    incident: Incident,
+    decision: Literal["approved", "overridden", "rejected"],
+    to: ContainmentState,
+    by: str,
+    reason: str = "",
 ) -> Incident | None:
     """Record an operator's decision; None where nothing is pending any more, or the deadline is over.
 
@@ -66,7 +80,8 @@ def answer(
         condition += " AND containment.asked_at = :asked_at AND containment.asked_by = :asked_by"
         given = {"asked_at": asked.asked_at, "asked_by": asked.asked_by}
     # It is about the instance as it is now, whatever was requested before.
-    return _settle(incident.id, decision, to, by, condition, sets=", containment.as_of = :none", none=None, **given)
+    as_now = ", containment.as_of = :none"
+    return _settle(incident.id, decision, to, by, condition, reason=reason, sets=as_now, none=None, **given)
 
 
 def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Incident | None:
@@ -82,6 +97,7 @@ def withdraw(incident: Incident, by: str) -> Incident | None:
         "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
         "containment.decided_at = :now",
         condition="containment.#state = :before AND containment.asked_at = :asked_at",
+        owes=[decided("rejected", by)],
         to="rejected",
         by=by,
         now=as_text(utc_now()),
@@ -117,13 +133,14 @@ def end_packets_wait(incident: Incident, said: str) -> bool:
     return table.write_together([write, incidents.event(incident.id, "incident", "waited for packets", said)])
 
 
-def reject_waiting(incident: Incident, by: str) -> Incident | None:
+def reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | None:
     """Reject a containment that waits for packets; None where it waits no longer, or was requested anew."""
     return incidents.changed(
         incident.id,
         "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
         "containment.decided_at = :now",
         condition=f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
+        owes=[decided("rejected", by, reason)],
         containing="containing",
         asked_at=incident.requested_containment.asked_at,
         nothing=None,
@@ -174,25 +191,39 @@ def record_changes(incident_id: str, changed: Sequence[str]) -> None:
 
 def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequence[str]) -> bool:
     """Record that the instance is contained; False where the incident no longer requests it."""
-    changed_incident = incidents.changed(
-        incident_id,
-        "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done",
+    happens = [Occurrence("contained", detail="; ".join(changed))]
+    conditions: tuple[tuple[str, Sequence[Occurrence], dict[str, str]], ...] = (
+        ("containment.#state = :containing", happens, {"containing": "containing"}),
         # It is contained already where new interfaces are isolated.
-        condition="containment.#state IN (:containing, :contained)",
-        contained="contained",
-        containing="containing",
-        changed=list(changed),
-        not_done=list(not_done),
+        ("containment.#state = :contained AND containment.changed <> :changed", happens, {}),
+        # This function was killed after it had recorded that.
+        ("containment.#state = :contained", (), {}),
     )
-    return changed_incident is not None
+    for condition, owes, values in conditions:
+        recorded = incidents.changed(
+            incident_id,
+            "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done",
+            condition=condition,
+            owes=owes,
+            contained="contained",
+            changed=list(changed),
+            not_done=list(not_done),
+            **values,
+        )
+        if recorded is not None:
+            return True
+    return False
 
 
 def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
     """Record that a containment or release failed, unless its state has changed since it was read."""
+    part: Literal["containment", "release"] = "release" if incident.containment_state == "releasing" else "containment"
+    refused = failure.startswith(ContainmentRefused.__name__)
     incidents.changed(
         incident.id,
         "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
         condition="containment.#state = :before",
+        owes=[failed_or_refused(part, failure, refused=refused)],
         failed="failed",
         failure=failure,
         changed=list(changed),
@@ -227,9 +258,11 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     Raises:
         TryAgain: the release was overtaken: another incident may contain the instance again.
     """
-    update, condition, values = _ending("released", not_restored=list(not_restored), differences=[], changed=[])
+    given = {"not_restored": list(not_restored), "differences": [], "changed": []}
+    update, condition, values = _ending("released", **given)
     check = containments.being_released(containment)
-    if table.write_together([check, incidents.update(incident_id, update, condition, **values)]):
+    owes = _ended("released", **given)
+    if table.write_together([check, incidents.update(incident_id, update, condition, owes=owes, **values)]):
         return True
     now = containments.get(containment.instance_id, containment.where)
     if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
@@ -238,7 +271,13 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
 
 
 def _requested(
-    incident: Incident, task: Task, update: str = "", *, condition: str = "", **values: Any
+    incident: Incident,
+    task: Task,
+    update: str = "",
+    *,
+    condition: str = "",
+    owes: Iterable[Occurrence] = (),
+    **values: Any,
 ) -> Incident | None:
     run = incident.runs(task)
     same = f"{task}_runs = :run" if run else f"attribute_not_exists({task}_runs)"
@@ -247,6 +286,7 @@ def _requested(
         incident.id,
         f"SET {task}_runs = :next" + (f", {update}" if update else ""),
         condition=same + (f" AND {condition}" if condition else ""),
+        owes=owes,
         next=run + 1,
         **({"run": run} if run else {}),
         **({"state": state} if condition and state else {}),
@@ -265,6 +305,7 @@ def _settle(
     by: str,
     condition: str,
     *,
+    reason: str = "",
     sets: str = "",
     **values: Any,
 ) -> Incident | None:
@@ -273,6 +314,7 @@ def _settle(
         "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
         f"containment.decided_at = :now{sets}" + (" REMOVE #ttl" if to == "containing" else ""),
         condition=f"containment.#state = :pending AND {condition}",
+        owes=[decided(decision, by, reason)],
         to=to,
         decision=decision,
         by=by,
@@ -284,7 +326,15 @@ def _settle(
 
 def _end(incident_id: str, state: End, **values: Any) -> bool:
     update, condition, given = _ending(state, **values)
-    return incidents.changed(incident_id, update, condition=condition, **given) is not None
+    owes = _ended(state, **values)
+    return incidents.changed(incident_id, update, condition=condition, owes=owes, **given) is not None
+
+
+def _ended(state: End, not_restored: Sequence[str] = (), differences: Sequence[Any] = (), **_: Any) -> list[Occurrence]:
+    if state == "released":
+        return [Occurrence("released", detail="; ".join(not_restored))]
+    said = "; ".join(difference_line(one) for one in differences)
+    return [failed_or_refused("release", f"blocked: {said}", refused=False)]
 
 
 def _ending(state: End, **values: Any) -> tuple[str, str, dict[str, Any]]:

@@ -1,0 +1,121 @@
+"""Events of incidents as telemetry: what happened to an incident, once each, as one JSON object that is read alone.
+
+A function that changes an incident writes into the same item, in the same write, what happened: an occurrence, with an
+id and its time. It stays there until it is emitted. A function that is killed in between leaves it to the next one, and
+what is emitted twice is the same event, of the same id.
+
+The contract is version 1, `docs/schemas/incident-event-1.json`. It only grows: readers ignore members, and values of
+`what`, that they do not know.
+
+Sources: MITRE ATT&CK for Enterprise (ids and names of tactics, ids of techniques).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, get_args
+
+from tapstack.domain.incidents import ID_PATTERN
+from tapstack.domain.threats import TACTICS
+
+VERSION: Final = 1
+DETAIL_TYPE: Final = "Tapstack Incident Telemetry"
+"""Of the event on the bus, whose detail is the JSON object."""
+What = Literal[
+    "opened",
+    "joined",
+    "refused",
+    "mirroring",
+    "packets_seen",
+    "approval_asked",
+    "decided",
+    "contained",
+    "released",
+    "failed",
+    "closed",
+]
+WHATS: Final[tuple[What, ...]] = get_args(What)
+Part = Literal["capture", "containment", "release"]
+"""The part of the response that failed, or was refused."""
+
+EVENT_ID_PATTERN: Final = f"{ID_PATTERN[:-1]}-[0-9a-f]{{8}}$"
+TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+WHAT_PATTERN: Final = r"^[a-z]+(_[a-z]+)*$"
+DETAIL_LENGTH: Final = 2000
+"""Characters of the text of others, or of a failure, that an event has at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened to an incident.
+
+    Attributes:
+        what: happened.
+        by: the caller, or the policy; none where Tapstack did it by itself,
+            or the incident says who.
+        detail: of others, such as a reason, or the failure.
+        facts: further members of the event, such as the alert that joined.
+        at: when, in UTC and to the millisecond; set when it is recorded.
+        id: 8 hexadecimal digits, of which no two of an incident are the same; set when it is recorded.
+    """
+
+    what: What
+    by: str | None = None
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    at: str = ""
+    id: str = ""
+
+
+def recorded(occurrences: Iterable[Occurrence], now: datetime | None = None) -> frozenset[str]:
+    """Return occurrences of one moment as the table has them, until they are emitted; ids keep their order."""
+    at = as_precise_text(now or datetime.now(UTC))
+    return frozenset(
+        json.dumps(
+            {
+                "id": f"{number:x}{secrets.token_hex(4)[:7]}",
+                "what": one.what,
+                "at": at,
+                "by": one.by,
+                "detail": one.detail[:DETAIL_LENGTH],
+                "facts": dict(one.facts),
+            },
+            sort_keys=True,
+        )
+        for number, one in enumerate(occurrences)
+    )
+
+
+def read_recorded(texts: Iterable[str]) -> list[Occurrence]:
+    """Return what `recorded` wrote, in the order of time."""
+    found = [Occurrence(**json.loads(text)) for text in texts]
+    return sorted(found, key=lambda one: (one.at, one.id))
+
+
+def as_precise_text(moment: datetime) -> str:
+    """Return a time as ISO 8601 in UTC to the millisecond, such as 2026-01-02T03:04:05.678Z."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def tactic(name: str) -> dict[str, str]:
+    """Return a tactic of ATT&CK with its id, by its name in one word.
+
+    >>> tactic("CommandAndControl")
+    {'id': 'TA0011', 'name': 'Command and Control'}
+    """
+    return {"id": TACTICS[name], "name": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace(" And ", " and ")}
+
+
+def failed_or_refused(part: Part, failure: str, *, refused: bool) -> Occurrence:
+    """Return that a part of the response failed, or that a rule refused it and nothing was changed."""
+    return Occurrence("refused" if refused else "failed", detail=failure, facts={"part": part})
+
+
+def decided(decision: str, by: str, reason: str = "") -> Occurrence:
+    """Return that a containment was approved, overridden or rejected, or that the default was applied."""
+    return Occurrence("decided", by=by, detail=reason, facts={"decision": decision})

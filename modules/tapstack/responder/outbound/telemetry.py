@@ -1,0 +1,193 @@
+"""Emits what happened to incidents, once each, as events on the bus: the contract is `domain.incident_events`.
+
+What happened is recorded in the incident before it is emitted, and removed after that. A function that is killed in
+between leaves it to the next one that has the incident, at the latest to the sweeper: the event is the same then, of
+the same id and time, and shows the incident as it is at that moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tapstack.domain.incident_events import DETAIL_TYPE, VERSION, Occurrence, read_recorded, tactic
+from tapstack.domain.regions import partition_of
+from tapstack.responder.aws.errors import said_by
+from tapstack.responder.errors import TryAgain
+from tapstack.responder.handlers.observability import logger
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents
+from tapstack.responder.store.incidents import Incident, IncidentInterface
+
+
+def emit_owed(incident: Incident) -> None:
+    """Emit what an incident owes, oldest first.
+
+    Raises:
+        TryAgain: the bus did not accept an event.
+    """
+    occurrences = read_recorded(incident.owed)
+    for one in occurrences:
+        notifications.emit(DETAIL_TYPE, event(incident, one))
+    if occurrences:
+        incidents.mark_emitted(incident)
+
+
+def settle(incident: Incident) -> None:
+    """Emit what an incident owes; where that fails, the sweeper does it later: no response waits for telemetry."""
+    try:
+        emit_owed(incident)
+    except (BotoCoreError, ClientError, TryAgain) as error:
+        logger.warning({"message": "telemetry is left to the sweeper", "incident": incident.id, "why": said_by(error)})
+
+
+def event(incident: Incident, occurrence: Occurrence) -> dict[str, Any]:
+    """Return an event of version 1, without the deployment and site."""
+    where = incident.where
+    joined = occurrence.facts.get("alert")
+    alert = joined or _alert(incident)
+    return {
+        "version": VERSION,
+        "id": f"{incident.id}-{occurrence.id}",
+        "what": occurrence.what,
+        "time": occurrence.at,
+        "by": occurrence.by or _by(incident, occurrence),
+        "message": _message(incident, occurrence),
+        "detail": occurrence.detail,
+        "severity": incident.severity,
+        **where.as_dict(),
+        "part": occurrence.facts.get("part"),
+        "decision": occurrence.facts.get("decision"),
+        "techniques": joined["techniques"] if joined else _listed(incident.technique),
+        "tactics": [tactic(name) for name in (joined["tactics"] if joined else incident.tactics)],
+        "alert": {"source": alert["source"], "id": alert["id"]} if alert else None,
+        "incident": {
+            "id": incident.id,
+            "state": incident.state,
+            "reason": incident.reason,
+            "source": incident.source,
+            "opened_at": incident.opened_at,
+            "opened_by": incident.opened_by,
+            "expires_at": incident.expires_at,
+            "closed_at": incident.closed_at,
+            "closed_because": incident.closed_because,
+        },
+        "entities": _entities(incident),
+        "packets": _members(incident.packets, "state", "since", "seen_at"),
+        "containment": _members(
+            incident.containment,
+            *("mode", "state", "asked_by", "asked_at", "deadline", "default"),
+            *("decision", "decided_by", "decided_at", "released_by", "released_at"),
+        ),
+        "links": {
+            "console": _console(incident),
+            "appliance": incident.appliance.portal_url if incident.appliance else None,
+        },
+    }
+
+
+def alert(source: str, alert_id: str | None, technique: str | None, tactics: tuple[str, ...]) -> dict[str, Any]:
+    """Return the alert of an occurrence, as `facts` have it."""
+    return {"source": source, "id": alert_id, "techniques": _listed(technique), "tactics": list(tactics)}
+
+
+def _listed(technique: str | None) -> list[str]:
+    return [] if technique is None else [technique]
+
+
+def _alert(incident: Incident) -> dict[str, Any] | None:
+    return {"source": incident.source, "id": incident.alert_id} if incident.alert_id else None
+
+
+def _by(incident: Incident, occurrence: Occurrence) -> str | None:
+    """Return who did what an incident records by itself."""
+    containment = incident.containment
+    if occurrence.what == "opened":
+        return incident.opened_by
+    if containment is not None and occurrence.what == "contained":
+        return containment.decided_by or containment.asked_by
+    if containment is not None and occurrence.what == "released":
+        return containment.released_by
+    return None
+
+
+def _message(incident: Incident, occurrence: Occurrence) -> str:
+    """Return what happened, in one line of ours: ids are all that it has of others."""
+    about = incident.instance_id or ", ".join(incident.network_interface_ids)
+    facts = occurrence.facts
+    match occurrence.what:
+        case "opened":
+            return f"An incident about {about} was opened"
+        case "joined":
+            return f"Another alert about {about} joined its incident"
+        case "refused":
+            return f"The {facts['part']} of {about} was refused, and nothing was changed"
+        case "mirroring":
+            return f"Packets of {about} are being mirrored"
+        case "packets_seen":
+            return f"Mirrored packets of {about} were counted"
+        case "approval_asked":
+            return f"The containment of {about} waits for approval"
+        case "decided":
+            decision = facts["decision"]
+            said = "decided by default" if decision == "default" else decision
+            return f"The containment of {about} was {said}"
+        case "contained":
+            return f"{about} is contained"
+        case "released":
+            return f"{about} is released for this incident"
+        case "failed":
+            return f"The {facts['part']} of {about} failed"
+        case "closed":
+            return f"The incident about {about} is closed"
+
+
+def _entities(incident: Incident) -> dict[str, Any]:
+    interfaces = [_interface(incident, one) for one in incident.interfaces]
+    return {
+        "instance": {
+            "id": incident.instance_id,
+            "arn": _arn(incident, "instance", incident.instance_id),
+            "state": incidents.instance_state(incident),
+        }
+        if incident.instance_id
+        else None,
+        # Before the interfaces are found, those that were named.
+        "network_interfaces": interfaces
+        or [_interface(incident, IncidentInterface(eni, "eligible")) for eni in incident.network_interface_ids],
+        "addresses": sorted({address for one in interfaces for address in one["addresses"]}),
+        "vpc_ids": sorted({one["vpc_id"] for one in interfaces if one["vpc_id"]}),
+    }
+
+
+def _interface(incident: Incident, one: IncidentInterface) -> dict[str, Any]:
+    place = incident.places.get(one.network_interface_id, {})
+    return {
+        "id": one.network_interface_id,
+        "arn": _arn(incident, "network-interface", one.network_interface_id),
+        "vpc_id": place.get("vpc_id"),
+        "addresses": list(place.get("addresses", ())),
+        "state": one.state,
+        "session_id": one.session_id,
+    }
+
+
+def _arn(incident: Incident, kind: str, name: str) -> str:
+    partition = partition_of(incident.where.region)
+    where = f"{incident.where.region}:{incident.where.account_id}"
+    return f"arn:{partition.name if partition else 'aws'}:ec2:{where}:{kind}/{name}"
+
+
+def _console(incident: Incident) -> str | None:
+    """Return the page of the instance in AWS's console, which only shows it; none where there is none."""
+    region = incident.where.region
+    partition = partition_of(region)
+    if partition is None or partition.console is None or not incident.instance_id:
+        return None
+    page = f"ec2/home?region={region}#InstanceDetails:instanceId={incident.instance_id}"
+    return f"https://{region}.{partition.console}/{page}"
+
+
+def _members(record: Any, *names: str) -> dict[str, Any] | None:
+    return None if record is None else {name: getattr(record, name) for name in names}

@@ -1,0 +1,290 @@
+"""Everything that happens to an incident is emitted once, whatever becomes of the function that did it.
+
+Two courses are walked on the workflow's own definition. Each is walked again with a function killed after a call that
+changes what is owed; every seventh of these in CI, every one with TAPSTACK_EVERY_POINT=1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from strictmoto.cloudwatch.metrics import Measurement
+from strictmoto.faults import Fault
+from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, WHATS
+from tapstack.domain.incidents import utc_now
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.handlers import sweeper
+from tapstack.responder.incident import commands
+from tapstack.responder.outbound import executions
+from tapstack.responder.store import incidents
+from tapstack.responder.sweeper import sweep
+from tests.responder.callers import CALLER, OTHER
+from tests.responder.conftest import Site, change, item, opened
+from tests.responder.containment.conftest import Shop
+from tests.responder.containment.conftest import one_thread as one_thread
+from tests.responder.containment.conftest import shop as shop
+from tests.responder.containment.sequences.executions import Execution, Killed, handlers
+from tests.responder.containment.test_concurrency import EVERY_POINT
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+EXPECTED = Counter(
+    {
+        **dict.fromkeys(("opened", "joined", "approval_asked", "decided", "mirroring"), 1),
+        **dict.fromkeys(("packets_seen", "contained", "released", "closed"), 1),
+    }
+)
+
+
+class Killer:
+    """Ends a function after one of the calls that record, emit or forget what happened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at, self.points, self.dead = 0, 0, False
+        real = BaseClient._make_api_call
+
+        def call(client: Any, operation: str, parameters: Any) -> Any:
+            if self.dead:
+                raise Killed
+            answer = real(client, operation, parameters)
+            if _matters(operation, parameters):
+                self.points += 1
+                if self.points == self.at:
+                    self.dead = True
+                    raise Killed
+            return answer
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Let a function begin, as a process of its own."""
+        self.dead = False
+        try:
+            yield
+        finally:
+            self.dead = False
+
+
+def _matters(operation: str, parameters: Any) -> bool:
+    if operation in ("UpdateItem", "TransactWriteItems"):
+        return "owed" in json.dumps(parameters, default=str)
+    return operation == "PutEvents" and parameters["Entries"][0]["DetailType"] == DETAIL_TYPE
+
+
+@dataclass
+class Course:
+    """A course of incidents: what callers and the workflow do, until nothing is left to do."""
+
+    shop: Shop
+    killer: Killer
+    executions: dict[str, Execution] = field(default_factory=dict)
+    alerts: list[str] = field(default_factory=list)
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Let a caller send a request, and again where the first one got no answer."""
+        for _ in range(2):
+            with self.killer.alive():
+                try:
+                    return function(*arguments, **named)
+                except Killed:
+                    continue
+        raise AssertionError("killed twice")
+
+    def proceed(self) -> None:
+        """Let all executions do what they can do now."""
+        for _ in range(200):
+            self._listen()
+            ready = [one for one in self.executions.values() if one.ready]
+            if not ready:
+                return
+            with self.killer.alive():
+                ready[0].advance(handlers(), 0.0)
+        raise AssertionError("it does not come to rest")
+
+    def _listen(self) -> None:
+        recorder = self.shop.site.account.recorder
+        for record in [one for one in recorder.records(service="states") if one.status == 200]:
+            given = record.call.parameters
+            if record.call.action == "StartExecution" and given["name"] not in self.executions:
+                self.executions[given["name"]] = Execution(given["name"], json.loads(given["input"]))
+            if record.call.action == "SendTaskSuccess":
+                for execution in self.executions.values():
+                    execution.hear(given["taskToken"], given["output"])
+
+    def sweep(self) -> None:
+        for _ in range(2):
+            with self.killer.alive():
+                try:
+                    sweeper.handler({}, None)
+                except Killed:
+                    continue
+        self.proceed()
+
+
+def lived_through(course: Course) -> str:
+    """An incident from its alert to its end: contained after approval, and released."""
+    instance = course.shop.database
+    alert = f"xdr-{len(course.alerts)}"
+    course.alerts.append(alert)
+    incident = str(course.call(opened, instance, containment="approval", alert_id=alert, severity="high"))
+    course.call(opened, instance, alert_id=f"{alert}-again", technique="T1071.004")
+    course.proceed()
+    course.call(containment_requests.decide, incident, "approved", by=OTHER, reason="it beacons")
+    course.proceed()
+    mirrored = Measurement(instance, "NetworkMirrorOut", 1500, at=utc_now().timestamp())
+    course.shop.site.account.metrics.add(mirrored)
+    course.sweep()
+    course.call(containment_requests.release, incident, by=CALLER.name)
+    course.proceed()
+    course.call(commands.close, incident, by=CALLER.name)
+    course.proceed()
+    course.sweep()
+    return incident
+
+
+def events(site: Site, incident: str) -> list[dict[str, Any]]:
+    """The telemetry of an incident; an event that was emitted twice is the same each time."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in site.events(DETAIL_TYPE):
+        if one["incident"]["id"] == incident:
+            before = found.setdefault(one["id"], one)
+            assert [before[name] for name in ("what", "time", "detail")] == [
+                one[name] for name in ("what", "time", "detail")
+            ]
+    return list(found.values())
+
+
+@pytest.fixture
+def course(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Course:
+    monkeypatch.setattr(executions, "is_running", lambda _: True)
+    shop.set(approval={"minutes": 15, "default": "leave"})
+    return Course(shop, Killer(monkeypatch))
+
+
+def test_when_an_incident_lives_then_each_thing_that_happens_is_emitted_once_with_all_that_an_xdr_joins_by(
+    course: Course,
+) -> None:
+    site = course.shop.site
+    incident = lived_through(course)
+    emitted = events(site, incident)
+    assert len(site.events(DETAIL_TYPE)) == len(emitted)
+    assert Counter(one["what"] for one in emitted) == EXPECTED
+    assert [one["time"] for one in emitted] == sorted(one["time"] for one in emitted)
+    assert item(incident).get("owed") is None
+    of = {one["what"]: one for one in emitted}
+    for one in emitted:
+        assert re.fullmatch(EVENT_ID_PATTERN, one["id"])
+        assert re.fullmatch(TIME_PATTERN, one["time"])
+        assert (one["deployment"], one["site"], one["severity"]) == ("tap", "frankfurt", "high")
+        assert one["entities"]["instance"]["arn"].endswith(f":instance/{course.shop.database}")
+    assert (of["opened"]["by"], of["decided"]["by"], of["contained"]["by"]) == (CALLER.name, OTHER.name, OTHER.name)
+    assert (of["released"]["by"], of["mirroring"]["by"]) == (CALLER.name, None)
+    assert (of["decided"]["decision"], of["decided"]["detail"]) == ("approved", "it beacons")
+    assert (of["joined"]["alert"], of["joined"]["techniques"]) == (
+        {"source": "api", "id": "xdr-0-again"},
+        ["T1071.004"],
+    )
+    assert (of["opened"]["alert"]["id"], of["opened"]["techniques"]) == ("xdr-0", [])
+    [described] = site.ec2.describe_instances(InstanceIds=[course.shop.database])["Reservations"][0]["Instances"]
+    entities = of["mirroring"]["entities"]
+    assert [one["id"] for one in entities["network_interfaces"]] == [
+        one["NetworkInterfaceId"] for one in described["NetworkInterfaces"]
+    ]
+    assert described["PrivateIpAddress"] in entities["addresses"]
+    assert entities["vpc_ids"] == [described["VpcId"]]
+    assert of["packets_seen"]["packets"]["state"] == "packets seen"
+    assert of["closed"]["incident"]["closed_because"] == "closed"
+
+
+def test_when_a_function_is_killed_after_any_call_that_records_or_emits_then_nothing_is_lost_and_nothing_doubled(
+    course: Course,
+) -> None:
+    site, killer = course.shop.site, course.killer
+    at, walked = 1, 0
+    while True:
+        killer.at, killer.points = at, 0
+        course.executions.clear()
+        site.account.recorder.clear()
+        incident = lived_through(course)
+        if killer.points < at:
+            break
+        walked += 1
+        emitted = events(site, incident)
+        assert Counter(one["what"] for one in emitted) == EXPECTED, at
+        assert item(incident).get("owed") is None
+        at += 1 if EVERY_POINT else 7
+    # Recorded, emitted and forgotten.
+    assert killer.points >= 3 * len(EXPECTED) - 4
+    assert walked >= killer.points // 7
+
+
+def test_when_containment_is_refused_and_the_capture_fails_then_both_are_emitted(course: Course) -> None:
+    site, shop = course.shop.site, course.shop
+    shop.ec2.create_tags(Resources=[shop.database], Tags=[{"Key": "tapstack-protected", "Value": "database"}])
+    incident = str(course.call(opened, shop.database, containment="now"))
+    course.proceed()
+    gone = site.instance()[0]
+    site.ec2.terminate_instances(InstanceIds=[gone])
+    other = str(course.call(opened, gone))
+    course.proceed()
+    refused, failed = events(site, incident), events(site, other)
+    assert [one["what"] for one in refused] == ["opened", "refused", "mirroring"] or [
+        one["what"] for one in refused
+    ] == ["opened", "mirroring", "refused"]
+    [one] = [one for one in refused if one["what"] == "refused"]
+    assert (one["part"], one["decision"], one["containment"]["state"]) == ("containment", None, "failed")
+    assert "is protected by its tag" in one["detail"]
+    assert [one["what"] for one in failed] == ["opened", "failed"]
+    assert (failed[1]["part"], failed[1]["incident"]["state"]) == ("capture", "failed")
+    assert set(WHATS) == {*EXPECTED, "refused", "failed"}
+
+
+def test_when_the_bus_does_not_take_events_then_the_incident_goes_on_and_the_sweeper_emits_them(
+    course: Course,
+) -> None:
+    site = course.shop.site
+    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    incident = str(course.call(opened, course.shop.database))
+    site.account.faults.clear()
+    assert len(item(incident)["owed"]) == 1
+    at = json.loads(item(incident)["owed"][0])["at"]
+    site.account.recorder.clear()
+    sweep()
+    [event] = events(site, incident)
+    assert (event["what"], event["time"]) == ("opened", at)
+    sweep()
+    assert len(site.events(DETAIL_TYPE)) == 1
+
+
+def test_when_a_closed_incident_still_owes_something_then_the_sweeper_emits_it(course: Course) -> None:
+    incident = opened(course.shop.database)
+    change(incident, "SET listing = :closed, #state = :closed ADD owed :owed", closed="closed", owed={OWED})
+    sweep()
+    assert [one["what"] for one in events(course.shop.site, incident)] == ["opened", "closed"]
+
+
+OWED = json.dumps(
+    {"id": "0abcdef0", "what": "closed", "at": "2026-01-02T03:04:05.678Z", "by": None, "detail": "expired", "facts": {}}
+)
+
+
+def test_when_an_earlier_version_opened_it_then_it_is_emitted_without_what_that_did_not_record(course: Course) -> None:
+    incident = opened(course.shop.database)
+    course.proceed()
+    change(incident, "REMOVE places, owed")
+    commands.close(incident, by=CALLER.name)
+    course.proceed()
+    found = [one for one in events(course.shop.site, incident) if one["what"] == "closed"]
+    assert len(found) == 1
+    assert found[0]["entities"]["addresses"] == found[0]["entities"]["vpc_ids"] == []
+    assert incidents.get(incident).owed == ()
