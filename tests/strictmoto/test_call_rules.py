@@ -311,6 +311,40 @@ class TestTargetsOfRules:
         said = refusal(events.put_targets, Rule="rule", Targets=[{"Id": "1", "Arn": arn}])
         assert said == (400, "ValidationException", message.format(arn))
 
+    @pytest.mark.parametrize(
+        ("resource", "role"),
+        [
+            ("firehose:{}:deliverystream/packets", "write"),
+            ("kinesis:{}:stream/packets", "write"),
+            ("ecs:{}:cluster/work", "run"),
+            ("events:{}:api-destination/siem/1", "call"),
+            ("execute-api:{}:api/prod/POST/alerts", ""),
+            ("states:{}:activity:capture", "run"),
+            ("ssm:{}:document/isolate", "run"),
+        ],
+    )
+    def test_fails_when_the_account_could_not_deliver(self, aws_account: Account, resource: str, role: str) -> None:
+        arn = f"arn:aws:{resource.format(f'{REGION}:{HERE}')}"
+        events, scheduler = unchecked(aws_account, "events"), unchecked(aws_account, "scheduler")
+        trust = {"Effect": "Allow", "Principal": {"Service": ["events.amazonaws.com", "scheduler.amazonaws.com"]}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]})
+        made = aws_account.client("iam").create_role(RoleName="send", AssumeRolePolicyDocument=document)
+        send = made["Role"]["Arn"]
+        events.put_rule(Name="rule", EventPattern=PATTERN)
+        target = {"Arn": arn, **({"RoleArn": send} if role else {})}
+        status, code, message = refusal(events.put_targets, Rule="rule", Targets=[{"Id": "1", **target}])
+        assert (status, code) == (400, "ValidationException")
+        assert message.startswith(f"strictmoto cannot deliver to {arn}: ")
+        assert events.list_targets_by_rule(Rule="rule")["Targets"] == []
+        said = refusal(
+            scheduler.create_schedule,
+            Name="one",
+            ScheduleExpression="rate(1 hour)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": arn, "RoleArn": send},
+        )
+        assert said == (400, "ValidationException", message)
+
 
 class TestConstraints:
     @pytest.mark.parametrize(

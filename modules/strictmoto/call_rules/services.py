@@ -30,6 +30,7 @@ _RULES: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[Refusal]]
     "lambda": functions.refusals,
     "logs": log_groups.refusals,
     "s3": objects.refusals,
+    "scheduler": event_targets.refusals_of_schedules,
     "sns": topics.refusals,
     "sqs": queues.refusals,
 }
