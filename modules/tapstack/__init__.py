@@ -40,10 +40,21 @@ if TYPE_CHECKING:
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
-    from tapstack.domain.xdr_settings import LandingSettings
+    from tapstack.domain.xdr_settings import (
+        FeedSettings,
+        FlowLogSettings,
+        LandingSettings,
+        OidcTrust,
+        OwnTrust,
+        ReaderSettings,
+        VendorTrust,
+    )
     from tapstack.response.authorization import Authorization
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
+    from tapstack.xdr.flow_logs import VpcFlowLogs
+    from tapstack.xdr.guardduty import GuardDutyExport
     from tapstack.xdr.landing import TelemetryLanding
+    from tapstack.xdr.reader import XdrReader
 
 _HOMES = {
     "ApplianceGate": "tapstack.capture.appliance_gate",
@@ -57,7 +68,11 @@ _HOMES = {
     "ContainmentSettings": "tapstack.domain.containment_settings",
     "Destination": "tapstack.domain.destinations",
     "EvidenceSettings": "tapstack.domain.evidence_settings",
+    "ExistingAppliance": "tapstack.domain.appliance_settings",
+    "FeedSettings": "tapstack.domain.xdr_settings",
     "FilterPreset": "tapstack.domain.filter_presets",
+    "FlowLogSettings": "tapstack.domain.xdr_settings",
+    "GuardDutyExport": "tapstack.xdr.guardduty",
     "IMirrorFilter": "tapstack.capture.mirror_filter",
     "IMirrorTarget": "tapstack.capture.mirror_target",
     "IPacketBasics": "tapstack.capture.appliance",
@@ -71,6 +86,8 @@ _HOMES = {
     "MirrorRule": "tapstack.domain.filter_rules",
     "MirrorSessions": "tapstack.capture.mirror_sessions",
     "MirrorTarget": "tapstack.capture.mirror_target",
+    "OidcTrust": "tapstack.domain.xdr_settings",
+    "OwnTrust": "tapstack.domain.xdr_settings",
     "PROVIDER_VERSION": "tapstack.capture.provider",
     "PacketBasics": "tapstack.capture.packet_basics",
     "Peer": "tapstack.domain.peers",
@@ -78,14 +95,17 @@ _HOMES = {
     "PortRange": "tapstack.domain.filter_rules",
     "Protect": "tapstack.domain.containment_settings",
     "QuarantineSecurityGroup": "tapstack.capture.security_groups",
+    "ReaderSettings": "tapstack.domain.xdr_settings",
     "RuleViolation": "tapstack.domain.errors",
     "Source": "tapstack.domain.sources",
     "SourceLookup": "tapstack.domain.sources",
-    "ExistingAppliance": "tapstack.domain.appliance_settings",
     "TelemetryLanding": "tapstack.xdr.landing",
     "Traffic": "tapstack.domain.filter_rules",
     "TwoStep": "tapstack.domain.containment_settings",
+    "VendorTrust": "tapstack.domain.xdr_settings",
+    "VpcFlowLogs": "tapstack.xdr.flow_logs",
     "WaitForPackets": "tapstack.domain.containment_settings",
+    "XdrReader": "tapstack.xdr.reader",
     "accept_provider_range": "tapstack.capture.provider",
 }
 
@@ -103,7 +123,10 @@ __all__ = [
     "Destination",
     "EvidenceSettings",
     "ExistingAppliance",
+    "FeedSettings",
     "FilterPreset",
+    "FlowLogSettings",
+    "GuardDutyExport",
     "IMirrorFilter",
     "IMirrorTarget",
     "IPacketBasics",
@@ -117,19 +140,25 @@ __all__ = [
     "MirrorRule",
     "MirrorSessions",
     "MirrorTarget",
+    "OidcTrust",
+    "OwnTrust",
     "PacketBasics",
     "Peer",
     "PolicyRule",
     "PortRange",
     "Protect",
     "QuarantineSecurityGroup",
+    "ReaderSettings",
     "RuleViolation",
     "Source",
     "SourceLookup",
     "TelemetryLanding",
     "Traffic",
     "TwoStep",
+    "VendorTrust",
+    "VpcFlowLogs",
     "WaitForPackets",
+    "XdrReader",
     "accept_provider_range",
     "presets",
 ]

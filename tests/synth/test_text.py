@@ -121,6 +121,20 @@ sites:
       notify: {emails: [responders@example.com], topic_arns: ["arn:aws:sns:eu-central-1:111122223333:security"]}
     xdr:
       landing: {access_log_bucket: access-logs, flow_log_accounts: ["444455556666"]}
+      flow_logs: {vpc_ids: [vpc-0a1b2c3d4e5f60718], subnet_ids: [subnet-0123456789abcdef0],
+                  network_interface_ids: [eni-0123456789abcdef3], traffic: REJECT, record_format: extended,
+                  file_format: text}
+      guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}
+      feeds: {edr: {principals: ["arn:aws:iam::444455556666:role/edr"]}}
+      readers:
+        vendor: {preset: hunters, prefixes: [flow, feeds/edr], notifications: none,
+                 vendor: {principal: "arn:aws:iam::444455556666:role/vendor",
+                          external_id: 7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7}}
+        ours: {prefixes: [flow, guardduty], queue: true,
+               own: {principals: ["arn:aws:iam::111122223333:role/ours"],
+                     external_id: 7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7}}
+        tokens: {prefixes: [flow], oidc: {issuer: https://login.example.com/tenant, audience: tapstack, subject: reader,
+                 session_name: reader, thumbprints: [626d44e704d1ceabe3bf0d53397464ac8080142c]}}
 """,
     """
 backend: {local: {directory: state}}
@@ -140,6 +154,10 @@ sites:
       containment: {approval: {source_identity_roles: [responders]}}
     xdr:
       landing: {bucket: security-lake, bucket_key_arn: "arn:aws:kms:eu-central-1:111122223333:key/a"}
+      readers:
+        tokens: {prefixes: [flow],
+                 oidc: {issuer: https://login.example.com, audience: tapstack, subject: reader,
+                        provider_arn: "arn:aws:iam::111122223333:oidc-provider/login.example.com"}}
 """,
 ]
 """Together they say something in every text field of the model."""

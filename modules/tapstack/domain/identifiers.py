@@ -43,6 +43,15 @@ _FORMATS: Final[dict[str, tuple[str, str]]] = {
         rf"{_ARN}:iam::\d{{12}}:role/[\w+=,.@/-]{{1,512}}",
         "arn:aws:iam::111122223333:role/tapstack-deploy",
     ),
+    "iam principal": (
+        rf"{_ARN}:iam::\d{{12}}:(?:role|user)/[\w+=,.@/-]{{1,512}}",
+        "arn:aws:iam::111122223333:role/collector",
+    ),
+    "oidc provider": (
+        rf"{_ARN}:iam::\d{{12}}:oidc-provider/[A-Za-z0-9._/:-]{{1,255}}",
+        "arn:aws:iam::111122223333:oidc-provider/sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/",
+    ),
+    "detector": (r"[0-9a-f]{32}", "12abc34d567e8fa901bc2d34e56789f0"),
     "iam policy": (
         rf"{_ARN}:iam::(?:\d{{12}}|aws):policy/[\w+=,.@/-]{{1,512}}",
         "arn:aws:iam::111122223333:policy/appliance-boundary",
@@ -64,6 +73,9 @@ _CALLED: Final = {
     "ram principal": "the id of an account or the ARN of an organization or organizational unit",
     "iam role": "the ARN of an IAM role",
     "iam policy": "the ARN of an IAM policy",
+    "iam principal": "the ARN of an IAM role or user",
+    "oidc provider": "the ARN of an OpenID Connect provider of IAM",
+    "detector": "the id of a GuardDuty detector",
     "sns topic": "the ARN of an SNS topic",
     "kms key": "the ARN of a KMS key or alias",
     "region": "the name of a Region",

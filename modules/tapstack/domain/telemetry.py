@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_name
 from tapstack.domain.names import name_within
+from tapstack.domain.suggestions import did_you_mean
 
 FLOW: Final = "flow/"
 """VPC Flow Logs; AWS continues with `AWSLogs/<account>/vpcflowlogs/<Region>/<yyyy>/<mm>/<dd>/`."""
@@ -22,6 +25,14 @@ FEEDS: Final = "feeds/"
 UNMATCHED: Final = "unmatched/"
 """Alerts that no mapping took; no reader sees them."""
 
+_PREFIXES: Final = {
+    "flow": FLOW,
+    "guardduty": GUARDDUTY,
+    "incidents": INCIDENTS,
+    "incidents-ocsf": INCIDENTS_OCSF,
+}
+"""What readers may be given, besides feeds, by the name in the deployment file."""
+
 _BUCKET: Final = 63
 """Characters of a bucket's name at most. Source: Amazon S3 User Guide, "General purpose bucket naming rules"."""
 _ACCOUNT: Final = 12
@@ -30,6 +41,32 @@ _ACCOUNT: Final = 12
 def feed_prefix(producer: str) -> str:
     """Return the prefix of the objects that a producer puts."""
     return f"{FEEDS}{producer}/"
+
+
+def prefix_of(name: str) -> str:
+    """Return the prefix of objects by its name in the deployment file.
+
+    Args:
+        name: flow, guardduty, incidents, incidents-ocsf, or feeds/ and the name of a producer.
+
+    Raises:
+        RuleViolation: no prefix of this name may be read.
+    """
+    if name in _PREFIXES:
+        return _PREFIXES[name]
+    begin, _, producer = name.partition("/")
+    if begin == FEEDS.strip("/") and producer:
+        return feed_prefix(check_name(producer))
+    known = [*_PREFIXES, "feeds/PRODUCER"]
+    raise RuleViolation(
+        f"{name!r} is no prefix that a reader can be given: {did_you_mean(name, known)}expected {', '.join(known)}"
+    )
+
+
+def producer_of(name: str) -> str | None:
+    """Return the producer whose feed a name of a prefix means; None for the other ones."""
+    begin, _, producer = name.partition("/")
+    return producer if begin == FEEDS.strip("/") else None
 
 
 def landing_name(deployment: str, site: str) -> str:

@@ -2,22 +2,53 @@
 
 The deployment file validates into them, the constructs take them.
 
-Sources: Amazon S3 User Guide, "Managing the lifecycle of objects", "Enabling Amazon S3 server access logging".
+Sources: Amazon S3 User Guide, "Managing the lifecycle of objects", "Enabling Amazon S3 server access logging"; Amazon
+VPC User Guide, "Flow log records" and "Publish flow logs to Amazon S3"; IAM User Guide, "Access to AWS accounts owned
+by third parties", "Create an OpenID Connect (OIDC) identity provider in IAM".
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, Literal
 
 from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.buckets import check_bucket_name
+from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.external_ids import check_external_id
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.telemetry import prefix_of
 from tapstack.domain.tokens import is_token
+from tapstack.domain.xdr_presets import ANY, PRESETS, Preset, PresetName
 
 KEEP_DAYS: Final = (1, 3653)
 FLOW_LOG_ACCOUNTS: Final = 100
+FLOW_LOGS: Final = 100
+PRINCIPALS: Final = 20
+PREFIXES: Final = 20
+THUMBPRINTS: Final = 5
+_THUMBPRINT: Final = re.compile(r"[0-9A-Fa-f]{40}")
+_TEXT: Final = re.compile(r"[!-~]{1,255}")
+_SESSION: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")
+
+Traffic = Literal["ALL", "ACCEPT", "REJECT"]
+RecordFormat = Literal["default", "extended"]
+FlowFileFormat = Literal["text", "parquet"]
+AggregationSeconds = Literal[60, 600]
+
+_DEFAULT_FIELDS: Final = (
+    *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets"),
+    *("bytes", "start", "end", "action", "log-status"),
+)
+"""Version 2, which AWS writes where nothing else is asked for."""
+_EXTENDED_FIELDS: Final = (
+    *_DEFAULT_FIELDS,
+    *("vpc-id", "subnet-id", "instance-id", "tcp-flags", "pkt-srcaddr", "pkt-dstaddr", "flow-direction"),
+    "traffic-path",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +122,324 @@ class LandingSettings:
                     f"bucket_key_arn {self.bucket_key_arn!r} is that of an alias, which IAM policies do not take for "
                     "its key: expected arn:...:key/..."
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLogSettings:
+    """VPC Flow Logs that land under `flow/`.
+
+    Attributes:
+        vpc_ids: VPCs whose flows are logged; the site's own where no VPC, subnet and interface is named.
+        subnet_ids: Subnets whose flows are logged.
+        network_interface_ids: Network interfaces whose flows are logged.
+        traffic: `ALL`, `ACCEPT` for what security groups and network ACLs let through, or `REJECT`.
+        record_format: `default` for the fields of version 2, which every reader knows; `extended` for those and the ids
+            of VPC, subnet and instance, TCP flags, the packets' own addresses, direction and path.
+        file_format: `text`, compressed with gzip, or `parquet`.
+        aggregation_seconds: Longest time that is one record, 60 or 600 seconds.
+
+    Raises:
+        RuleViolation: an id of another kind, or more than 100 of them.
+    """
+
+    vpc_ids: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    network_interface_ids: tuple[str, ...] = ()
+    traffic: Traffic = "ALL"
+    record_format: RecordFormat = "default"
+    file_format: FlowFileFormat = "text"
+    aggregation_seconds: AggregationSeconds = 600
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+        for kind, ids in (
+            ("vpc", self.vpc_ids),
+            ("subnet", self.subnet_ids),
+            ("network interface", self.network_interface_ids),
+        ):
+            for each in ids:
+                check_identifier(kind, each)
+        number = len(self.vpc_ids) + len(self.subnet_ids) + len(self.network_interface_ids)
+        if number > FLOW_LOGS:
+            raise RuleViolation(f"{number} flow logs: expected at most {FLOW_LOGS}; log a subnet, or the VPC")
+
+    @property
+    def log_format(self) -> str | None:
+        """The format as AWS takes it; None for AWS's own default."""
+        if self.record_format == "default":
+            return None
+        return " ".join(f"${{{name}}}" for name in _EXTENDED_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """What a producer puts below `feeds/` and its name, such as the logs of an endpoint protection.
+
+    Attributes:
+        principals: ARNs of the IAM roles or users that may put objects there, 1 to 20, and nothing else.
+
+    Raises:
+        RuleViolation: another ARN, none, or more than 20.
+    """
+
+    principals: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check the ARNs."""
+        check_fields(self)
+        _check_principals(self.principals)
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTrust:
+    """A vendor assumes the role of a reader, with the external id that it has for this customer alone.
+
+    Attributes:
+        principal: Id of the vendor's account, or ARN of the role that it assumes this one with; from its own pages.
+        external_id: The external id. 16 or more of its characters are random, 8 of them different.
+
+    Raises:
+        RuleViolation: neither an account nor a role, or an external id that is short or easy to guess.
+    """
+
+    principal: str
+    external_id: str
+
+    def __post_init__(self) -> None:
+        """Check both."""
+        check_fields(self)
+        check_vendor(self.principal)
+        check_external_id(self.external_id)
+
+
+def check_thumbprint(value: str) -> str:
+    """Return `value` when it is the SHA-1 thumbprint of a certificate, 40 hexadecimal digits; a token passes."""
+    if not is_token(value) and not _THUMBPRINT.fullmatch(value):
+        raise RuleViolation(f"{value!r} is no thumbprint: expected 40 hexadecimal digits")
+    return value
+
+
+def check_vendor(principal: str) -> str:
+    """Return `principal` when it is the id of an account, or the ARN of a role or a user; a token passes."""
+    try:
+        return check_identifier("account" if principal.isdecimal() else "iam principal", principal)
+    except RuleViolation:
+        raise RuleViolation(
+            f"{principal!r} is no account and no role: expected the id of the vendor's account, as "
+            '"111122223333" (12 digits, quoted), or the ARN of its role'
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class OidcTrust:
+    """A reader shows a token of an OpenID Connect provider.
+
+    Attributes:
+        issuer: https URL of the provider, as in the token's `iss`; the preset's by default.
+        audience: The token's `aud`; the preset's by default.
+        session_name: The only name that the role's session may have.
+        subject: The only `sub` that the token may have. One of `session_name` and `subject` is needed: others have
+            tokens of the same provider and audience.
+        thumbprints: SHA-1 thumbprints of certificates of the provider, 40 hexadecimal digits each, at most 5; AWS asks
+            for them only where it does not trust the certificate's authority.
+        provider_arn: ARN of the account's IAM provider for this issuer, where there is one; by default one is made.
+            An account can have one.
+
+    Raises:
+        RuleViolation: a value of another form, or neither a name nor a subject.
+    """
+
+    issuer: str | None = None
+    audience: str | None = None
+    session_name: str | None = None
+    subject: str | None = None
+    thumbprints: tuple[str, ...] = ()
+    provider_arn: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+        if self.session_name is None and self.subject is None:
+            raise RuleViolation(
+                "expected session_name or subject: any holder of a token of the provider could assume the role"
+            )
+        if self.issuer is not None and not is_token(self.issuer):
+            check_issuer(self.issuer)
+        for name, value, form in (
+            ("audience", self.audience, _TEXT),
+            ("subject", self.subject, _TEXT),
+            ("session_name", self.session_name, _SESSION),
+        ):
+            if value is not None and not is_token(value) and not form.fullmatch(value):
+                raise RuleViolation(f"{name} {value!r} is none: expected text of the form {form.pattern}")
+        for thumbprint in self.thumbprints:
+            check_thumbprint(thumbprint)
+        if len(self.thumbprints) > THUMBPRINTS:
+            raise RuleViolation(f"thumbprints has {len(self.thumbprints)} entries: expected at most {THUMBPRINTS}")
+        if self.provider_arn is not None:
+            check_identifier("oidc provider", self.provider_arn)
+            if self.thumbprints:
+                raise RuleViolation("thumbprints has no effect with provider_arn: leave it out")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrust:
+    """Roles or users of one's own assume the role of a reader.
+
+    Attributes:
+        principals: ARNs of the IAM roles or users, 1 to 20.
+        external_id: The external id that they give, where they give one.
+
+    Raises:
+        RuleViolation: another ARN, none, more than 20, or an external id that is short or easy to guess.
+    """
+
+    principals: tuple[str, ...]
+    external_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+        _check_principals(self.principals)
+        if self.external_id is not None:
+            check_external_id(self.external_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """Who reads what landed, and how.
+
+    Attributes:
+        prefixes: What is read, 1 to 20 of `flow`, `guardduty`, `incidents`, `incidents-ocsf`, `feeds/PRODUCER`.
+        preset: A known XDR, whose permissions the role has: `hunters`, `cortex`, `sentinel`, `elastic`, `splunk` or
+            `crowdstrike`. Without one the role lists and gets objects.
+        vendor: A vendor assumes the role with an external id. Exactly one of `vendor`, `oidc` and `own` is needed.
+        oidc: The reader shows a token of an OpenID Connect provider.
+        own: Roles or users of one's own assume the role.
+        queue: Make a queue that Amazon S3 tells of new objects. By default as the preset needs it; none without one.
+        notifications: `none` for a preset that makes the notifications of the bucket itself (`hunters`): it then may
+            not, and looks for new objects by listing.
+
+    Raises:
+        RuleViolation: values that do not fit together, or not the preset.
+    """
+
+    prefixes: tuple[str, ...]
+    preset: PresetName | None = None
+    vendor: VendorTrust | None = None
+    oidc: OidcTrust | None = None
+    own: OwnTrust | None = None
+    queue: bool | None = None
+    notifications: Literal["none"] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+        if not self.prefixes or len(self.prefixes) > PREFIXES:
+            raise RuleViolation(f"prefixes has {len(self.prefixes)} entries: expected 1 to {PREFIXES}")
+        for name in self.prefixes:
+            prefix_of(name)
+        given = [name for name in _TRUSTS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise RuleViolation(f"expected exactly one of {', '.join(_TRUSTS)}; found {', '.join(given) or 'none'}")
+        self._check_preset(given[0])
+
+    def _check_preset(self, trust: str) -> None:
+        called = self.means.called
+        if self.means.trust not in (None, trust):
+            raise RuleViolation(f"{called} reads with {self.means.trust}, not with {trust}")
+        if self.queue is not None and self.means.queue != "optional" and self.queue is not self.has_queue:
+            does = "always reads from a queue" if self.has_queue else "makes its own notifications and needs no queue"
+            raise RuleViolation(f"queue {str(self.queue).lower()} does not fit: {called} {does}; leave it out")
+        if self.notifications is not None and not self.means.own_topics:
+            raise RuleViolation(f"notifications has no effect: {called} makes none itself; leave it out")
+        if self.oidc is not None:
+            _check_form(called, "session_name", self.oidc.session_name, self.means.session_name)
+            for name in ("issuer", "audience"):
+                if getattr(self.oidc, name) is None and getattr(self.means, name) is None:
+                    raise RuleViolation(f"oidc.{name} is missing: without a preset it has no default")
+        if self.vendor is not None:
+            _check_form(called, "external_id", self.vendor.external_id, self.means.external_id)
+
+    @property
+    def means(self) -> Preset:
+        """What the preset says, or what holds without one."""
+        return PRESETS[self.preset] if self.preset else ANY
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether it reads from a queue."""
+        if self.means.queue == "optional":
+            return self.preset is not None if self.queue is None else self.queue
+        return self.means.queue == "always"
+
+    @property
+    def manages_notifications(self) -> bool:
+        """Whether it makes the notifications of the bucket itself."""
+        return bool(self.means.own_topics) and self.notifications is None
+
+    @property
+    def external_id(self) -> str | None:
+        """Its external id, where it has one."""
+        trust = self.vendor or self.own
+        return trust.external_id if trust is not None else None
+
+
+_TRUSTS: Final = ("vendor", "oidc", "own")
+
+
+def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Yield what the readers of one bucket cannot do together: the reader, the setting, and what is wrong.
+
+    A bucket has one configuration of notifications, which whoever puts it replaces.
+
+    Args:
+        readers: all readers of a bucket, by name.
+        existing: the bucket exists, and its notifications stay with its owner.
+    """
+    managing = [name for name, reader in readers.items() if reader.manages_notifications]
+    for name, reader in readers.items():
+        if name in managing[1:]:
+            yield (
+                name,
+                "preset",
+                f"makes the notifications of the bucket itself, as {managing[0]} does, and each would replace those of "
+                "the other: set notifications: none for one of them",
+            )
+        if reader.has_queue and existing:
+            yield (
+                name,
+                "queue",
+                "needs notifications of the bucket, and those of an existing bucket stay with its owner: expected a "
+                "reader without a queue, or a new bucket",
+            )
+        elif reader.has_queue and managing:
+            yield (
+                name,
+                "queue",
+                f"{managing[0]} makes the notifications of the bucket itself, which would replace those for this "
+                f"queue: set notifications: none for {managing[0]}",
+            )
+
+
+def check_external_ids(reader: ReaderSettings, names: Iterable[str]) -> None:
+    """Refuse an external id that names explain which are no secret, such as those of the reader and its site."""
+    if reader.external_id is not None:
+        principal = reader.vendor.principal if reader.vendor is not None else ""
+        check_external_id(reader.external_id, [*names, *re.findall(r"\d{12}", principal)])
+
+
+def _check_principals(principals: tuple[str, ...]) -> None:
+    if not principals or len(principals) > PRINCIPALS:
+        raise RuleViolation(f"principals has {len(principals)} entries: expected 1 to {PRINCIPALS}")
+    for arn in principals:
+        check_identifier("iam principal", arn)
+
+
+def _check_form(called: str, name: str, value: str | None, form: tuple[str, str] | None) -> None:
+    if form is None or (value is not None and is_token(value)):
+        return
+    pattern, words = form
+    if value is None or not re.fullmatch(pattern, value):
+        raise RuleViolation(f"{name} {value!r} is none of {called}: expected {words}")

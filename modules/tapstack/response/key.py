@@ -42,22 +42,25 @@ class ResponseKey(AwsConstruct):
     ) -> None:
         """Create the key and its alias."""
         super().__init__(scope, id_)
-        self._statements = _statements(place)
+        self._statements = {each["Sid"]: each for each in _statements(place)}
         self.resource: Any = aws.KmsKey(
             self,
             "Resource",
             description=f"Tapstack {what} {name}",
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=json_text(document(self._statements)),
+            policy=self._document(),
             tags=dict(tags) if tags else None,
         )
         aws.KmsAlias(self, "Alias", name=f"alias/{name}", target_key_id=self.resource.key_id)
 
     def allow(self, *statements: Statement) -> None:
-        """Add statements to its policy."""
-        self._statements += statements
-        self.resource.policy = rendered(json_text(document(self._statements)))
+        """Add statements to its policy, in place of those of the same Sid."""
+        self._statements |= {each["Sid"]: each for each in statements}
+        self.resource.policy = rendered(self._document())
+
+    def _document(self) -> str:
+        return json_text(document(list(self._statements.values())))
 
     @property
     def arn(self) -> str:

@@ -16,7 +16,7 @@ from tapstack.domain.tokens import is_token
 from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
-_ACTIONS_OF_TOPICS: Final = tuple(
+ACTIONS_OF_TOPICS: Final = tuple(
     f"sns:{action}"
     for action in (
         "AddPermission",
@@ -93,7 +93,7 @@ class Notifications(AwsConstruct):
             self,
             "Policy",
             arn=self.resource.arn,
-            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, *_ACTIONS_OF_TOPICS)])),
+            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, *ACTIONS_OF_TOPICS)])),
         )
         for email in dict.fromkeys(emails):
             aws.SnsTopicSubscription(

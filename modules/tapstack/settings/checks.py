@@ -49,7 +49,7 @@ from tapstack.settings.place_checks import check_backend, check_places, check_re
 from tapstack.settings.problems import Path, Problem
 from tapstack.settings.response_checks import check_response
 from tapstack.settings.tag_checks import check_sought_keys, check_tags
-from tapstack.settings.xdr_checks import check_xdr
+from tapstack.settings.xdr_checks import check_shared, check_xdr
 
 _Sources = dict[str, list[tuple[Path, AnySource]]]
 """The sources of a site by group of sessions, each with its place in the file."""
@@ -68,6 +68,8 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
         _refuse_twice(checker, (), deployment)
     with checker.part():
         check_tags(checker, deployment)
+    with checker.part():
+        check_shared(checker, deployment, _accounts_differ)
     for name, site in deployment.sites.items():
         path: Path = ("sites", name)
         if name == "constructor":

@@ -20,7 +20,18 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
-from tapstack.domain import buckets, cidrs, contacts, incidents, limits, policy_rules, regions
+from tapstack.domain import (
+    buckets,
+    cidrs,
+    contacts,
+    external_ids,
+    incidents,
+    limits,
+    policy_rules,
+    regions,
+    telemetry,
+    xdr_settings,
+)
 from tapstack.domain import packet_basics as template
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
@@ -249,8 +260,27 @@ RoleName = _matching(
 )
 # AWS STS API Reference, AssumeRole.
 ExternalId = _matching(
-    r"[A-Za-z0-9_+=,.@:/-]+", (2, 1224), "an external id: expected {} letters, digits and signs of _+=,.@:/-"
+    external_ids.PATTERN, external_ids.LENGTH, "an external id: expected {} letters, digits and signs of _+=,.@:/-"
 )
+# 16 random characters: tapstack.domain.external_ids.
+HardExternalId = _text(
+    external_ids.check_external_id,
+    minLength=external_ids.RANDOM,
+    maxLength=external_ids.LENGTH[1],
+    pattern=f"^{external_ids.PATTERN}$",
+)
+VendorPrincipal = _text(
+    xdr_settings.check_vendor,
+    pattern=f"{pattern_of('account')}|{pattern_of('iam principal')}",
+    examples=[example_of("iam role")],
+)
+IamPrincipalArn = _identifier("iam principal")
+OidcProviderArn = _identifier("oidc provider")
+DetectorId = _identifier("detector")
+# AWS STS API Reference, AssumeRoleWithWebIdentity; IAM API Reference, CreateOpenIDConnectProvider.
+ClaimText = _matching(r"[!-~]+", (1, 255), "a claim of a token: expected {} printable characters without spaces")
+Thumbprint = _text(xdr_settings.check_thumbprint, pattern="^[0-9A-Fa-f]{40}$", minLength=40, maxLength=40)
+Prefix = _text(telemetry.prefix_of, examples=["incidents"])
 Cidr = _canonical(cidrs.check_cidr, examples=["10.0.0.0/16"])
 Ipv4Cidr = _canonical(lambda value: cidrs.check_cidr(value, examples="10.20.0.0/16"), examples=["10.20.0.0/16"])
 PeerText = _canonical(

@@ -75,7 +75,7 @@ class Bucket(AwsConstruct):
         )
         self._add_encryption(key_arn)
         self._add_lifecycle(keep_days, keep_less or {}, versioning)
-        self._statements = [_secure_transport(self._arn)]
+        self._statements = {"DenyInsecureTransport": _secure_transport(self._arn)}
         # S3 refuses changes of two of these at the same time.
         self.policy: Any = aws.S3BucketPolicy(
             self, "Policy", bucket=self._name, policy=self._document(), depends_on=[public]
@@ -92,8 +92,8 @@ class Bucket(AwsConstruct):
         return self._arn
 
     def allow(self, *statements: Statement) -> None:
-        """Add statements to its policy: a bucket has one policy."""
-        self._statements += statements
+        """Add statements to its policy, in place of those of the same Sid: a bucket has one policy."""
+        self._statements |= {each["Sid"]: each for each in statements}
         self.policy.policy = rendered(self._document())
 
     def log_access_to(self, bucket: str, needed: Sequence[Any] = ()) -> None:
@@ -103,7 +103,7 @@ class Bucket(AwsConstruct):
         )
 
     def _document(self) -> str:
-        return json_text(document(self._statements))
+        return json_text(document(list(self._statements.values())))
 
     def _add_encryption(self, key_arn: str | None) -> None:
         by_default = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(

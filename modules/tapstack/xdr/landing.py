@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tapstack.bindings import AwsConstruct, Construct, cdk
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk, rendered
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located
 from tapstack.domain.buckets import check_bucket_name
+from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.tags import XDR, check_construct_tags
-from tapstack.domain.telemetry import UNMATCHED, landing_bucket_name, landing_key_name
-from tapstack.domain.xdr_settings import LandingSettings
+from tapstack.domain.telemetry import (
+    FLOW,
+    UNMATCHED,
+    feed_prefix,
+    landing_bucket_name,
+    landing_key_name,
+    landing_name,
+)
+from tapstack.domain.tokens import is_token
+from tapstack.domain.xdr_settings import FeedSettings, LandingSettings, ReaderSettings, check_readers
 from tapstack.response.key import ResponseKey
 from tapstack.xdr.buckets import Bucket, access_log_bucket, suppress_of_landing
+from tapstack.xdr.notifications import LandingNotifications, ReaderQueue
 
 
 class TelemetryLanding(AwsConstruct):
@@ -33,6 +44,8 @@ class TelemetryLanding(AwsConstruct):
             letters, digits or hyphens.
         site: name of the site, likewise.
         settings: how long what lands is kept, or the existing bucket that it lands in; a new bucket by default.
+        feeds: what others put below `feeds/`, by the name of the producer. 1 to 40 lower-case letters, digits or
+            hyphens. They need a new bucket: the policy of an existing one is its owner's.
         tags: on all resources, besides those of deployment and site.
         provider: the AWS provider of its resources and lookups, for a stack that has several; by default the one of
             `scope`, or the stack's provider without an alias.
@@ -50,6 +63,7 @@ class TelemetryLanding(AwsConstruct):
         deployment: str,
         site: str,
         settings: LandingSettings | None = None,
+        feeds: Mapping[str, FeedSettings] | None = None,
         tags: Mapping[str, str] | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
@@ -60,6 +74,13 @@ class TelemetryLanding(AwsConstruct):
             check_name(site)
             if settings.bucket is None:
                 check_bucket_name(landing_bucket_name(deployment, site, example_of("account")[1:13]))
+            for producer in feeds or ():
+                check_name(producer)
+                if settings.bucket is not None:
+                    raise RuleViolation(
+                        f"feeds has {producer}, and the policy of the existing bucket {settings.bucket} says who may "
+                        "put objects there: leave feeds out"
+                    )
             check_construct_tags(tags, *XDR)
         super().__init__(scope, id_, provider=provider)
         self.deployment, self.site, self.settings = deployment, site, settings
@@ -70,6 +91,16 @@ class TelemetryLanding(AwsConstruct):
         self.key = ResponseKey(self, "Key", name=name, place=self.place, what="telemetry", tags=self.tags)
         """Encrypts what lands in a new bucket, and what is on its way there."""
         self.bucket = None if settings.bucket else self._new_bucket()
+        """The new bucket; None where it exists."""
+        self._accounts: list[str] = []
+        self._feeds: list[str] = []
+        self._readers: dict[str, ReaderSettings] = {}
+        self._notifications: LandingNotifications | None = None
+        self._providers: dict[str, tuple[Any, list[str]]] = {}
+        for account in settings.flow_log_accounts:
+            self.deliver_flow_logs_of(account)
+        for producer, feed in (feeds or {}).items():
+            self._allow_feed(producer, feed)
 
     @property
     def bucket_name(self) -> str:
@@ -85,6 +116,135 @@ class TelemetryLanding(AwsConstruct):
     def key_arn(self) -> str | None:
         """The ARN of the key that encrypts what lands, as a token; None where an existing bucket has none."""
         return self.key.arn if self.bucket is not None else self.settings.bucket_key_arn
+
+    @property
+    def needs(self) -> list[Any]:
+        """What must be there before AWS delivers into the bucket: its policy, where that is made here."""
+        return [self.bucket.policy] if self.bucket is not None else []
+
+    def deliver_flow_logs_of(self, account: str) -> None:
+        """Let AWS deliver the flow logs of an account in this Region, with the statements that AWS's page has.
+
+        See "Amazon S3 bucket permissions for flow logs" and "Required key policy for use with SSE-KMS" in the Amazon
+        VPC User Guide.
+        """
+        if self.bucket is None or account in self._accounts:
+            return
+        self._accounts.append(account)
+        place, arn = self.place, self.bucket.arn
+        own = {"aws:SourceAccount": list(self._accounts)}
+        logs = {
+            "aws:SourceArn": [f"arn:{place.partition}:logs:{place.region}:{each}:*" for each in self._accounts],
+        }
+        service = {"Service": "delivery.logs.amazonaws.com"}
+        self.bucket.allow(
+            {
+                "Sid": "AWSLogDeliveryWrite",
+                "Effect": "Allow",
+                "Principal": service,
+                "Action": "s3:PutObject",
+                "Resource": [f"{arn}/{FLOW}AWSLogs/{each}/*" for each in self._accounts],
+                "Condition": {
+                    "StringEquals": {**own, "s3:x-amz-acl": "bucket-owner-full-control"},
+                    "ArnLike": logs,
+                },
+            },
+            {
+                "Sid": "AWSLogDeliveryAclCheck",
+                "Effect": "Allow",
+                "Principal": service,
+                "Action": ["s3:GetBucketAcl", "s3:ListBucket"],
+                "Resource": arn,
+                "Condition": {"StringEquals": own, "ArnLike": logs},
+            },
+        )
+        self.key.allow(
+            {
+                "Sid": "AllowLogDelivery",
+                "Effect": "Allow",
+                "Principal": service,
+                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                "Resource": "*",
+                "Condition": {"StringEquals": own, "ArnLike": logs},
+            }
+        )
+
+    def add_reader(self, name: str, settings: ReaderSettings) -> None:
+        """Note a reader of the bucket.
+
+        Raises:
+            RuleViolation: there is one of this name, or notifications of one would replace those of another.
+        """
+        if name in self._readers:
+            raise RuleViolation(f"the landing has a reader {name} already: expected another name")
+        readers = {**self._readers, name: settings}
+        for about, setting, problem in check_readers(readers, existing=self.bucket is None):
+            raise RuleViolation(f"reader {about}: {setting}: {problem}")
+        self._readers = readers
+
+    def tell(self, reader: str, queue: ReaderQueue, prefixes: Sequence[str]) -> None:
+        """Have the queue of a reader be told of new objects below its prefixes; of a new bucket only."""
+        assert self.bucket is not None
+        if self._notifications is None:
+            self._notifications = LandingNotifications(
+                self,
+                "Notifications",
+                name=landing_name(self.deployment, self.site),
+                place=self.place,
+                bucket=self.bucket,
+                key=self.key,
+                tags=self.tags,
+            )
+        self._notifications.tell(reader, queue, prefixes)
+
+    def oidc_provider(self, issuer: str, audience: str, thumbprints: Sequence[str]) -> str:
+        """Return the ARN of the IAM provider of an issuer; readers share it, because an account can have one."""
+        if issuer not in self._providers:
+            provider: Any = aws.IamOpenidConnectProvider(
+                self,
+                f"Provider-{len(self._providers)}" if is_token(issuer) else f"Provider-{issuer}",
+                url=issuer,
+                client_id_list=[audience],
+                thumbprint_list=list(thumbprints) or None,
+                tags=self.tags,
+            )
+            self._providers[issuer] = provider, [audience]
+        provider, audiences = self._providers[issuer]
+        if audience not in audiences:
+            audiences.append(audience)
+            provider.client_id_list = rendered(audiences)
+        return str(provider.arn)
+
+    def _allow_feed(self, producer: str, feed: FeedSettings) -> None:
+        """Let a producer put objects below its prefix, and nothing else.
+
+        See "Uploading a large object to Amazon S3 with encryption using an AWS KMS key" in the AWS re:Post Knowledge
+        Center for kms:Decrypt, which parts of an upload need; a producer gets no object that it could decrypt.
+        """
+        assert self.bucket is not None
+        principals = {"AWS": list(feed.principals)}
+        # A Sid takes no hyphens: by number, names that differ in them only have two.
+        self._feeds.append(producer)
+        sid = f"AllowFeed{len(self._feeds)}"
+        self.bucket.allow(
+            {
+                "Sid": sid,
+                "Effect": "Allow",
+                "Principal": principals,
+                "Action": "s3:PutObject",
+                "Resource": f"{self.bucket.arn}/{feed_prefix(producer)}*",
+            }
+        )
+        self.key.allow(
+            {
+                "Sid": sid,
+                "Effect": "Allow",
+                "Principal": principals,
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"kms:ViaService": f"s3.{self.place.region}.amazonaws.com"}},
+            }
+        )
 
     def _new_bucket(self) -> Bucket:
         settings, force_destroy = self.settings, not self.settings.deletion_protection

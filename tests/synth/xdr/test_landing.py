@@ -8,25 +8,10 @@ from typing import Any
 
 import pytest
 
-from tapstack import LandingSettings, RuleViolation, TelemetryLanding
+from tapstack import FeedSettings, LandingSettings, RuleViolation, TelemetryLanding
 from tapstack.bindings import cdk
 from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl
-
-ACCOUNT = "${data.aws_caller_identity.landing_Account_A37BF7DE.account_id}"
-PARTITION = "${data.aws_partition.landing_Partition_E278E62B.partition}"
-BUCKET = f"arn:{PARTITION}:s3:::ir-a-xdr-{ACCOUNT}"
-
-
-def landed(settings: LandingSettings | None = None) -> Template:
-    stack = new_stack()
-    with rendering_hcl():
-        TelemetryLanding(stack, "landing", deployment="ir", site="a", settings=settings)
-    return Template(stack)
-
-
-def policy_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    text = body["policy"].replace('\\"', '"').replace("\\\\", "\\")
-    return {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}
+from tests.synth.xdr.building import ACCOUNT, KEY, bucket_policy, key_policy, landed, statements
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +79,14 @@ def test_when_a_bucket_has_a_policy_then_it_is_one_and_refuses_plain_http(own: T
     policies = {name.split("_")[1]: body for name, body in own.resources["aws_s3_bucket_policy"].items()}
     assert set(policies) == {"Bucket", "AccessLogBucket"}
     assert_equal(
-        policy_of(policies["Bucket"]),
+        bucket_policy(own),
         {
             "DenyInsecureTransport": {
                 "Sid": "DenyInsecureTransport",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",
-                "Resource": [BUCKET, f"{BUCKET}/*"],
+                "Resource": ["<bucket>", "<bucket>/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }
         },
@@ -117,14 +102,14 @@ def names(template: Template, bucket: str) -> list[str]:
 def test_when_access_is_logged_then_only_s3_puts_logs_of_this_bucket_and_is_allowed_to_first(own: Template) -> None:
     (logs,) = [b for n, b in own.resources["aws_s3_bucket_policy"].items() if n.split("_")[1] == "AccessLogBucket"]
     assert_equal(
-        policy_of(logs)["AllowAccessLogs"],
+        statements(logs["policy"])["AllowAccessLogs"],
         {
             "Sid": "AllowAccessLogs",
             "Effect": "Allow",
             "Principal": {"Service": "logging.s3.amazonaws.com"},
             "Action": "s3:PutObject",
-            "Resource": f"arn:{PARTITION}:s3:::ir-a-xdr-access-{ACCOUNT}/*",
-            "Condition": {"ArnLike": {"aws:SourceArn": BUCKET}, "StringEquals": {"aws:SourceAccount": ACCOUNT}},
+            "Resource": "arn:<partition>:s3:::ir-a-xdr-access-<account>/*",
+            "Condition": {"ArnLike": {"aws:SourceArn": "<bucket>"}, "StringEquals": {"aws:SourceAccount": "<account>"}},
         },
     )
     logging = own.resource("aws_s3_bucket_logging")
@@ -135,7 +120,7 @@ def test_when_access_is_logged_then_only_s3_puts_logs_of_this_bucket_and_is_allo
 
 def test_when_settings_are_given_then_they_arrive() -> None:
     settings = LandingSettings(keep_days=30, unmatched_days=7, access_log_bucket="logs", deletion_protection=False)
-    found = landed(settings)
+    found = landed(settings=settings)
 
     assert found.resource("aws_s3_bucket")["force_destroy"] is True
     days = [rule["expiration"] for rule in found.resource("aws_s3_bucket_lifecycle_configuration")["rule"]]
@@ -162,7 +147,46 @@ def test_when_the_bucket_exists_then_nothing_of_it_is_made_or_changed() -> None:
     )
 
 
-KEY = "arn:aws:kms:eu-central-1:111122223333:key/a"
+FEED = FeedSettings(principals=("arn:aws:iam::444455556666:role/edr",))
+
+
+def test_when_others_put_feeds_then_each_puts_below_its_own_prefix_and_does_nothing_else() -> None:
+    other = FeedSettings(principals=("arn:aws:iam::111122223333:user/dns", "arn:aws:iam::111122223333:role/dns"))
+    found = landed(feeds={"edr": FEED, "dns-logs": other})
+
+    put = {sid: each for sid, each in bucket_policy(found).items() if sid.startswith("AllowFeed")}
+    assert_equal(
+        put,
+        {
+            f"AllowFeed{number}": {
+                "Sid": f"AllowFeed{number}",
+                "Effect": "Allow",
+                "Principal": {"AWS": list(feed.principals)},
+                "Action": "s3:PutObject",
+                "Resource": f"<bucket>/feeds/{name}/*",
+            }
+            for number, (name, feed) in enumerate({"edr": FEED, "dns-logs": other}.items(), 1)
+        },
+    )
+    assert_equal(
+        {sid: each for sid, each in key_policy(found).items() if sid.startswith("AllowFeed")},
+        {
+            sid: {
+                **each,
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.amazonaws.com"}},
+            }
+            for sid, each in put.items()
+        },
+    )
+
+
+def test_when_other_accounts_deliver_flow_logs_then_they_may_without_any_flow_log_here() -> None:
+    found = landed(settings=LandingSettings(flow_log_accounts=("444455556666",)))
+    assert bucket_policy(found)["AWSLogDeliveryWrite"]["Resource"] == ["<bucket>/flow/AWSLogs/444455556666/*"]
+    assert set(key_policy(found)) >= {"AllowLogDelivery"}
+    assert "aws_flow_log" not in found.resources
 
 
 def test_when_all_is_tagged_then_deployment_and_site_are_named(own: Template) -> None:
@@ -176,6 +200,11 @@ def test_when_all_is_tagged_then_deployment_and_site_are_named(own: Template) ->
         ({"deployment": "Big"}, "site/landing: 'Big' is not a usable name"),
         ({"site": "1"}, "site/landing: '1' is not a usable name"),
         ({"deployment": "sthree-x"}, "site/landing: 'sthree-x-a-xdr-111122223333' is reserved"),
+        ({"feeds": {"E": FEED}}, "site/landing: 'E' is not a usable name"),
+        (
+            {"feeds": {"edr": FEED}, "settings": LandingSettings(bucket="lake")},
+            "site/landing: feeds has edr, and the policy of the existing bucket lake says who may put objects there",
+        ),
         ({"settings": {}}, "settings must be LandingSettings(...), got {}"),
         ({"tags": {"Name": "x", "aws:x": "y"}}, "tag key 'aws:x' is reserved"),
     ],

@@ -66,3 +66,173 @@ def test_fails_when_another_site_has_the_name_of_the_stack() -> None:
     more = "  a-xdr: {region: eu-central-1, vpc_id: vpc-0b1b2c3d4e5f60718, targets: {x: {network_interface_id: "
     lines = refused(deployment("{}", more=f"{more}eni-0a1b2c3d4e5f60718}}}}}}\n"))
     assert any("7: sites.a.xdr: site a-xdr has a stack of this name: rename that site" in line for line in lines), lines
+
+
+ID = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
+HUNTERS = f'{{preset: hunters, prefixes: [flow], vendor: {{principal: "444455556666", external_id: {ID}}}}}'
+SENTINEL = f"{{preset: sentinel, prefixes: [flow], oidc: {{session_name: MicrosoftSentinel_{ID}}}}}"
+PROVIDER = '"arn:aws:iam::444455556666:oidc-provider/x.example.com"'
+SPLUNK = '{preset: splunk, prefixes: [flow], own: {principals: ["arn:aws:iam::111122223333:role/splunk"]}}'
+LOGS = "flow_logs: {}"
+
+
+def section(*lines: str) -> str:
+    """Return an xdr section of several lines, the first of which is line 8 of the file."""
+    return "".join(f"\n      {line}" for line in lines)
+
+
+def test_when_all_is_right_then_the_file_is_taken() -> None:
+    file = parse_deployment(
+        deployment(
+            section(
+                "flow_logs: {file_format: parquet, record_format: extended, aggregation_seconds: 60}",
+                "guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}",
+                'feeds: {edr: {principals: ["arn:aws:iam::444455556666:role/edr"]}}',
+                "readers:",
+                f"  splunk: {SPLUNK}",
+                '  own: {prefixes: [guardduty, feeds/edr], own: {principals: ["arn:aws:iam::444455556666:user/x"]}}',
+            )
+        )
+    )
+    assert file.sites["a"].xdr is not None
+    assert file.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["flow_logs: {vpc_ids: [eni-0123abcd]}"], "8: sites.a.xdr.flow_logs.vpc_ids[0]: 'eni-0123abcd' is not the id"),
+        (["flow_logs: {aggregation_seconds: 300}"], "8: sites.a.xdr.flow_logs.aggregation_seconds: expected 60 or 600"),
+        (["guardduty: {detector_id: mine}"], "8: sites.a.xdr.guardduty.detector_id: 'mine' is not the id of a"),
+        (
+            ["guardduty: {}"],
+            "8: sites.a.xdr.guardduty.detector_id: is missing: the detector of the account",
+        ),
+        (["feeds: {edr: {principals: []}}"], "8: sites.a.xdr.feeds.edr.principals: expected at least 1 entry"),
+        (
+            ['feeds: {edr: {principals: ["arn:aws-cn:iam::444455556666:role/edr"]}}'],
+            "8: sites.a.xdr.feeds.edr.principals[0]: is of partition aws-cn, which Region eu-central-1 cannot reach",
+        ),
+        (
+            ["landing: {bucket: lake}", 'feeds: {edr: {principals: ["arn:aws:iam::444455556666:role/edr"]}}'],
+            "9: sites.a.xdr.feeds.edr: has no effect: the policy of the existing bucket lake says who may put objects",
+        ),
+        (
+            ["landing: {bucket: lake}", "guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}"],
+            "9: sites.a.xdr.guardduty: GuardDuty exports with a KMS key: expected landing.bucket_key_arn beside bucket",
+        ),
+        (
+            [LOGS, "readers:", "  h: {preset: hunters, prefixes: [flow]}"],
+            "10: sites.a.xdr.readers.h: expected exactly one of vendor, oidc, own; found none",
+        ),
+        (
+            [LOGS, "readers:", '  h: {preset: hunters, prefixes: [flow], vendor: {principal: "444455556666"}}'],
+            "10: sites.a.xdr.readers.h.vendor.external_id: is missing: the external id. 16 or more of its characters",
+        ),
+        (
+            [LOGS, "readers:", f"  h: {HUNTERS.replace(ID, 'hunters-acme')}"],
+            "10: sites.a.xdr.readers.h.vendor.external_id: 'hunters-acme' is too short for an external id: expected 16",
+        ),
+        (
+            [LOGS, "readers:", f"  oceanography: {HUNTERS.replace(ID, 'oceanography-7d41b')}"],
+            "10: sites.a.xdr.readers.oceanography.vendor.external_id: 'oceanography-7d41b' is too easy to guess",
+        ),
+        (
+            [LOGS, "readers:", f"  h: {HUNTERS.replace('444455556666', '111122223333')}"],
+            "10: sites.a.xdr.readers.h.vendor.principal: is the site's own account: expected own in place of vendor",
+        ),
+        (
+            [LOGS, "readers:", f"  h: {HUNTERS.replace('hunters,', 'huntres,')}"],
+            "10: sites.a.xdr.readers.h.preset: did you mean hunters? expected 'hunters', 'cortex', 'sentinel',",
+        ),
+        (
+            ["readers:", f"  h: {HUNTERS}"],
+            "9: sites.a.xdr.readers.h.prefixes[0]: nothing lands there: expected flow_logs, or landing",
+        ),
+        (
+            ["readers:", f"  h: {HUNTERS.replace('[flow]', '[guardduty, incidents, feeds/edr]')}"],
+            "9: sites.a.xdr.readers.h.prefixes[0]: nothing lands there: expected guardduty in xdr",
+        ),
+        (
+            ["readers:", f"  h: {HUNTERS.replace('[flow]', '[guardduty, incidents, feeds/edr]')}"],
+            "9: sites.a.xdr.readers.h.prefixes[1]: nothing lands there: expected a response in this site",
+        ),
+        (
+            ["readers:", f"  h: {HUNTERS.replace('[flow]', '[guardduty, incidents, feeds/edr]')}"],
+            "9: sites.a.xdr.readers.h.prefixes[2]: nothing lands there: expected edr under feeds",
+        ),
+        (
+            [LOGS, "readers:", f"  h: {HUNTERS}", f"  s: {SPLUNK}"],
+            "11: sites.a.xdr.readers.s.queue: h makes the notifications of the bucket itself, which would replace "
+            "those for this queue: set notifications: none for h",
+        ),
+        (
+            [LOGS, "readers:", f"  h: {HUNTERS}", f"  i: {HUNTERS}"],
+            "11: sites.a.xdr.readers.i.preset: makes the notifications of the bucket itself, as h does",
+        ),
+        (
+            ["landing: {bucket: lake}", "readers:", f"  s: {SPLUNK}"],
+            "10: sites.a.xdr.readers.s.queue: needs notifications of the bucket, and those of an existing bucket stay",
+        ),
+        (
+            ["flow_logs: {file_format: parquet}", "readers:", f"  h: {HUNTERS}"],
+            "10: sites.a.xdr.readers.h.prefixes[0]: Hunters reads no Parquet: set flow_logs.file_format: text",
+        ),
+        (
+            [LOGS, "readers:", f"  s: {SPLUNK.replace('[flow]', '[flow, unmatched]')}"],
+            "10: sites.a.xdr.readers.s.prefixes[1]: 'unmatched' is no prefix that a reader can be given",
+        ),
+        (
+            [
+                LOGS,
+                "readers:",
+                f"  s: {SENTINEL[:-2]}, provider_arn: {PROVIDER}}}}}",
+            ],
+            "10: sites.a.xdr.readers.s.oidc.provider_arn: belongs to account 444455556666: expected 111122223333",
+        ),
+    ],
+)
+def test_fails_when_a_part_is_wrong_and_says_where_and_what_would_be_right(lines: list[str], said: str) -> None:
+    report = refused(deployment(section(*lines)))
+    assert any(said in line for line in report), report
+
+
+def test_when_notifications_are_none_then_other_readers_may_have_queues() -> None:
+    quiet = HUNTERS.replace("preset: hunters,", "preset: hunters, notifications: none,")
+    parse_deployment(deployment(section(LOGS, "readers:", f"  h: {quiet}", f"  s: {SPLUNK}")))
+
+
+def test_when_a_reader_expects_fewer_fields_then_a_warning_says_so() -> None:
+    file = parse_deployment(deployment(section("flow_logs: {record_format: extended}", "readers:", f"  h: {HUNTERS}")))
+    (warning,) = file.warnings()
+    assert "10: sites.a.xdr.readers.h.prefixes[0]: Hunters expects flow logs with the fields of version 2" in warning
+
+
+TWO = """
+  b:
+    region: eu-west-1
+    vpc_id: vpc-0b1b2c3d4e5f60718
+    allowed_account_ids: ["{account}"]
+    xdr: {{flow_logs: {{}}, readers: {{s: {sentinel}}}}}
+"""
+
+
+def test_fails_when_two_sites_of_an_account_make_the_provider_of_one_issuer() -> None:
+    def text(account: str) -> str:
+        lines = section(LOGS, "readers:", f"  s: {SENTINEL}")
+        return deployment(lines, more=TWO.format(account=account, sentinel=SENTINEL))
+
+    parse_deployment(text("444455556666"))
+    (line,) = [line for line in refused(text("111122223333")) if "provider_arn" in line]
+    assert "sites.b.xdr.readers.s.oidc: site a makes the IAM provider of https://sts.windows.net/" in line
+
+
+def test_fails_when_two_sites_export_one_detector() -> None:
+    detector = "guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}"
+    more = f"""
+  b: {{region: eu-central-1, vpc_id: vpc-0b1b2c3d4e5f60718, xdr: {{{detector}}}}}
+"""
+    (line,) = [line for line in refused(deployment(section(detector), more=more)) if "b.xdr" in line]
+    assert (
+        "sites.b.xdr.guardduty.detector_id: site a exports the findings of this detector, which can export to" in line
+    )

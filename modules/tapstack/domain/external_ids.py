@@ -1,0 +1,74 @@
+"""External ids, with which another company's account assumes a role: another customer of that company who guesses one
+can have it read this customer's telemetry.
+
+Sources: IAM User Guide, "Access to AWS accounts owned by third parties" (the confused deputy problem; the id is to be
+unique to each customer); AWS STS API Reference, AssumeRole, ExternalId (2 to 1224 characters).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.tokens import is_token
+
+PATTERN: Final = r"[A-Za-z0-9_+=,.@:/-]+"
+LENGTH: Final = (2, 1224)
+RANDOM: Final = 16
+"""Characters of which no name and no series explains one: 62 ** 16 is 2 ** 95."""
+DIFFERENT: Final = 8
+_WORDS: Final = (
+    *("account", "amazon", "aws", "changeme", "cortex", "crowdstrike", "customer", "default", "elastic", "example"),
+    *("external", "falcon", "hunters", "ingestion", "integration", "paloalto", "password", "prod", "reader", "role"),
+    "123e4567-e89b-12d3-a456-426614174000",
+    *("secret", "sentinel", "siem", "splunk", "tapstack", "telemetry", "tenant", "test", "trust", "xdr", "xsiam"),
+)
+_SERIES: Final = ("0123456789" * 3, "abcdefghijklmnopqrstuvwxyz")
+_LONGEST_SERIES: Final = 4
+
+
+def check_external_id(value: str, names: Iterable[str] = ()) -> str:
+    """Return `value` when it is an external id that is hard to guess; a token passes.
+
+    Args:
+        value: 2 to 1224 letters, digits and signs of _+=,.@:/-, of which 16, of 8 different ones, are random.
+        names: known ones that explain parts of it, such as the account's id.
+
+    Raises:
+        RuleViolation: not the form of one, too short, or easy to guess.
+    """
+    if is_token(value):
+        return value
+    low, high = LENGTH
+    if not (low <= len(value) <= high and re.fullmatch(PATTERN, value)):
+        raise RuleViolation(
+            f"{value!r} is not an external id: expected {low} to {high} letters, digits and signs of _+=,.@:/-"
+        )
+    left = re.sub(r"[^a-z0-9]", "", _without_series(_without_words(value.lower(), names)))
+    if len(left) < RANDOM or len(set(left)) < DIFFERENT:
+        why = "short" if len(value) < RANDOM else "easy to guess"
+        raise RuleViolation(
+            f"{value!r} is too {why} for an external id: expected {RANDOM} or more random characters, {DIFFERENT} of "
+            "them different, such as uuidgen prints; the names of companies, accounts and sites do not count"
+        )
+    return value
+
+
+def _without_words(value: str, names: Iterable[str]) -> str:
+    known = sorted({*_WORDS, *(name.lower() for name in names if len(name) > 1)}, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, known)), " ", value)
+
+
+def _without_series(value: str) -> str:
+    """Leave out runs of one character, and of neighbours such as 4567 and dcba."""
+    value = re.sub(r"(.)\1{3,}", " ", value)
+    pieces = {
+        piece
+        for series in _SERIES
+        for each in (series, series[::-1])
+        for begin in range(len(each) - _LONGEST_SERIES + 1)
+        if (piece := each[begin : begin + _LONGEST_SERIES])
+    }
+    return re.sub("|".join(sorted(pieces)), " ", value)

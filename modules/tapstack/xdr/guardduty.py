@@ -1,0 +1,81 @@
+"""Findings that GuardDuty exports for an XDR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.capture.iam_documents import Statement
+from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.telemetry import GUARDDUTY
+from tapstack.xdr.landing import TelemetryLanding
+
+
+class GuardDutyExport(AwsConstruct):
+    """Has GuardDuty export its findings to `guardduty/` of a landing: new ones within five minutes.
+
+    The detector exists, and is never made here: an account has one in a Region, which others may use. It exports to one
+    bucket; where it does so already, AWS refuses a second one. An administrator account exports the findings of its
+    members too.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        landing: where they are exported to; with a KMS key, which GuardDuty needs.
+        detector_id: of the detector of the landing's account and Region.
+        provider: the AWS provider of its resources, of the landing's account and Region; by default the one of `scope`.
+
+    Raises:
+        RuleViolation: not the id of a detector, or a landing without a key.
+
+    See "Exporting findings" in the Amazon GuardDuty User Guide.
+    """
+
+    @checks_arguments()
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        landing: TelemetryLanding,
+        detector_id: str,
+        provider: cdk.TerraformProvider | None = None,
+    ) -> None:
+        """Create the publishing destination."""
+        with located(scope, id_):
+            check_identifier("detector", detector_id)
+            if landing.key_arn is None:
+                raise RuleViolation("GuardDuty exports with a KMS key: expected bucket_key_arn beside bucket")
+        super().__init__(scope, id_, provider=provider)
+        if landing.bucket is not None:
+            detector = landing.place.arn("guardduty", f"detector/{detector_id}")
+            landing.bucket.allow(
+                _statement("AllowGuardDutyLocation", "s3:GetBucketLocation", landing.bucket.arn, detector, landing),
+                _statement(
+                    "AllowGuardDutyPut", "s3:PutObject", f"{landing.bucket.arn}/{GUARDDUTY}*", detector, landing
+                ),
+            )
+            landing.key.allow(_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", detector, landing))
+        self.resource: Any = aws.GuarddutyPublishingDestination(
+            self,
+            "Resource",
+            detector_id=detector_id,
+            destination_arn=f"{landing.bucket_arn}/{GUARDDUTY.rstrip('/')}",
+            kms_key_arn=landing.key_arn,
+            depends_on=landing.needs or None,
+        )
+
+
+def _statement(sid: str, action: str, resource: str, detector_arn: str, landing: TelemetryLanding) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "guardduty.amazonaws.com"},
+        "Action": action,
+        "Resource": resource,
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": landing.place.account, "aws:SourceArn": detector_arn},
+        },
+    }

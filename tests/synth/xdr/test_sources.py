@@ -1,0 +1,194 @@
+"""What AWS delivers into a landing: flow logs, and findings of GuardDuty."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tapstack import FlowLogSettings, GuardDutyExport, LandingSettings, RuleViolation, TelemetryLanding, VpcFlowLogs
+from tests.synth.ids import SUBNET, VPC, eni
+from tests.synth.template import assert_equal, new_stack
+from tests.synth.xdr.building import KEY, address, bucket_policy, key_policy, landed, short
+
+DETECTOR = "12abc34d567e8fa901bc2d34e56789f0"
+
+
+def logged(flows: FlowLogSettings, **arguments: Any) -> Any:
+    return landed(lambda stack, landing: VpcFlowLogs(stack, "flow", landing=landing, settings=flows), **arguments)
+
+
+def test_when_flows_are_logged_then_they_are_delivered_below_flow_after_the_policy_allows_it() -> None:
+    found = logged(FlowLogSettings(vpc_ids=(VPC,), subnet_ids=(SUBNET,), network_interface_ids=(eni(1),)))
+
+    logs = found.resources["aws_flow_log"]
+    common = {
+        "traffic_type": "ALL",
+        "log_destination_type": "s3",
+        "log_destination": "arn:<partition>:s3:::<s3_bucket.bucket>/flow/",
+        "max_aggregation_interval": 600,
+        "tags": {"tapstack:deployment": "ir", "tapstack:site": "a"},
+        "depends_on": [address(found, "aws_s3_bucket_policy", "landing_Bucket_")],
+    }
+    assert_equal(
+        [{**short(body), "depends_on": body["depends_on"]} for body in logs.values()],
+        [{**common, "vpc_id": VPC}, {**common, "subnet_id": SUBNET}, {**common, "eni_id": eni(1)}],
+    )
+
+
+def test_when_flows_are_logged_then_the_statements_are_those_of_aws() -> None:
+    found = logged(
+        FlowLogSettings(vpc_ids=(VPC,)), settings=LandingSettings(flow_log_accounts=("444455556666", "777788889999"))
+    )
+
+    accounts = ["444455556666", "777788889999", "<account>"]
+    arns = [f"arn:<partition>:logs:<region>:{account}:*" for account in accounts]
+    policy = bucket_policy(found)
+    # Amazon VPC User Guide, "Amazon S3 bucket permissions for flow logs".
+    assert_equal(
+        [policy["AWSLogDeliveryWrite"], policy["AWSLogDeliveryAclCheck"]],
+        [
+            {
+                "Sid": "AWSLogDeliveryWrite",
+                "Effect": "Allow",
+                "Principal": {"Service": "delivery.logs.amazonaws.com"},
+                "Action": "s3:PutObject",
+                "Resource": [f"<bucket>/flow/AWSLogs/{account}/*" for account in accounts],
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": accounts, "s3:x-amz-acl": "bucket-owner-full-control"},
+                    "ArnLike": {"aws:SourceArn": arns},
+                },
+            },
+            {
+                "Sid": "AWSLogDeliveryAclCheck",
+                "Effect": "Allow",
+                "Principal": {"Service": "delivery.logs.amazonaws.com"},
+                "Action": ["s3:GetBucketAcl", "s3:ListBucket"],
+                "Resource": "<bucket>",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": accounts},
+                    "ArnLike": {"aws:SourceArn": arns},
+                },
+            },
+        ],
+    )
+    # Amazon VPC User Guide, "Required key policy for use with SSE-KMS".
+    assert_equal(
+        key_policy(found)["AllowLogDelivery"],
+        {
+            "Sid": "AllowLogDelivery",
+            "Effect": "Allow",
+            "Principal": {"Service": "delivery.logs.amazonaws.com"},
+            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": accounts}, "ArnLike": {"aws:SourceArn": arns}},
+        },
+    )
+
+
+def test_when_another_format_is_asked_for_then_it_begins_with_the_fields_of_version_2() -> None:
+    settings = FlowLogSettings(
+        vpc_ids=(VPC,), record_format="extended", file_format="parquet", traffic="REJECT", aggregation_seconds=60
+    )
+    log = logged(settings).resource("aws_flow_log")
+
+    fields = re.findall(r"\$\$\{([a-z-]+)\}", log["log_format"])
+    assert fields[:14] == [
+        "version",
+        "account-id",
+        "interface-id",
+        "srcaddr",
+        "dstaddr",
+        "srcport",
+        "dstport",
+        "protocol",
+        "packets",
+        "bytes",
+        "start",
+        "end",
+        "action",
+        "log-status",
+    ]
+    assert {"instance-id", "vpc-id", "pkt-srcaddr", "flow-direction"} <= set(fields[14:])
+    assert log["destination_options"] == [{"file_format": "parquet"}]
+    assert (log["traffic_type"], log["max_aggregation_interval"]) == ("REJECT", 60)
+    assert "log_format" not in logged(FlowLogSettings(vpc_ids=(VPC,))).resource("aws_flow_log")
+
+
+def test_when_ids_are_tokens_then_each_is_logged() -> None:
+    found = logged(FlowLogSettings(vpc_ids=("${x.a}", "${x.b}")))
+    assert [body["vpc_id"] for body in found.resources["aws_flow_log"].values()] == ["${x.a}", "${x.b}"]
+
+
+def test_when_the_bucket_exists_then_its_policy_stays_its_owner_s() -> None:
+    found = logged(FlowLogSettings(vpc_ids=(VPC,)), settings=LandingSettings(bucket="lake"))
+    log = found.resource("aws_flow_log")
+    assert short(log["log_destination"]) == "arn:<partition>:s3:::lake/flow/"
+    assert "depends_on" not in log
+    assert "aws_s3_bucket_policy" not in found.resources
+
+
+def test_when_guardduty_exports_then_only_this_detector_may_and_is_allowed_to_first() -> None:
+    found = landed(lambda stack, landing: GuardDutyExport(stack, "gd", landing=landing, detector_id=DETECTOR))
+
+    destination = found.resource("aws_guardduty_publishing_destination")
+    assert short(destination["destination_arn"]) == "arn:<partition>:s3:::<s3_bucket.bucket>/guardduty"
+    assert short(destination["kms_key_arn"]) == "<kms_key.arn>"
+    assert destination["depends_on"] == [address(found, "aws_s3_bucket_policy", "landing_Bucket_")]
+    assert "aws_guardduty_detector" not in found.resources
+    where = {
+        "StringEquals": {
+            "aws:SourceAccount": "<account>",
+            "aws:SourceArn": f"arn:<partition>:guardduty:<region>:<account>:detector/{DETECTOR}",
+        }
+    }
+    common = {"Effect": "Allow", "Principal": {"Service": "guardduty.amazonaws.com"}, "Condition": where}
+    # Amazon GuardDuty User Guide, "Exporting findings": step 2 and step 3.
+    policy = bucket_policy(found)
+    assert_equal(
+        [policy["AllowGuardDutyLocation"], policy["AllowGuardDutyPut"], key_policy(found)["AllowGuardDuty"]],
+        [
+            {**common, "Sid": "AllowGuardDutyLocation", "Action": "s3:GetBucketLocation", "Resource": "<bucket>"},
+            {**common, "Sid": "AllowGuardDutyPut", "Action": "s3:PutObject", "Resource": "<bucket>/guardduty/*"},
+            {**common, "Sid": "AllowGuardDuty", "Action": "kms:GenerateDataKey", "Resource": "*"},
+        ],
+    )
+
+
+def test_when_guardduty_exports_into_an_existing_bucket_then_with_its_key() -> None:
+    found = landed(
+        lambda stack, landing: GuardDutyExport(stack, "gd", landing=landing, detector_id=DETECTOR),
+        settings=LandingSettings(bucket="lake", bucket_key_arn=KEY),
+    )
+    assert found.resource("aws_guardduty_publishing_destination")["kms_key_arn"] == KEY
+    assert "AllowGuardDuty" not in key_policy(found)
+
+
+def test_when_all_deliver_then_the_bucket_has_one_policy_with_all_statements() -> None:
+    def build(stack: Any, landing: TelemetryLanding) -> None:
+        VpcFlowLogs(stack, "flow", landing=landing, settings=FlowLogSettings(vpc_ids=(VPC,)))
+        VpcFlowLogs(stack, "more", landing=landing, settings=FlowLogSettings(subnet_ids=(SUBNET,)))
+        GuardDutyExport(stack, "gd", landing=landing, detector_id=DETECTOR)
+
+    assert list(bucket_policy(landed(build))) == [
+        "DenyInsecureTransport",
+        "AWSLogDeliveryWrite",
+        "AWSLogDeliveryAclCheck",
+        "AllowGuardDutyLocation",
+        "AllowGuardDutyPut",
+    ]
+
+
+def test_fails_when_nothing_is_to_be_logged() -> None:
+    stack = new_stack()
+    landing = TelemetryLanding(stack, "landing", deployment="ir", site="a")
+    with pytest.raises(RuleViolation, match=r"^site/flow: expected one or more of vpc_ids, subnet_ids, network_inter"):
+        VpcFlowLogs(stack, "flow", landing=landing, settings=FlowLogSettings())
+    with pytest.raises(RuleViolation, match=r"^site/flow: landing must be a TelemetryLanding, got 'x'$"):
+        VpcFlowLogs(stack, "flow", landing="x", settings=FlowLogSettings())  # type: ignore[arg-type]
+    with pytest.raises(RuleViolation, match=r"^site/gd: 'd' is not the id of a GuardDuty detector"):
+        GuardDutyExport(stack, "gd", landing=landing, detector_id="d")
+    existing = TelemetryLanding(stack, "b", deployment="ir", site="b", settings=LandingSettings(bucket="lake"))
+    with pytest.raises(RuleViolation, match=r"^site/gd: GuardDuty exports with a KMS key: expected bucket_key_arn"):
+        GuardDutyExport(stack, "gd", landing=existing, detector_id=DETECTOR)

@@ -1,0 +1,63 @@
+"""External ids: what is hard to guess is taken, what is short or known is not."""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+
+import pytest
+
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.external_ids import check_external_id
+
+RANDOM = "9f8e7d6c5b4a3f2e1d0c"
+
+
+def test_when_ids_are_random_then_they_are_taken() -> None:
+    drawn = random.Random(16)
+    for _ in range(500):
+        check_external_id(str(uuid.UUID(int=drawn.getrandbits(128), version=4)), ["acme", "production", "444455556666"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7",
+        "dGhpcyBpcyBub3QgYSBzZWNyZXQ",
+        f"hunters-{RANDOM}",
+        f"acme/{RANDOM}",
+        "${x.id}",
+    ],
+)
+def test_when_an_id_is_hard_to_guess_then_it_is_taken(value: str) -> None:
+    assert check_external_id(value, ["acme"]) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x", "is not an external id: expected 2 to 1224 letters, digits and signs"),
+        ("with space and more", "is not an external id"),
+        ("9f8e7d6c", "is too short for an external id: expected 16 or more random characters"),
+        ("a" * 40, "is too easy to guess"),
+        ("abababababababababababab", "is too easy to guess"),
+        ("hunters-external-id-for-acme-production", "is too easy to guess"),
+        ("acme-production-hunters-1234567890", "is too easy to guess"),
+        ("abcdefghijklmnopqrstuvwxyz", "is too easy to guess"),
+        ("0123456789abcdef0123456789abcdef", "is too easy to guess"),
+        ("00000000-0000-4000-8000-000000000000", "is too easy to guess"),
+        ("123e4567-e89b-12d3-a456-426614174000", "is too easy to guess"),
+        ("183905527416/hunters", "is too easy to guess"),
+    ],
+)
+def test_fails_when_an_id_is_short_or_known(value: str, said: str) -> None:
+    with pytest.raises(RuleViolation, match=re.escape(f"{value!r} {said}")):
+        check_external_id(value, ["acme", "production", "183905527416"])
+
+
+def test_when_names_explain_an_id_then_only_their_owner_refuses_it() -> None:
+    value = "blue-whale-4711-north"
+    assert check_external_id(value) == value
+    with pytest.raises(RuleViolation, match="too easy to guess"):
+        check_external_id(value, ["blue-whale"])
