@@ -27,6 +27,8 @@ from strictmoto.testing.resource_conditions import last_part, tags_now
 from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
 from tapstack.domain.globs import matches
+from tapstack.domain.incidents import TAG_DEPLOYMENT
+from tapstack.domain.table_names import BY_STATE, CONTAINED, PRIOR_STATES
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
@@ -39,7 +41,7 @@ from tapstack.workspace import state
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs/iam"
 BUCKET: Final = "company-terraform-state"
-OWNED: Final = "tapstack:deployment"
+OWNED: Final = TAG_DEPLOYMENT
 """The tag that everything carries that a deployment makes."""
 PLACE: Final = ("111122223333", "eu-central-1")
 """Account and Region that the written policies name."""
@@ -422,8 +424,8 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             allow(
                 "CheckContainedInstances",
                 ["dynamodb:Query"],
-                f"arn:aws:dynamodb:{region}:{account}:table/tapstack-*-response-incidents/index/by-state",
-                {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["containment", "original"]}},
+                f"arn:aws:dynamodb:{region}:{account}:table/tapstack-*-response-incidents/index/{BY_STATE}",
+                {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [CONTAINED, PRIOR_STATES]}},
             ),
             allow("TagApis", ["apigateway:PUT"], f"arn:aws:apigateway:{region}::/tags/*", {}),
             allow(

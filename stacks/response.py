@@ -16,6 +16,7 @@ from tapstack import (
     PacketBasics,
 )
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.settings.model import PACKET_BASICS, Deployment, Target
 from tapstack.settings.response import Response
 from tapstack.workspace.state import response_stack_name
@@ -100,7 +101,7 @@ class ResponseStack(SiteStack):
         known = self._site.targets if what == "target" else self._site.filters
         if name not in known:
             return name
-        tags = {"Name": name, "tapstack:deployment": self._deployment.project, "tapstack:site": self._name}
+        tags = {"Name": name, TAG_DEPLOYMENT: self._deployment.project, TAG_SITE: self._name}
         found: Any = aws.DataAwsResourcegroupstaggingapiResources(
             self,
             f"{what}-{name}",

@@ -15,6 +15,7 @@ from tapstack.bindings import (
     set_lifecycle,
     terraform_data,
 )
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.settings.model import Deployment, Provider, Site
 from tapstack.workspace import state
 
@@ -37,7 +38,7 @@ class SiteStack(cdk.TerraformStack):
         """
         super().__init__(scope, name)
         settings = deployment.sites[site]
-        self.own_tags = {"tapstack:deployment": deployment.project, "tapstack:site": site}
+        self.own_tags = {TAG_DEPLOYMENT: deployment.project, TAG_SITE: site}
         """The tags that identify the resources of this site."""
         accept_provider_range(self, deployment.provider.constraint)
         _add_backend(self, deployment, name, base, outdir)

@@ -22,7 +22,7 @@ from tapstack.cli.incident_api import IncidentApi, sign_with
 from tapstack.domain.operations import path_that_contains
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.responder.store.keys import unpack
+from tapstack.responder.store.items import unpack
 from tests.end_to_end.comparing import delete_evidence
 from tests.end_to_end.payments import found_payments
 from tests.strictmoto.signing import keys_of

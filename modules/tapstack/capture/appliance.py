@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from tapstack.bindings import AwsConstruct, add_condition, address, aws, cdk, terraform_data
 from tapstack.capture.mirror_filter import IMirrorFilter, MirrorFilter
@@ -12,10 +12,7 @@ from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target
 from tapstack.capture.scaffold import book_of
 from tapstack.domain import packet_basics as template
 from tapstack.domain.destinations import Destination
-
-STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
-STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
-"""CloudFormation gives these tags to the resources of its stacks."""
+from tapstack.domain.own_names import STACK_ID_TAG
 
 
 class IPacketBasics(Protocol):

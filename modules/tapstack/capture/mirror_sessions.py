@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, address, aws, cdk, rendered, renders_hcl
-from tapstack.capture.appliance import STACK_NAME_TAG
 from tapstack.capture.mirror_filter import IMirrorFilter
 from tapstack.capture.mirror_target import IMirrorTarget, target_key
 from tapstack.capture.scaffold import (
@@ -24,6 +23,7 @@ from tapstack.domain import instance_types, limits
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import AnySource, KnownSource, SourceLookup, split_sources

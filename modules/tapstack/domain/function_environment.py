@@ -17,13 +17,11 @@ from typing import Any, Final
 from tapstack.domain import policy
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment
+from tapstack.domain.own_names import EVENT_BUS, METRICS_NAMESPACE, METRICS_SERVICE
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import AccountRegion
 
 ENVIRONMENT_BYTES: Final = 4096
-EVENT_BUS: Final = "default"
-METRICS_NAMESPACE: Final = "Tapstack"
-METRICS_SERVICE: Final = "tapstack"
 _TOKEN: Final = re.compile(r"\$\{(?:TfToken\[[^]]*\]|[^{}]*)\}")
 _ROOM_OF_A_TOKEN: Final = "x" * 64
 """The length of a role's name; ids of EC2 have at most 24 characters."""

@@ -8,13 +8,7 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.domain.counts import counted
-from tapstack.domain.function_environment import METRICS_NAMESPACE
-
-APPLIANCE_HOURS: Final = "ApplianceHours"
-"""How long the launched appliance has been running; the sweeper publishes it every 15 minutes."""
-CONTAINMENTS_FAILED: Final = "ContainmentsFailed"
-RELEASES_BLOCKED: Final = "ReleasesBlocked"
-"""Metrics of the workflow's steps where instances may be contained."""
+from tapstack.domain.own_names import APPLIANCE_HOURS, CONTAINMENTS_FAILED, METRICS_NAMESPACE, RELEASES_BLOCKED
 
 _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60

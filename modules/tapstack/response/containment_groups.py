@@ -7,9 +7,8 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.domain.names import name_within
+from tapstack.domain.own_names import TAG_PURPOSE, Purpose
 from tapstack.domain.tokens import is_token
-
-TAG_PURPOSE = "tapstack:purpose"
 
 
 class ContainmentGroups(AwsConstruct):
@@ -85,7 +84,7 @@ class ContainmentGroups(AwsConstruct):
         )
         return str(group.id)
 
-    def _group(self, id_: str, vpc_id: str, purpose: str, description: str, **rules: Any) -> Any:
+    def _group(self, id_: str, vpc_id: str, purpose: Purpose, description: str, **rules: Any) -> Any:
         name = name_within(self._name, purpose, 255)
         return aws.SecurityGroup(
             self,

@@ -13,6 +13,7 @@ from typing import Final
 from tapstack.capture.iam_documents import Statement
 from tapstack.domain.containment_settings import ContainmentSettings
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.table_names import CLOSED, CONTAINED, CONTAINMENT, CONTAINMENTS, INCIDENT, OPEN, PRIOR_STATES
 from tapstack.response import policies
 from tapstack.response.policies import Permissions
 
@@ -61,7 +62,7 @@ class Containable:
 def api(permissions: Permissions, containable: Containable) -> list[Statement]:
     """The API requests containment, approves or rejects it, and shows plans; it changes no instance."""
     return [
-        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
+        policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem", "Query")),
         _describe_executions(permissions),
         *_inspect(permissions, containable),
     ]
@@ -70,7 +71,7 @@ def api(permissions: Permissions, containable: Containable) -> list[Statement]:
 def findings(permissions: Permissions, containable: Containable) -> list[Statement]:
     """The function for findings requests containments, unless the instance was released since."""
     return [
-        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem",)),
         _describe_executions(permissions),
     ]
 
@@ -79,8 +80,8 @@ def incident(permissions: Permissions, containable: Containable) -> list[Stateme
     """Lists what is changed already, and which incidents want an instance contained; reads metrics where one waits."""
     waits = containable.settings.wait_for_packets is not None
     return [
-        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem", "Query")),
-        policies.listed(permissions, "open", "closed", sid="QueryIncidents"),
+        policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem", "Query")),
+        policies.listed(permissions, OPEN, CLOSED, sid="QueryIncidents"),
         *([policies.read_metrics(permissions)] if waits else ()),
     ]
 
@@ -89,20 +90,18 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
     """The sweeper continues requested containments, and reports instances contained without an open incident."""
     return [
         # The containment of a closed incident may be pending.
-        policies.listed(permissions, "containment", "original", "closed", sid="ListContainments"),
-        policies.items(permissions, "ReadContainments", "CONTAINMENT#*", actions=("GetItem",)),
+        policies.listed(permissions, CONTAINED, PRIOR_STATES, CLOSED, sid="ListContainments"),
+        policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem",)),
     ]
 
 
 def containment(permissions: Permissions, containable: Containable) -> list[Statement]:
     """Contains an instance: assigns the groups of containment and no others, and protects the evidence."""
     statements = [
-        policies.items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
         _in_one_transaction(permissions),
-        policies.items(
-            permissions, "StorePriorState", "CONTAINMENT#*", actions=(*_CHANGE, "ConditionCheckItem", "Query")
-        ),
-        policies.items(permissions, "CountContainments", "CONTAINMENTS#*", actions=("UpdateItem",)),
+        policies.items(permissions, "StorePriorState", CONTAINMENT, actions=(*_CHANGE, "ConditionCheckItem", "Query")),
+        policies.items(permissions, "CountContainments", CONTAINMENTS, actions=("UpdateItem",)),
         *_inspect(permissions, containable, releasing=False),
         _change_interfaces(permissions, containable),
         {
@@ -131,12 +130,12 @@ def containment(permissions: Permissions, containable: Containable) -> list[Stat
 def release(permissions: Permissions, containable: Containable) -> list[Statement]:
     """Releases an instance: assigns any group of the VPCs in scope, because any may have been there before."""
     statements = [
-        policies.items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
         _in_one_transaction(permissions),
         policies.items(
             permissions,
             "MarkRestored",
-            "CONTAINMENT#*",
+            CONTAINMENT,
             actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
         ),
         *_inspect(permissions, containable, containing=False),
@@ -328,7 +327,7 @@ def _kept_from(containable: Containable) -> Statement:
 def _in_one_transaction(permissions: Permissions) -> Statement:
     """Transactions on a containment and its incident; the request has the keys of both."""
     actions = ("ConditionCheckItem", "UpdateItem")
-    return policies.items(permissions, "UpdateContainmentAndIncident", "INCIDENT#*", "CONTAINMENT#*", actions=actions)
+    return policies.items(permissions, "UpdateContainmentAndIncident", INCIDENT, CONTAINMENT, actions=actions)
 
 
 def _not_protected(containable: Containable) -> Statement:

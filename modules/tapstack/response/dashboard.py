@@ -6,8 +6,8 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.place import Place
-from tapstack.domain.function_environment import METRICS_NAMESPACE
-from tapstack.response.alarms import APPLIANCE_HOURS, Watched
+from tapstack.domain.own_names import APPLIANCE_HOURS, METRICS_NAMESPACE
+from tapstack.response.alarms import Watched
 
 _WIDTH, _HEIGHT = 12, 6
 

@@ -24,10 +24,11 @@ from tapstack.domain.containment_settings import (
 )
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import EvidenceSettings
-from tapstack.domain.function_environment import EVENT_BUS, METRICS_SERVICE, FunctionEnvironment
+from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.names import name_within, pattern_within
+from tapstack.domain.own_names import EVENT_BUS, metric_dimensions
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
 from tapstack.domain.tags import RESPONSE, check_construct_tags
@@ -460,11 +461,7 @@ class IncidentResponse(AwsConstruct):
             api_id=self.api.id,
             contains=self._containable is not None,
             appliance_hours=appliance_hours,
-            dimensions={
-                "service": METRICS_SERVICE,
-                "deployment": self._deployment,
-                "site": self._site,
-            },
+            dimensions=metric_dimensions(self._deployment, self._site),
         )
         ResponseAlarms(
             self,

@@ -14,13 +14,26 @@ from tapstack.capture.iam_documents import Statement
 from tapstack.capture.place import Place
 from tapstack.domain.evidence_settings import TAG_APPLIANCE
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.own_names import EVENT_SOURCE, STACK_NAME_TAG
+from tapstack.domain.table_names import (
+    APPLIANCE,
+    CAPTURE,
+    CAPTURES,
+    CLOSED,
+    INCIDENT,
+    INSTANCE,
+    KEPT_SNAPSHOTS,
+    OPEN,
+    REQUEST,
+    SNAPSHOTS,
+    all_of,
+)
 
-EVENT_SOURCE = "tapstack"
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 """A transaction needs the permissions of its operations, and none of its own."""
-_OPENING: Final = ("INCIDENT#*", "INSTANCE#*", "KEY#*")
+_OPENING: Final = (INCIDENT, INSTANCE, REQUEST)
 """What the transaction has that opens or joins an incident: it, the list of its instance, the keys of the request."""
-_PLACES: Final = ("INCIDENT#*", "CAPTURE#*")
+_PLACES: Final = (INCIDENT, CAPTURE)
 """What the transaction has that takes a place at the mirror target: a capture, and the incidents."""
 
 
@@ -96,7 +109,7 @@ def api(permissions: Permissions) -> list[Statement]:
     """The API: opens, lists, extends and closes incidents, and notifies of alerts that join one."""
     return [
         items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=(*_CHANGE, "Query")),
-        listed(permissions, "open", "closed", sid="QueryIncidents"),
+        listed(permissions, OPEN, CLOSED, sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
         *_publish(permissions),
@@ -107,7 +120,7 @@ def findings(permissions: Permissions) -> list[Statement]:
     """The function for GuardDuty findings: opens incidents, joins open ones, or only notifies."""
     return [
         items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=_CHANGE),
-        listed(permissions, "open", sid="QueryIncidents"),
+        listed(permissions, OPEN, sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
         describe(permissions, "DescribeInstances", sid="DescribeInstances"),
@@ -120,7 +133,7 @@ def prepare(permissions: Permissions) -> list[Statement]:
     # The stack of an appliance creates a session itself, for which a free session number is needed.
     numbers = ("DescribeTrafficMirrorSessions",) if permissions.stack else ()
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
         describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", *numbers),
     ]
 
@@ -130,14 +143,14 @@ def appliance(permissions: Permissions) -> list[Statement]:
     if permissions.stack is None:
         # It records the existing appliance in the incident; there is nothing to launch or release.
         return [
-            items(permissions, "RecordApplianceInIncident", "INCIDENT#*", actions=("GetItem", "UpdateItem")),
-            items(permissions, "UpdateApplianceItem", "APPLIANCE", actions=("UpdateItem",)),
+            items(permissions, "RecordApplianceInIncident", INCIDENT, actions=("GetItem", "UpdateItem")),
+            items(permissions, "UpdateApplianceItem", APPLIANCE, actions=("UpdateItem",)),
         ]
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", actions=_CHANGE),
-        items(permissions, "ReserveAppliance", "APPLIANCE", actions=("GetItem", "UpdateItem")),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
+        items(permissions, "ReserveAppliance", APPLIANCE, actions=("GetItem", "UpdateItem")),
         # The session that the stack creates is recorded as a capture.
-        items(permissions, "RecordApplianceSession", "CAPTURE#*", actions=("UpdateItem",)),
+        items(permissions, "RecordApplianceSession", CAPTURE, actions=("UpdateItem",)),
         describe(
             permissions,
             *(("DescribeInstances",) if permissions.stack.keeps_packets else ()),
@@ -160,7 +173,7 @@ def capture(permissions: Permissions) -> list[Statement]:
     """Starts, extends and stops mirroring."""
     return [
         items(permissions, "ReadAndWriteIncidentsAndCaptures", *_PLACES, actions=_CHANGE),
-        items(permissions, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
+        items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
         *_read_appliance(permissions),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         *_create_sessions(permissions),
@@ -172,9 +185,9 @@ def capture(permissions: Permissions) -> list[Statement]:
 def incident(permissions: Permissions) -> list[Statement]:
     """Closes an incident when it expires or is to be closed, and notifies."""
     return [
-        items(permissions, "ReadAndWriteIncidents", "INCIDENT#*", "INSTANCE#*", actions=_CHANGE),
-        items(permissions, "ReadCaptures", "CAPTURE#*", actions=("BatchGetItem",)),
-        items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",)),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, INSTANCE, actions=_CHANGE),
+        items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
+        items(permissions, "ReadAppliance", APPLIANCE, actions=("GetItem",)),
         _task_success(permissions),
         *_publish(permissions),
     ]
@@ -187,15 +200,15 @@ def sweeper(permissions: Permissions) -> list[Statement]:
         items(
             permissions,
             "UpdateApplianceItem",
-            "APPLIANCE",
+            APPLIANCE,
             actions=("GetItem", "UpdateItem") if permissions.stack else ("GetItem",),
         ),
         listed(
             permissions,
-            "open",
-            "closed",
-            "capture",
-            *(("snapshots",) if permissions.stack else ()),
+            OPEN,
+            CLOSED,
+            CAPTURES,
+            *((KEPT_SNAPSHOTS,) if permissions.stack else ()),
             sid="QueryIncidentsAndCaptures",
         ),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
@@ -260,20 +273,21 @@ def send_to(queue_arn: str) -> Statement:
     return {"Sid": "SendToDeadLetterQueue", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
-def items(permissions: Permissions, sid: str, *partitions: str, actions: Sequence[str]) -> Statement:
-    """Allow actions on items by the beginning of their partition key."""
+def items(permissions: Permissions, sid: str, *beginnings: str, actions: Sequence[str]) -> Statement:
+    """Allow actions on items by the beginning of their partition key, as `domain.table_names` has it."""
+    keys = [beginning if beginning == APPLIANCE else all_of(beginning) for beginning in beginnings]
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Action": [f"dynamodb:{action}" for action in actions],
         "Resource": permissions.table_arn,
-        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(partitions)}},
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}},
     }
 
 
 def _read_appliance(permissions: Permissions) -> list[Statement]:
     """Read the launched appliance; an existing one is in the environment of the function."""
-    return [] if permissions.stack is None else [items(permissions, "ReadAppliance", "APPLIANCE", actions=("GetItem",))]
+    return [] if permissions.stack is None else [items(permissions, "ReadAppliance", APPLIANCE, actions=("GetItem",))]
 
 
 def _stack_arn(permissions: Permissions, stack: LaunchedStack) -> str:
@@ -350,7 +364,7 @@ def _retire_and_keep(permissions: Permissions, stack: LaunchedStack) -> list[Sta
             ()
             if stack.keeps_packets
             else (
-                items(permissions, "RecordSnapshots", "SNAPSHOTS#*", actions=("GetItem", "UpdateItem")),
+                items(permissions, "RecordSnapshots", SNAPSHOTS, actions=("GetItem", "UpdateItem")),
                 describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
             )
         ),
@@ -374,10 +388,10 @@ def _keep_packets(permissions: Permissions, stack: LaunchedStack, *changes: str)
         return []
     of_stack = {
         **_our_tags(permissions),
-        "StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": [stack.name, f"{stack.name}-*"]},
+        "StringLike": {f"aws:ResourceTag/{STACK_NAME_TAG}": [stack.name, f"{stack.name}-*"]},
     }
     return [
-        items(permissions, "RecordSnapshots", "SNAPSHOTS#*", actions=("GetItem", "UpdateItem")),
+        items(permissions, "RecordSnapshots", SNAPSHOTS, actions=("GetItem", "UpdateItem")),
         describe(permissions, "DescribeSnapshots", sid="DescribeSnapshots"),
         {
             "Sid": "StopAppliance",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws
+from tapstack.domain.table_names import BY_STATE, LISTING, OPENED_AT, PARTITION_KEY, SORT_KEY, TTL
 from tapstack.response.key import ResponseKey
-
-BY_STATE: Final = "by-state"
-"""Index of the incidents themselves, without their timelines: open or closed, newest first."""
 
 
 class IncidentTable(AwsConstruct):
@@ -47,18 +45,22 @@ class IncidentTable(AwsConstruct):
             "Resource",
             name=name,
             billing_mode="PAY_PER_REQUEST",
-            hash_key="pk",
-            range_key="sk",
+            hash_key=PARTITION_KEY,
+            range_key=SORT_KEY,
             attribute=[
                 aws.DynamodbTableAttribute(name=attribute, type="S")
-                for attribute in ("pk", "sk", "listing", "opened_at")
+                for attribute in (PARTITION_KEY, SORT_KEY, LISTING, OPENED_AT)
             ],
             global_secondary_index=[
                 aws.DynamodbTableGlobalSecondaryIndex(
-                    name=BY_STATE, hash_key="listing", range_key="opened_at", projection_type="ALL"
+                    # The incidents themselves, without their timelines: open or closed, newest first.
+                    name=BY_STATE,
+                    hash_key=LISTING,
+                    range_key=OPENED_AT,
+                    projection_type="ALL",
                 )
             ],
-            ttl=aws.DynamodbTableTtl(attribute_name="ttl", enabled=True),
+            ttl=aws.DynamodbTableTtl(attribute_name=TTL, enabled=True),
             point_in_time_recovery=aws.DynamodbTablePointInTimeRecovery(enabled=True),
             server_side_encryption=aws.DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn),
             deletion_protection_enabled=deletion_protection,

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from tapstack.domain import limits
-from tapstack.domain.containment import Kind
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
 from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.counts import counted
@@ -21,10 +20,12 @@ from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.outside_text import LONG, quoted
+from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import split_sources
+from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
@@ -38,14 +39,6 @@ _MIRRORING: Final = {
     "filter": ("describe_traffic_mirror_filters", "TrafficMirrorFilters"),
 }
 """The operations of EC2 that describe what a response may use, and their results."""
-_NO_TABLE: Final = "ResourceNotFoundException"
-_TAG_PURPOSE: Final = "tapstack:purpose"
-_TAG_STACK: Final = "aws:cloudformation:stack-name"
-_BY_STATE: Final = "by-state"
-_PRIOR_STATES: Final = "original"
-_CONTAINMENTS: Final = "containment"
-"""The index of the table of incidents, and the values of `listing` in it of prior states that are not restored yet, and
-of containments that are in place."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
@@ -95,12 +88,17 @@ class _Place:
         ]
 
     @cached_property
+    def table(self) -> DeployedTable:
+        """The table of incidents of the site, which may not exist."""
+        return DeployedTable(self.access.client, _table(self))
+
+    @cached_property
     def holders(self) -> Mapping[str, Sequence[str]]:
         """The incidents that hold instances contained, by instance; none where the table cannot be read."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return {item["instance_id"]["S"]: item["holders"]["SS"] for item in _listed(self, _CONTAINMENTS)}
+            return self.table.contained()
         except (ClientError, BotoCoreError):
             return {}
 
@@ -212,7 +210,7 @@ def _response_not_deployed(place: _Place) -> Iterator[str]:
     response = response_stack_name(place.name)
     if response in place.stacks or not (made := list(_missing_of_capture(place, or_replaced=True))):
         return
-    if _described_table(place) is not None:
+    if place.table.is_there:
         yield (
             f"{response} uses {' and '.join(made)}, which this deploy makes, once it is deployed as well, and until "
             f'then what it used before, which this deploy may delete: run make deploy ARGS="{response}" right '
@@ -236,31 +234,19 @@ def _missing_of_capture(place: _Place, *, or_replaced: bool = False) -> Iterator
 
 
 def _protected_table(place: _Place) -> Iterator[str]:
-    table = _described_table(place)
-    if table is not None and table.get("DeletionProtectionEnabled"):
-        what = f"the table {table['TableName']}"
+    if place.table.is_protected:
+        what = f"the table {place.table.name}"
         yield _switched_on(place, what, "response.deletion_protection", response_stack_name(place.name))
 
 
 def _response_left_out(place: _Place) -> Iterator[str]:
     """Find a response that the file no longer has: it must be destroyed before the capture, which it may use."""
-    if place.site.response is None and (table := _described_table(place)) is not None:
+    if place.site.response is None and place.table.is_there:
         yield (
-            f"the response of this site, with the table {table['TableName']}, still exists, and may use this capture: "
+            f"the response of this site, with the table {place.table.name}, still exists, and may use this capture: "
             f"put sites.{place.name}.response back into {place.file}, and destroy both, the response first (make "
             f'destroy ARGS="{response_stack_name(place.name)} {place.name}")'
         )
-
-
-def _described_table(place: _Place) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        return dict(place.access.client("dynamodb").describe_table(TableName=_table(place))["Table"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] == _NO_TABLE:
-            return None
-        raise
 
 
 def _table(place: _Place) -> str:
@@ -299,7 +285,7 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
             back = setting
         elif group["VpcId"] not in (place.site.vpc_id, *containment.vpc_ids):
             back = f"{group['VpcId']} in {setting}.vpc_ids"
-        elif _tags(group)[_TAG_PURPOSE] == "untrack" and not containment.two_step.enabled:
+        elif _tags(group)[TAG_PURPOSE] == "untrack" and not containment.two_step.enabled:
             back = f"{setting}.two_step.enabled"
         else:
             continue
@@ -317,7 +303,7 @@ def _restored_no_longer(place: _Place) -> Iterator[str]:
     response, setting = place.site.response, f"sites.{place.name}.response.containment"
     containment = response.containment if response is not None else None
     lost: dict[tuple[str, str], list[str]] = {}
-    for instance_id, kind in _not_restored(place):
+    for instance_id, kind in place.table.not_restored():
         if containment is None:
             back = f"put {setting} back into"
         elif (switch := SETTING_OF_KIND.get(kind)) is not None and not attrgetter(switch)(containment):
@@ -340,37 +326,8 @@ def _release_command(place: _Place, instance_id: str | None) -> str:
     return f"{command} --all" if len(holders) > 1 else command
 
 
-def _not_restored(place: _Place) -> Iterator[tuple[str, Kind]]:
-    """Yield the instance and the kind of every prior state that is not restored yet."""
-    for item in _listed(place, _PRIOR_STATES):
-        if (kind := item["kind"]["S"]) in RELEASE_ORDER:
-            yield item["instance_id"]["S"], kind
-
-
-def _listed(place: _Place, listing: str) -> Iterator[dict[str, Any]]:
-    """Yield the items of a listing of the table of incidents; none where there is no table."""
-    from botocore.exceptions import ClientError
-
-    pages = (
-        place.access.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=_table(place),
-            IndexName=_BY_STATE,
-            KeyConditionExpression="listing = :listing",
-            ExpressionAttributeValues={":listing": {"S": listing}},
-        )
-    )
-    try:
-        for page in pages:
-            yield from page["Items"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != _NO_TABLE:
-            raise
-
-
 def _groups_of_containment(place: _Place) -> Iterator[dict[str, Any]]:
-    filters = [*place.ours, {"Name": f"tag:{_TAG_PURPOSE}", "Values": ["quarantine", "untrack"]}]
+    filters = [*place.ours, {"Name": f"tag:{TAG_PURPOSE}", "Values": list(get_args(Purpose))}]
     return place.pages("describe_security_groups", "SecurityGroups", filters)
 
 
@@ -524,7 +481,7 @@ def _protected_by_another_name(place: _Place) -> Iterator[str]:
                     f"sites.{place.name}.remove_packet_basics to true there"
                 )
             elif _keeps_packets(place, instance):
-                stack = _tags(instance).get(_TAG_STACK, "NAME")
+                stack = _tags(instance).get(STACK_NAME_TAG, "NAME")
                 yield (
                     f"{keeps}, and has deletion protection: set {setting}.stack_name to {stack}, as it was, and "
                     f'{setting}.deletion_protection to false in {place.file}, and run make deploy ARGS="{place.name}"'
@@ -649,7 +606,7 @@ def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
     tags = _tags(described)
     name = tags.get("Name", "NAME")
     setting = f"sites.{place.name}.{what}s.{name}"
-    if (stack := tags.get(_TAG_STACK)) is not None:
+    if (stack := tags.get(STACK_NAME_TAG)) is not None:
         return None if TAG_INCIDENT in tags else _appliance_back(place, stack)
     if name not in (place.site.targets if what == "target" else place.site.filters):
         return f"put {setting} back into"
@@ -698,7 +655,7 @@ def _rules_on_the_way(place: _Place) -> Iterator[str]:
     for described in place.pages("describe_traffic_mirror_filters", "TrafficMirrorFilters", place.ours):
         tags, filter_id = _tags(described), described["TrafficMirrorFilterId"]
         name = tags.get("Name", "")
-        if _TAG_STACK in tags or name not in place.site.filters:
+        if STACK_NAME_TAG in tags or name not in place.site.filters:
             continue  # the appliance's own, or one that is deleted
         old = [_rule(rule) for key in _RULES_OF_A_FILTER for rule in described.get(key, ())]
         new = number_rules(place.site.filters[name].to_domain().rules)

@@ -17,7 +17,7 @@ from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers.observability import logger
 from tapstack.responder.store import containments
-from tapstack.responder.store.keys import pack
+from tapstack.responder.store.items import pack
 from tests.responder.conftest import TABLE, Site, change, configure, item, opened
 from tests.responder.containment.sequences.interruptions import Calls
 from tests.responder.containment.sequences.one_thread import Inline, answer_here

@@ -11,6 +11,7 @@ import pytest
 
 from tapstack.domain.containment_release import RELEASE_ORDER
 from tapstack.domain.containment_settings import AutoScaling, ContainmentSettings, LoadBalancers
+from tapstack.responder.store import containments
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.model import Deployment
 from tapstack.workspace import protections
@@ -76,6 +77,21 @@ def deployed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[Deployment, M
         "    response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}\n"
     )
     return deployment, try_credentials(deployment, ["ward-response"]).access
+
+
+def test_when_a_release_has_begun_then_the_command_still_names_its_incident(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = shop.company.instances["web-1"]
+    tags = {"tapstack:deployment": "tap", "tapstack:site": "ward", "tapstack:purpose": "quarantine"}
+    shop.ec2.create_tags(Resources=[shop.quarantine], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    incident = contained(web)
+    there = containments.get(web)
+    assert there is not None
+    containments.begin_release(there)
+    deployment, access = deployed(shop, monkeypatch)
+    found = find_protections(deployment, ["ward-response"], access, "deployment.yaml")
+    assert f": release the instance (tapstack incident release {incident})" in "\n".join(found.protections)
 
 
 @pytest.mark.parametrize("times", [1, 2])

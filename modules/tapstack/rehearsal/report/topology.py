@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strictmoto.account import Account
+from tapstack.domain.incidents import TAG_INCIDENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _session(item: Mapping[str, Any]) -> MirrorSession:
 
 
 def _is_ours(session: Mapping[str, Any]) -> bool:
-    return any(tag["Key"] == "tapstack:incident" for tag in session.get("Tags", ()))
+    return any(tag["Key"] == TAG_INCIDENT for tag in session.get("Tags", ()))
 
 
 def _name(item: Mapping[str, Any], otherwise: str) -> str:

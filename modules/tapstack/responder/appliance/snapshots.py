@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots, incident_tags, notice_before
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.environment import Launch, environment
@@ -115,7 +116,7 @@ def instances_of(stack_name: str) -> list[Described]:
     """
     named = environment()
     wanted = {
-        "tag:aws:cloudformation:stack-name": [stack_name, f"{stack_name}-*"],
+        f"tag:{STACK_NAME_TAG}": [stack_name, f"{stack_name}-*"],
         f"tag:{TAG_DEPLOYMENT}": [named.deployment],
         f"tag:{TAG_SITE}": [named.site],
     }

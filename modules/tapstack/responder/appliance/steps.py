@@ -15,6 +15,7 @@ from typing import Any, Final
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.outside_text import LONG, quoted
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.appliance import mirror_target, snapshots, stacks
@@ -167,7 +168,7 @@ def _by_name(what: str, stack_name: str) -> str | None:
     named = environment()
     wanted = {
         "tag:Name": [f"{stack_name}.{what}"],
-        "tag:aws:cloudformation:stack-name": [stack_name, f"{stack_name}-*"],
+        f"tag:{STACK_NAME_TAG}": [stack_name, f"{stack_name}-*"],
         f"tag:{TAG_DEPLOYMENT}": [named.deployment],
         f"tag:{TAG_SITE}": [named.site],
     }

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
 from tapstack.domain.capture_plan import Interface
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.capture import sessions
@@ -21,7 +22,6 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 _GONE: Final = frozenset({"terminated", "shutting-down"})
-_STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
 def prepare(incident_id: str) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) ->
     appliance = environment().appliance
     if isinstance(appliance, Launch):
         tags = (instance or {}).get("Tags", [])
-        return {"Key": _STACK_TAG, "Value": appliance.stack_name} in tags
+        return {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in tags
     interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]
     if appliance.target_interface_id in [interface["NetworkInterfaceId"] for interface in interfaces]:
         return True

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from tapstack.domain.incidents import API, SEVERITIES, InterfaceState, Severity, as_time, highest, is_less_severe
 from tapstack.responder.appliance.mirror_target import MirrorTarget
@@ -18,12 +17,10 @@ from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import captures, incidents, table
+from tapstack.responder.store import captures, incidents
+from tapstack.responder.store import places as store
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
-
-_HOLDERS: Final = 20
-"""Incidents that one transaction takes a place from; it has at most 100 writes. A capture with more keeps its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,8 @@ def _gives_way(capture: Capture, holders: Collection[Incident], described: Colle
     """Return whether the session of a capture can be deleted, and its place is free then."""
     there = [one for one in described if one["NetworkInterfaceId"] == capture.network_interface_id]
     return (
-        len(capture.holders) == len(holders) <= _HOLDERS
+        # A capture with more holders keeps its place.
+        len(capture.holders) == len(holders) <= store.HOLDERS
         # A session of others with the same source and target would keep the place.
         and [one["TrafficMirrorSessionId"] for one in there] == [capture.session_id]
         and sessions.has_our_tags(there[0])
@@ -177,19 +175,18 @@ def take(place: Place, incident: Incident, network_interface_id: str) -> bool:
     if not is_less_severe(_severity(holders), than=incident.severity):
         return False
     why = f"its place at the mirror target went to {network_interface_id} of {incident.id}, which is more severe"
-    parts = [captures.displaced(capture)]
+    losses = []
     for holder in holders:
         entry = holder.entry_of(lost)
         assert entry is not None
         state: InterfaceState = "waiting" if holder.state == "capturing" else "ended"
         after = replace(entry, state=state, session_id=None, session_number=None, note=why)
         said = f"{lost} is not mirrored any more: {why} ({incident.severity}, this one is {holder.severity})"
-        parts += incidents.displaced(holder, after, said)
+        losses.append(store.Loss(holder, after, said))
     named = " and ".join(f"{one.id}, which is less severe ({one.severity})" for one in holders)
     said = f"{network_interface_id} has the place of {lost} at the mirror target, of {named}"
-    parts += incidents.took_places(incident, [one.id for one in holders], said)
     # Where the answer was lost, another call finds the table changed, by this one.
-    if not table.write_together(parts) and not _is_noted(holders, lost, why):
+    if not store.take(capture, losses, incident, said) and not _is_noted(holders, lost, why):
         return False
     sessions.finish([replace(capture, holders=frozenset(), ending=True)])
     return True

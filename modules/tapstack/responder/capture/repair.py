@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.capture import packet_notices, sessions
@@ -31,7 +32,6 @@ from tapstack.responder.store.incidents import Incident, IncidentInterface
 _WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])
 """The packet lengths of a session that was created without one; the second behind a Network Load Balancer."""
 _Notice = Callable[[Incident, Sequence[str]], tuple[str, str]]
-_STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ def is_of_stack(session: Described) -> bool:
     appliance = environment().appliance
     if not isinstance(appliance, Launch):
         return False
-    stack = sessions.tags_of(session).get(_STACK_TAG, "")
+    stack = sessions.tags_of(session).get(STACK_NAME_TAG, "")
     return stack == appliance.stack_name or stack.startswith(f"{appliance.stack_name}-")
 
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface, OtherTarget
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.aws.parallel import each
@@ -37,7 +38,6 @@ from tapstack.responder.errors import ContainmentRefused
 Described = dict[str, Any]
 _TRUNK_TAG: Final = "vpcresources.k8s.aws/trunk-eni-id"
 """Of branch interfaces that the VPC resource controller of Amazon EKS creates."""
-_STACK_TAG: Final = "aws:cloudformation:stack-name"
 
 
 def described(instance_id: str) -> Described | None:
@@ -194,7 +194,7 @@ def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ..
             appliance.target_interface_id in own or appliance.target_id in of_targets or _is_behind(appliance, instance)
         )
     else:
-        ours = {"Key": _STACK_TAG, "Value": appliance.stack_name} in instance.get("Tags", [])
+        ours = {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in instance.get("Tags", [])
     return (True, ()) if ours else (False, _other_targets(own, targets))
 
 

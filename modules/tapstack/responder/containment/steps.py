@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from tapstack.domain.incidents import as_time, utc_now
+from tapstack.domain.own_names import CONTAINMENTS_FAILED, RELEASES_BLOCKED
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
@@ -14,8 +15,6 @@ from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.incidents import Incident
 
-FAILED: Final = "ContainmentsFailed"
-BLOCKED: Final = "ReleasesBlocked"
 """Metrics that there are alarms on."""
 
 
@@ -75,7 +74,7 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
             incident, f"released {incident.release_runs}", lambda found: containment_notifications.held(found, others)
         )
     elif state == "blocked":
-        count(BLOCKED)
+        count(RELEASES_BLOCKED)
         _notify(incident, f"blocked {incident.release_runs}", containment_notifications.blocked)
     return {}
 
@@ -88,7 +87,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         error: the error's name.
         cause: the error's message, as Step Functions passes it.
     """
-    count(FAILED)
+    count(CONTAINMENTS_FAILED)
     before = incidents.get(incident_id)
     failure = f"{executions.failure(error, cause)}{_left_open(before)}"
     if before.containment_state in incidents.ONGOING_CONTAINMENT:

@@ -13,12 +13,13 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
+from tapstack.domain.own_names import METRICS_NAMESPACE, METRICS_SERVICE, metric_dimensions
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
 _COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
 """Results of steps that are a number of interfaces."""
-logger = Logger(service="tapstack")
+logger = Logger(service=METRICS_SERVICE)
 Event = dict[str, Any]
 Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
 
@@ -31,7 +32,7 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
         step: such as `capture.start`; the dimension of the metrics.
         incident_id: is in every line that is logged meanwhile.
     """
-    metrics = Metrics(namespace="Tapstack", service="tapstack")
+    metrics = Metrics(namespace=METRICS_NAMESPACE, service=METRICS_SERVICE)
     metrics.add_dimension("step", step)
     logger.append_keys(step=step, incident_id=incident_id)
     began = time.perf_counter()
@@ -52,11 +53,15 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
 
 def count(name: str) -> None:
     """Add one to a metric of the deployment and site, which an alarm watches."""
+    measure(name, MetricUnit.Count, 1)
+
+
+def measure(name: str, unit: MetricUnit, value: float) -> None:
+    """Publish a value of a metric of the deployment and site, which an alarm watches."""
     named = environment()
-    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
-    with single_metric(name, MetricUnit.Count, 1, namespace="Tapstack") as metric:
-        for dimension, value in dimensions.items():
-            metric.add_dimension(dimension, value)
+    with single_metric(name, unit, value, namespace=METRICS_NAMESPACE) as metric:
+        for dimension, value_of in metric_dimensions(named.deployment, named.site).items():
+            metric.add_dimension(dimension, value_of)
 
 
 def serve(

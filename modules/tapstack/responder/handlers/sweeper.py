@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 
+from tapstack.domain.own_names import APPLIANCE_HOURS
 from tapstack.responder.appliance.steps import running_hours
-from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observability import logger, observed
+from tapstack.responder.handlers.observability import logger, measure, observed
 from tapstack.responder.sweeper import sweep
 
 
@@ -19,14 +19,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         for name, count in report.counts().items():
             metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
         logger.info({"message": "swept", **report.as_dict()})
-        _measure_appliance()
+        measure(APPLIANCE_HOURS, MetricUnit.NoUnit, running_hours())
     return report.counts()
-
-
-def _measure_appliance() -> None:
-    """Publish for how many hours the launched appliance has been running; an alarm watches that."""
-    named = environment()
-    dimensions = {"service": "tapstack", "deployment": named.deployment, "site": named.site}
-    with single_metric("ApplianceHours", MetricUnit.NoUnit, running_hours(), namespace="Tapstack") as metric:
-        for name, value in dimensions.items():
-            metric.add_dimension(name, value)

@@ -13,6 +13,7 @@ from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
+from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_places import place
 from tapstack.domain.packet_watch import WARN_AFTER
@@ -22,7 +23,6 @@ from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
-EVENT_SOURCE: Final = "tapstack"
 INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 ALERT_EVENT: Final = "Tapstack Alert"

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.incidents import utc_now
+from tapstack.domain.table_names import ALERTS, LISTING, OPENED_AT
 from tapstack.responder.store import incidents, table
-from tapstack.responder.store.keys import ALERTS_LISTING, pack_item, request_key
+from tapstack.responder.store.items import pack_item
+from tapstack.responder.store.keys import request_key
 
 KEPT: Final = timedelta(days=30)
 """How long an outcome is kept: longer than a queue keeps its messages, and than senders try again."""
@@ -36,9 +38,8 @@ def record(source: str, delivery: str, received_at: str, outcome: dict[str, Any]
         outcome: as JSON, without fractions.
     """
     item = {
-        # The index sorts by it.
-        "opened_at": received_at,
-        "listing": ALERTS_LISTING,
+        LISTING: ALERTS,
+        OPENED_AT: received_at,
         "source": source,
         "delivery": delivery,
         "outcome": outcome,

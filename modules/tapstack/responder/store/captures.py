@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.table_names import CAPTURES
 from tapstack.responder.environment import environment
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import BY_STATE, CAPTURES_LISTING, capture_key, named, pack, where_of
+from tapstack.responder.store.keys import capture_key, named, where_of
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long a capture without a holder is kept. Generations begin with the time, so that none is used twice."""
@@ -70,7 +71,7 @@ def acquire(network_interface_id: str, incident_id: str, where: AccountRegion | 
             "eni": network_interface_id,
             "account": there.account_id,
             "region": there.region,
-            "listing": CAPTURES_LISTING,
+            "listing": CAPTURES,
             "opened": as_text(utc_now()),
         },
         names={"ttl": "ttl", "region": "region"},
@@ -150,7 +151,7 @@ def end(capture: Capture) -> Capture:
         capture_key(capture.network_interface_id, capture.where),
         "SET ending = :yes, listing = :listing",
         condition="attribute_exists(generation) AND attribute_not_exists(holders)",
-        values={"yes": True, "listing": CAPTURES_LISTING},
+        values={"yes": True, "listing": CAPTURES},
     )
     # Where it is held again, its new holder decides.
     return capture if item is None else _capture(item)
@@ -167,7 +168,7 @@ def displaced(capture: Capture) -> dict[str, Any]:
         "generation = :generation AND session_id = :session AND holders = :holders AND attribute_not_exists(ending)",
         {
             "yes": True,
-            "listing": CAPTURES_LISTING,
+            "listing": CAPTURES,
             "generation": capture.generation,
             "session": capture.session_id,
             "holders": set(capture.holders),
@@ -212,11 +213,7 @@ def get_all(network_interface_ids: Iterable[str], where: AccountRegion | None = 
 
 def listed() -> list[Capture]:
     """Return the captures that are held or ending, as they are now; new ones may be missing."""
-    items = table.query(
-        IndexName=BY_STATE,
-        KeyConditionExpression="listing = :listing",
-        ExpressionAttributeValues={":listing": pack(CAPTURES_LISTING)},
-    )
+    items = table.listed(CAPTURES)
     keys = {(item["network_interface_id"], where_of(item)) for item in items}
     return [_capture(item) for item in table.read_all([capture_key(*key) for key in sorted(keys)])]
 

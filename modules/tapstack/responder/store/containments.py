@@ -15,22 +15,12 @@ from typing import Any, Final
 from tapstack.domain.containment import Change, Kind, PriorState
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.table_names import CONTAINED, PRIOR_STATE, PRIOR_STATES
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents, table
-from tapstack.responder.store.keys import (
-    BY_STATE,
-    CONTAINMENTS_LISTING,
-    PRIOR_STATE,
-    PRIOR_STATES_LISTING,
-    containment_key,
-    containments_key,
-    named,
-    pack,
-    pack_item,
-    prior_state_key,
-    where_of,
-)
+from tapstack.responder.store.items import pack_item
+from tapstack.responder.store.keys import containment_key, containments_key, named, prior_state_key, where_of
 from tapstack.responder.store.records import Incident
 from tapstack.responder.store.retry import retried
 
@@ -188,7 +178,7 @@ def hold(
             vpc=vpc_id,
             group=quarantine_group_id,
             now=as_text(utc_now()),
-            listing=CONTAINMENTS_LISTING,
+            listing=CONTAINED,
             one=1,
             zero=0,
         )
@@ -215,11 +205,7 @@ def being_released(containment: Containment) -> dict[str, Any]:
 
 def prior_states(instance_id: str, where: AccountRegion | None = None) -> list[PriorState]:
     """Return all prior states of an instance, of its earlier containments too."""
-    items = table.query(
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :prior)",
-        ExpressionAttributeValues={":pk": containment_key(instance_id, where)["pk"], ":prior": pack(PRIOR_STATE)},
-        ConsistentRead=True,
-    )
+    items = table.beginning_with(containment_key(instance_id, where), PRIOR_STATE)
     return [_prior_state(item) for item in items]
 
 
@@ -373,22 +359,14 @@ def finish_release(containment: Containment) -> None:
 
 def listed() -> Iterator[Containment]:
     """Yield the containments that are in place; eventually consistent."""
-    for item in _listed(CONTAINMENTS_LISTING):
+    for item in table.listed(CONTAINED):
         yield _containment(item)
 
 
 def listed_prior_states() -> Iterator[tuple[str, PriorState]]:
     """Yield the prior states that are not restored yet, with their instance; eventually consistent."""
-    for item in _listed(PRIOR_STATES_LISTING):
+    for item in table.listed(PRIOR_STATES):
         yield item["instance_id"], _prior_state(item)
-
-
-def _listed(listing: str) -> Iterator[dict[str, Any]]:
-    return table.query(
-        IndexName=BY_STATE,
-        KeyConditionExpression="listing = :listing",
-        ExpressionAttributeValues={":listing": pack(listing)},
-    )
 
 
 def _check(containment: Containment, condition: str, **values: Any) -> dict[str, Any]:
@@ -411,7 +389,7 @@ def _put(containment: Containment, change: Change) -> dict[str, Any]:
         "detail": dict(change.detail),
         "generation": containment.generation,
         "restored": False,
-        "listing": PRIOR_STATES_LISTING,
+        "listing": PRIOR_STATES,
         "opened_at": as_text(utc_now()),
     }
     key = prior_state_key(containment.instance_id, change.what, change.key, containment.where)

@@ -23,10 +23,12 @@ from tapstack.domain.incidents import (
     new_id,
     utc_now,
 )
+from tapstack.domain.table_names import CLOSED, EVENT, LISTING, OPEN, OPENED_AT
 from tapstack.responder.environment import Launch, environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import BY_STATE, EVENT, event_key, incident_key, instance_key, pack, pack_item
+from tapstack.responder.store.items import pack, pack_item
+from tapstack.responder.store.keys import event_key, incident_key, instance_key
 from tapstack.responder.store.records import (
     PUBLIC,
     ContainmentState,
@@ -317,8 +319,8 @@ def mark_emitted(incident: Incident) -> None:
 
 def owing() -> Iterator[Incident]:
     """Yield the incidents, open or closed, of which something is not emitted yet; eventually consistent."""
-    for listing in ("open", "closed"):
-        yield from map(incident_of, table.query(**_listing(listing), FilterExpression="attribute_exists(owed)"))
+    for listing in (OPEN, CLOSED):
+        yield from map(incident_of, table.listed(listing, FilterExpression="attribute_exists(owed)"))
 
 
 def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int | None) -> None:
@@ -338,7 +340,7 @@ def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int
         sets={
             "closed_because": because,
             "closed_at": closed_at,
-            "listing": "closed",
+            LISTING: CLOSED,
             **({} if ttl is None else {"ttl": ttl}),
             "in_place": [],
             "undo": None,
@@ -495,29 +497,23 @@ def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
 
 def timeline(incident_id: str) -> list[dict[str, str]]:
     """Return an incident's timeline, oldest entry first."""
-    items = table.query(
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
-        ExpressionAttributeValues={":pk": incident_key(incident_id)["pk"], ":event": pack(EVENT)},
-        ConsistentRead=True,
-    )
+    items = table.beginning_with(incident_key(incident_id), EVENT)
     return [{name: item[name] for name in ("at", "by", "what", "detail")} for item in items]
 
 
 def listed(listing: str) -> Iterator[Incident]:
     """Yield the incidents of a listing, newest first; eventually consistent."""
-    yield from map(incident_of, table.query(**_listing(listing), ScanIndexForward=False))
+    yield from map(incident_of, table.listed(listing, ScanIndexForward=False))
 
 
 def with_ongoing_containment() -> Iterator[Incident]:
     """Yield the incidents, open or closed, whose containment is in progress; eventually consistent."""
-    for listing in ("open", "closed"):
-        named = _listing(listing)
-        values = named.pop("ExpressionAttributeValues")
-        found = table.query(
-            **named,
+    for listing in (OPEN, CLOSED):
+        found = table.listed(
+            listing,
             FilterExpression=f"containment.#state IN ({', '.join(f':{state}' for state in ONGOING_CONTAINMENT)})",
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={**values, **{f":{state}": pack(state) for state in ONGOING_CONTAINMENT}},
+            ExpressionAttributeValues={f":{state}": pack(state) for state in ONGOING_CONTAINMENT},
         )
         yield from map(incident_of, found)
 
@@ -533,10 +529,10 @@ def page(listing: str, limit: int, after: tuple[str, str] | None) -> tuple[list[
     start: dict[str, Any] = {}
     if after is not None:
         opened_at, incident_id = after
-        key = {**incident_key(incident_id), "listing": pack(listing), "opened_at": pack(opened_at)}
+        key = {**incident_key(incident_id), LISTING: pack(listing), OPENED_AT: pack(opened_at)}
         start = {"ExclusiveStartKey": key}
     incidents: list[Incident] = []
-    for item in table.query(**_listing(listing), ScanIndexForward=False, **start):
+    for item in table.listed(listing, ScanIndexForward=False, **start):
         if len(incidents) == limit:
             last = incidents[-1]
             return incidents, (last.opened_at, last.id)
@@ -604,14 +600,6 @@ def latest_end(incident: Incident) -> str:
 def add_execution(incident_id: str, execution_arn: str) -> None:
     """Note that an execution of the workflow was started for an incident; the newest one counts."""
     changed(incident_id, "SET execution_arn = :arn ADD execution_arns :arns", arn=execution_arn, arns={execution_arn})
-
-
-def _listing(listing: str) -> dict[str, Any]:
-    return {
-        "IndexName": BY_STATE,
-        "KeyConditionExpression": "listing = :listing",
-        "ExpressionAttributeValues": {":listing": pack(listing)},
-    }
 
 
 def _names(text: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ from tapstack.domain.incidents import API, Severity, Source, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents, requests, table
-from tapstack.responder.store.keys import incident_key, instance_key, pack_item, request_key, unscoped_request_key
+from tapstack.responder.store.items import pack_item
+from tapstack.responder.store.keys import incident_key, instance_key, request_key, unscoped_request_key
 from tapstack.responder.store.records import Incident, IncidentContainment, new_item
 
 REPEATS_KEPT: Final = timedelta(hours=24)

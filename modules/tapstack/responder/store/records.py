@@ -15,6 +15,7 @@ from tapstack.domain.containment_settings import ApprovalDefault, Mode
 from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
 from tapstack.domain.packet_watch import PacketsState
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.table_names import OPEN
 from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
@@ -315,7 +316,7 @@ class Incident:
     opened_at: str
     expires_at: str
     severity: Severity
-    listing: str = "open"
+    listing: str = OPEN
     technique: str | None = None
     tactics: tuple[str, ...] = ()
     alert_id: str | None = None

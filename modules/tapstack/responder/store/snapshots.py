@@ -12,14 +12,9 @@ from typing import Any, Final
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.table_names import KEPT_SNAPSHOTS
 from tapstack.responder.store import table
-from tapstack.responder.store.keys import (
-    BY_STATE,
-    SNAPSHOTS_LISTING,
-    pack,
-    snapshots_key,
-    where_of,
-)
+from tapstack.responder.store.keys import snapshots_key, where_of
 from tapstack.responder.store.records import Snapshot
 
 _FORGOTTEN: Final = timedelta(days=30)
@@ -81,7 +76,7 @@ def begin(
         retirement=retirement,
         account=where.account_id,
         region=where.region,
-        listing=SNAPSHOTS_LISTING,
+        listing=KEPT_SNAPSHOTS,
         now=as_text(now),
         expires=as_text(now + keep),
         no=False,
@@ -129,12 +124,7 @@ def forget(retirement: str) -> None:
 
 def listed() -> Iterator[Kept]:
     """Yield the retirements whose snapshots exist, or are being taken; eventually consistent."""
-    found = table.query(
-        IndexName=BY_STATE,
-        KeyConditionExpression="listing = :listing",
-        ExpressionAttributeValues={":listing": pack(SNAPSHOTS_LISTING)},
-    )
-    yield from map(_kept, found)
+    yield from map(_kept, table.listed(KEPT_SNAPSHOTS))
 
 
 def _changed(retirement: str, update: str, /, **values: Any) -> Kept:

@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain import table_names
+from tapstack.domain.table_names import PARTITION_KEY, SORT_KEY
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
-from tapstack.responder.store.keys import pack, unpack_item
+from tapstack.responder.store.items import of_listing, pack, unpack_item
 from tapstack.responder.store.retry import retried
 
 _BATCH: Final = 100
@@ -131,6 +133,30 @@ def put(
         names: likewise.
     """
     return {"Put": {"TableName": environment().table, "Item": item, **expressions(None, condition, values, names)}}
+
+
+def listed(listing: str, **more: Any) -> Iterator[dict[str, Any]]:
+    """Yield the items of a listing, the oldest first; eventually consistent.
+
+    Args:
+        listing: see `domain.table_names`.
+        **more: parameters of the query besides; values of its expressions are added.
+    """
+    given = of_listing(listing)
+    values = {**given.pop("ExpressionAttributeValues"), **more.pop("ExpressionAttributeValues", {})}
+    yield from query(**given, **more, ExpressionAttributeValues=values)
+
+
+def beginning_with(key: dict[str, Any], beginning: str) -> Iterator[dict[str, Any]]:
+    """Yield the items in the partition of a key whose sort keys have a beginning, as they are now, in their order."""
+    return query(
+        KeyConditionExpression=f"{PARTITION_KEY} = :partition AND begins_with({SORT_KEY}, :beginning)",
+        ExpressionAttributeValues={
+            ":partition": key[PARTITION_KEY],
+            ":beginning": pack(table_names.key(beginning, "")),
+        },
+        ConsistentRead=True,
+    )
 
 
 def query(**conditions: Any) -> Iterator[dict[str, Any]]:

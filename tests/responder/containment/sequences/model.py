@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from tapstack.responder.store.keys import CONTAINMENT, PRIOR_STATE, unpack
+from tapstack.domain.table_names import CONTAINMENT, PRIOR_STATE
+from tapstack.responder.store.items import unpack
 
 Value = Any
 Who = Literal["ours", "others"]
@@ -167,10 +168,10 @@ class Ledger:
         write = action.get("Put") or action.get("Update") or {}
         keys = write.get("Item") or write.get("Key") or {}
         sort = str(keys.get("sk", {}).get("S", ""))
-        if not sort.startswith(PRIOR_STATE) or step is None:
+        if not sort.startswith(f"{PRIOR_STATE}#") or step is None:
             return
         instance = keys["pk"]["S"].removeprefix(f"{CONTAINMENT}#")
-        kind, _, key = sort.removeprefix(PRIOR_STATE).partition("#")
+        kind, _, key = sort.removeprefix(f"{PRIOR_STATE}#").partition("#")
         thing = Thing(kind, f"{instance} {key}" if kind == "volume" else key)
         if "Put" in action:
             item = {name: _plain(unpack(write["Item"][name])) for name in ("original", "ours", "passing")}

@@ -1,0 +1,33 @@
+"""Names that IAM, the constructs, the functions and the checks share: each is written here and nowhere else.
+
+The tags of what incidents create are in `domain.incidents`, the names of the table in `domain.table_names`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+EVENT_SOURCE: Final = "tapstack"
+"""Of all events; the functions' roles may put no others."""
+EVENT_BUS: Final = "default"
+METRICS_NAMESPACE: Final = "Tapstack"
+METRICS_SERVICE: Final = "tapstack"
+"""A dimension of all metrics, and the service in all logs."""
+APPLIANCE_HOURS: Final = "ApplianceHours"
+"""How long the launched appliance has been running; the sweeper publishes it every 15 minutes."""
+CONTAINMENTS_FAILED: Final = "ContainmentsFailed"
+RELEASES_BLOCKED: Final = "ReleasesBlocked"
+"""Metrics of the workflow's steps where instances may be contained."""
+
+TAG_PURPOSE: Final = "tapstack:purpose"
+"""On the security groups of containment: which of the two it is."""
+Purpose = Literal["quarantine", "untrack"]
+
+STACK_NAME_TAG: Final = "aws:cloudformation:stack-name"
+STACK_ID_TAG: Final = "aws:cloudformation:stack-id"
+"""CloudFormation gives these tags to the resources of its stacks."""
+
+
+def metric_dimensions(deployment: str, site: str) -> dict[str, str]:
+    """Return the dimensions of the metrics of a site, which alarms and the dashboard read."""
+    return {"service": METRICS_SERVICE, "deployment": deployment, "site": site}
