@@ -65,8 +65,9 @@ class ExistingAppliance:
                 check_appliance_address(appliance)
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that the functions read."""
-        return {"existing": {**asdict(self), "target_appliances": list(self.target_appliances) or None}}
+        """Return the settings that the functions read; null is the default of each that is left out."""
+        given = {**asdict(self), "target_appliances": list(self.target_appliances) or None}
+        return {"existing": {name: value for name, value in given.items() if value is not None}}
 
 
 @dataclass(frozen=True)
@@ -133,25 +134,58 @@ class LaunchedAppliance:
             check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
         check_range("max_hours", self.max_hours, MAX_HOURS)
 
-    def settings(
-        self, *, stack_name: str, role_arn: str, vpc_id: str, snapshots: ApplianceSnapshots | None
-    ) -> dict[str, Any]:
-        """Return the settings that the functions read."""
-        return {
-            "launch": {
-                "stack_name": stack_name,
-                "template_url": self.template_url,
-                "role_arn": role_arn,
-                "parameters": {
-                    **self.parameters,
-                    template.VPC_ID: vpc_id,
-                    template.SUBNET_ID: self.subnet_id,
-                    template.REMOTE_ACCESS_CIDR: self.remote_access_cidr,
-                    template.PUBLIC_EIP: "true" if self.public_ip else "false",
-                },
-                "capabilities": list(self.capabilities),
-                "timeout_minutes": self.timeout_minutes,
-                "retire_after_minutes": self.retire_after_minutes,
-                "snapshots": asdict(snapshots) if snapshots else None,
-            }
+
+@dataclass(frozen=True, slots=True)
+class DeployedLaunch:
+    """A launched appliance where it is deployed. No field has a default: null is written, and means what it says.
+
+    Attributes:
+        stack_name: of the CloudFormation stack.
+        template_url: of the product's template.
+        role_arn: the service role that CloudFormation uses; None for the permissions of the caller.
+        parameters: of the template, apart from the source and its session number.
+        capabilities: the IAM capabilities that may be acknowledged to CloudFormation.
+        timeout_minutes: after which CloudFormation stops the creation.
+        retire_after_minutes: minutes without an incident after which it is retired; None to keep it.
+        snapshots: of its volumes, before it is deleted; None where none are taken.
+    """
+
+    stack_name: str
+    template_url: str
+    role_arn: str | None
+    parameters: Mapping[str, str]
+    capabilities: tuple[str, ...]
+    timeout_minutes: int
+    retire_after_minutes: int | None
+    snapshots: ApplianceSnapshots | None
+
+    @staticmethod
+    def of(
+        appliance: LaunchedAppliance,
+        *,
+        stack_name: str,
+        role_arn: str,
+        vpc_id: str,
+        snapshots: ApplianceSnapshots | None,
+    ) -> DeployedLaunch:
+        """Return settings with what their deployment adds: the VPC and the subnet are parameters of the template."""
+        own = {
+            template.VPC_ID: vpc_id,
+            template.SUBNET_ID: appliance.subnet_id,
+            template.REMOTE_ACCESS_CIDR: appliance.remote_access_cidr,
+            template.PUBLIC_EIP: "true" if appliance.public_ip else "false",
         }
+        return DeployedLaunch(
+            stack_name=stack_name,
+            template_url=appliance.template_url,
+            role_arn=role_arn,
+            parameters={**appliance.parameters, **own},
+            capabilities=tuple(appliance.capabilities),
+            timeout_minutes=appliance.timeout_minutes,
+            retire_after_minutes=appliance.retire_after_minutes,
+            snapshots=snapshots,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the functions read."""
+        return {"launch": {**asdict(self), "capabilities": list(self.capabilities)}}

@@ -101,17 +101,15 @@ class FunctionEnvironment:
         )
 
     def _settings(self) -> Any:
-        return _without_nulls(
-            {
-                **self.home.as_dict(),
-                "vpc_id": self.vpc_id,
-                "capture": asdict(self.capture),
-                "appliance": self.appliance,
-                "retention_days": self.retention_days,
-                **({"containment": asdict(self.containment)} if self.containment else {}),
-                **({"open_scopes": list(self.open_scopes)} if self.containment and self.open_scopes else {}),
-            }
-        )
+        return {
+            **self.home.as_dict(),
+            "vpc_id": self.vpc_id,
+            "capture": _without_nulls(asdict(self.capture)),
+            "appliance": self.appliance,
+            "retention_days": self.retention_days,
+            **({"containment": _without_nulls(asdict(self.containment))} if self.containment else {}),
+            **({"open_scopes": list(self.open_scopes)} if self.containment and self.open_scopes else {}),
+        }
 
     def _parts(self, rooms: Mapping[str, str]) -> dict[str, int]:
         """Return the bytes that each part takes that the user can shorten, by its name in the file."""
@@ -130,7 +128,7 @@ class FunctionEnvironment:
             "containment.approval": _json(contained["approval"]),
             "containment.vpc_ids": _json(_without_nulls(contained["groups"])),
             "notify.topic_arns": ",".join(self.topic_arns),
-            "appliance": _json(_without_nulls(self.appliance)),
+            "appliance": _json(self.appliance),
         }
         return {name: _measure(part, rooms) for name, part in parts.items()}
 

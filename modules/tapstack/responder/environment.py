@@ -11,38 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tapstack.domain.alert_mappings import SOURCES_FILE, AlertSource, load_sources
-from tapstack.domain.appliance_settings import ExistingAppliance
+from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups, WaitForPackets
 from tapstack.domain.evidence_settings import ApplianceSnapshots
+from tapstack.domain.own_names import EVENT_BUS
 from tapstack.domain.regions import AccountRegion
 
 T = TypeVar("T", bound=Any)
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """An appliance that the first incident launches.
-
-    Attributes:
-        stack_name: of the CloudFormation stack.
-        template_url: of the product's template.
-        role_arn: the service role that CloudFormation uses; None for the permissions of the caller.
-        parameters: of the template, apart from the source and its session number.
-        capabilities: the IAM capabilities that may be acknowledged to CloudFormation.
-        timeout_minutes: after which CloudFormation stops the creation.
-        retire_after_minutes: minutes without an incident after which it is retired; None to keep it.
-        snapshots: of its volumes, before it is deleted; None where none are taken.
-    """
-
-    stack_name: str
-    template_url: str
-    role_arn: str | None
-    parameters: Mapping[str, str]
-    capabilities: tuple[str, ...]
-    timeout_minutes: int
-    retire_after_minutes: int | None = None
-    snapshots: ApplianceSnapshots | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +51,7 @@ class Environment:
     event_bus: str
     vpc_id: str
     capture: CaptureSettings
-    appliance: ExistingAppliance | Launch
+    appliance: ExistingAppliance | DeployedLaunch
     retention_days: int
     home: AccountRegion = field(default_factory=lambda: AccountRegion("", ""))
     containment: DeployedContainment | None = None
@@ -100,7 +76,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         # A state machine names its functions, so those cannot all name it.
         state_machine_arn=variables.get("TAPSTACK_STATE_MACHINE_ARN", ""),
         topic_arns=tuple(filter(None, variables.get("TAPSTACK_TOPIC_ARN", "").split(","))),
-        event_bus=variables.get("TAPSTACK_EVENT_BUS", "default"),
+        event_bus=variables.get("TAPSTACK_EVENT_BUS", EVENT_BUS),
         vpc_id=settings["vpc_id"],
         capture=_with(CaptureSettings(), settings["capture"]),
         appliance=_appliance(settings["appliance"]),
@@ -135,15 +111,16 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | Launch:
+def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | DeployedLaunch:
     if "existing" in settings:
         return ExistingAppliance(**{key: _frozen(value) for key, value in settings["existing"].items()})
-    launch = settings["launch"]
+    # Earlier versions left out what is null.
+    launch = {"retire_after_minutes": None, "snapshots": None, "role_arn": None, **settings["launch"]}
     # CloudFormation accepts strings only; JSON may have numbers and booleans.
     parameters = {key: _text(value) for key, value in launch["parameters"].items()}
-    snapshots = None if launch.get("snapshots") is None else ApplianceSnapshots(**launch["snapshots"])
+    snapshots = None if launch["snapshots"] is None else ApplianceSnapshots(**launch["snapshots"])
     given = {"parameters": parameters, "capabilities": tuple(launch["capabilities"]), "snapshots": snapshots}
-    return Launch(**{**launch, **given})
+    return DeployedLaunch(**{**launch, **given})
 
 
 def _text(value: Any) -> str:

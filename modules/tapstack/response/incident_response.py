@@ -13,7 +13,7 @@ from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
-from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
+from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
     ContainmentSettings,
@@ -319,8 +319,10 @@ class IncidentResponse(AwsConstruct):
         stack = policies.LaunchedStack(
             stack_name, self._template(appliance.template_url), role.arn, keeps_packets=snapshots is not None
         )
-        settings = appliance.settings(stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id, snapshots=snapshots)
-        return self._expressions.safe(settings), policies.Permissions(stack=stack, **common)
+        launch = DeployedLaunch.of(
+            appliance, stack_name=stack_name, role_arn=role.arn, vpc_id=vpc_id, snapshots=snapshots
+        )
+        return self._expressions.safe(launch.settings()), policies.Permissions(stack=stack, **common)
 
     def _template(self, address: str) -> policies.Template:
         """Return the template and its object in S3."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from tapstack.domain import limits, policy_rules
-from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
+from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.containment_settings import (
     MODE_OF_ACTION,
     DeployedContainment,
@@ -110,12 +110,13 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
     if response.appliance.launch is not None:
         launched: LaunchedAppliance = response.appliance.launch.to_domain()
         role = arn.format("iam", f"role/{begin}-epb")
-        appliance = launched.settings(
+        appliance = DeployedLaunch.of(
+            launched,
             stack_name=f"{project}-{name}-epb",
             role_arn=role,
             vpc_id=site.vpc_id,
             snapshots=response.evidence.to_domain().appliance_snapshots,
-        )
+        ).settings()
     containment = None
     if response.containment is not None:
         group = example_of("security group")

@@ -19,6 +19,7 @@ from tapstack import (
 )
 from tapstack.bindings import cdk
 from tapstack.capture.expressions import Expressions
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import matches
 from tapstack.domain.names import name_within, pattern_within
@@ -159,10 +160,10 @@ def test_when_an_appliance_is_launched_then_the_settings_of_the_functions_say_ho
 def test_when_settings_are_written_then_the_functions_can_read_them(
     launching: Response, with_existing: Response
 ) -> None:
-    from tapstack.responder.environment import Launch, read_environment
+    from tapstack.responder.environment import read_environment
 
     first = read_environment(launching.variables("findings"))
-    assert isinstance(first.appliance, Launch)
+    assert isinstance(first.appliance, DeployedLaunch)
     assert (first.vpc_id, first.capture.minutes, first.policy) == (VPC, 60, "[]")
     assert first.state_machine_arn.endswith(":stateMachine:ir-a-response-incidents")
     second = read_environment(with_existing.variables("capture"))

@@ -113,7 +113,7 @@ def test_when_instances_are_stopped_or_snapshotted_then_only_those_of_the_launch
 
 def test_when_no_snapshots_are_taken_then_only_the_sweeper_may_delete_those_of_before() -> None:
     response = Response(evidence=EvidenceSettings(appliance_snapshots=None))
-    assert "snapshots" not in response.settings("sweeper")["appliance"]["launch"]
+    assert response.settings("sweeper")["appliance"]["launch"]["snapshots"] is None
     of_sweeper = response.statements(construct("sweeper"))
     changing = {action for found in of_sweeper.values() for action in actions(found) if "napshot" in action}
     assert changing == {"ec2:DescribeSnapshots", "ec2:DeleteSnapshot"}

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 import pytest
 
-from tapstack.domain.appliance_settings import LaunchedAppliance
+from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import ContainmentSettings, DeployedContainment, QuarantineGroups
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.regions import AccountRegion
-from tapstack.responder.environment import Environment, Launch, read_environment
+from tapstack.responder.environment import Environment, read_environment
 from tapstack.settings.fields import Settings
 from tapstack.settings.load import load_deployment
-from tapstack.settings.response import Containment, Evidence, ResponseCapture
+from tapstack.settings.response import Containment, Evidence, Launch, ResponseCapture
 from tests.synth.ids import TEMPLATE_URL
 
 GROUPS = {"vpc-0a1b2c3d4e5f60718": QuarantineGroups("sg-0a1b2c3d4e5f60718", "sg-0b1b2c3d4e5f60718")}
@@ -77,23 +78,26 @@ def test_when_one_setting_is_another_then_the_function_reads_the_other(name: str
     assert read.containment != DeployedContainment.of(ContainmentSettings(), GROUPS)
 
 
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        ({}, ApplianceSnapshots(keep_days=90)),
-        ({"appliance_snapshots": {"keep_days": 7}}, ApplianceSnapshots(keep_days=7)),
-        # null does not mean the default here, although the functions' settings leave out what is null.
-        ({"appliance_snapshots": None}, None),
-    ],
-)
-def test_when_the_file_says_how_long_packets_are_kept_then_the_function_reads_it(
-    given: dict[str, Any], read: ApplianceSnapshots | None
-) -> None:
-    evidence = Evidence.model_validate(given).to_domain()
-    appliance = LaunchedAppliance(TEMPLATE_URL, "subnet-0a1b2c3d4e5f60718", "10.0.0.0/16")
-    settings = appliance.settings(
-        stack_name="acme-a-epb", role_arn="", vpc_id="vpc-1", snapshots=evidence.appliance_snapshots
+LAUNCHED: dict[str, Any] = {
+    "template_url": TEMPLATE_URL,
+    "subnet_id": "subnet-0a1b2c3d4e5f60718",
+    "remote_access_cidr": "10.0.0.0/16",
+}
+
+
+def launch_of(appliance: LaunchedAppliance, snapshots: ApplianceSnapshots | None) -> DeployedLaunch:
+    """What the construct writes of an appliance."""
+    return DeployedLaunch.of(
+        appliance,
+        stack_name="acme-a-epb",
+        role_arn="arn:aws:iam::111122223333:role/r",
+        vpc_id="vpc-1",
+        snapshots=snapshots,
     )
+
+
+def appliance_read_by_a_function(written: Mapping[str, Any]) -> ExistingAppliance | DeployedLaunch:
+    """Read what the construct writes, as a function does."""
     environment = FunctionEnvironment(
         deployment="acme",
         site="a",
@@ -103,16 +107,74 @@ def test_when_the_file_says_how_long_packets_are_kept_then_the_function_reads_it
         home=AccountRegion("111122223333", "eu-central-1"),
         vpc_id="vpc-1",
         capture=CaptureSettings(),
-        appliance=settings,
+        appliance=written,
         retention_days=365,
         containment=None,
         rules=[],
     )
+    return read_environment(environment.variables()).appliance
 
-    launch = read_environment(environment.variables()).appliance
 
-    assert isinstance(launch, Launch)
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, ApplianceSnapshots(keep_days=90)),
+        ({"appliance_snapshots": {"keep_days": 7}}, ApplianceSnapshots(keep_days=7)),
+        # null does not mean the default here.
+        ({"appliance_snapshots": None}, None),
+    ],
+)
+def test_when_the_file_says_how_long_packets_are_kept_then_the_function_reads_it(
+    given: dict[str, Any], read: ApplianceSnapshots | None
+) -> None:
+    evidence = Evidence.model_validate(given).to_domain()
+    launch = appliance_read_by_a_function(
+        launch_of(LaunchedAppliance(**LAUNCHED), evidence.appliance_snapshots).settings()
+    )
+    assert isinstance(launch, DeployedLaunch)
     assert launch.snapshots == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"retire_after_minutes": None},
+        {
+            "public_ip": True,
+            "accept_public_ip": True,
+            "parameters": {"KeyName": "responders"},
+            "capabilities": ["CAPABILITY_IAM"],
+            "timeout_minutes": 40,
+            "retire_after_minutes": 0,
+        },
+    ],
+    ids=["defaults", "kept for ever", "everything"],
+)
+def test_when_the_file_launches_an_appliance_then_the_function_reads_what_it_says(given: dict[str, Any]) -> None:
+    launch = launch_of(Launch.model_validate({**LAUNCHED, **given}).to_domain(), None)
+    assert appliance_read_by_a_function(launch.settings()) == launch
+    assert launch.retire_after_minutes == given.get(
+        "retire_after_minutes", LaunchedAppliance(**LAUNCHED).retire_after_minutes
+    )
+
+
+def test_when_a_launch_is_deployed_then_it_has_no_default_of_its_own() -> None:
+    assert [each.name for each in fields(DeployedLaunch) if each.default is not MISSING] == []
+
+
+def test_when_an_earlier_version_left_out_what_is_null_then_the_function_has_null() -> None:
+    launch = replace(launch_of(LaunchedAppliance(**LAUNCHED), None), retire_after_minutes=None)
+    left = {name: value for name, value in launch.settings()["launch"].items() if value is not None}
+    assert set(launch.settings()["launch"]) - set(left) == {"retire_after_minutes", "snapshots"}
+    assert appliance_read_by_a_function({"launch": left}) == launch
+
+
+def test_when_an_existing_appliance_is_deployed_then_the_function_reads_it() -> None:
+    least = ExistingAppliance("tmt-0123456789abcdef0", "tmf-0123456789abcdef0")
+    most = replace(least, portal_url="https://10.0.0.5", max_sources=10, target_appliances=("10.0.0.5",))
+    for existing in (least, most):
+        assert appliance_read_by_a_function(existing.settings()) == existing
 
 
 def test_when_an_earlier_version_left_out_its_defaults_then_the_function_has_them() -> None:

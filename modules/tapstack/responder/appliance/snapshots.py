@@ -17,12 +17,13 @@ from typing import Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots, incident_tags, notice_before
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.outbound import snapshot_notices
 from tapstack.responder.store import incidents
 from tapstack.responder.store import snapshots as stored
@@ -40,12 +41,14 @@ _SEEN_WITHIN: Final = timedelta(minutes=15)
 _GONE: Final = ("shutting-down", "terminated")
 
 
-def retirement_of(settings: Launch, appliance: Appliance) -> str:
+def retirement_of(settings: DeployedLaunch, appliance: Appliance) -> str:
     """Return the name of the present retirement of an appliance, such as `tap-production-epb 1767323045.0`."""
     return f"{settings.stack_name} {appliance.generation}.{appliance.resumed}"
 
 
-def keep(settings: Launch, keeping: ApplianceSnapshots, appliance: Appliance, *, again: bool = False) -> Progress:
+def keep(
+    settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appliance, *, again: bool = False
+) -> Progress:
     """Take the next action towards a snapshot of each volume of the appliance that is retired.
 
     Args:
@@ -70,7 +73,7 @@ def keep(settings: Launch, keeping: ApplianceSnapshots, appliance: Appliance, *,
         return "failed"
 
 
-def _keep(settings: Launch, keeping: ApplianceSnapshots, appliance: Appliance, retirement: str) -> Progress:
+def _keep(settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appliance, retirement: str) -> Progress:
     instances = instances_of(settings.stack_name)
     volumes = {volume_id: one["InstanceId"] for one in instances for volume_id in _volumes(one)}
     days = timedelta(days=keeping.keep_days)
@@ -126,7 +129,7 @@ def instances_of(stack_name: str) -> list[Described]:
     return [one for one in found if one["State"]["Name"] not in _GONE]
 
 
-def start_again(settings: Launch) -> bool:
+def start_again(settings: DeployedLaunch) -> bool:
     """Start the instances that were stopped for snapshots; return whether all run."""
     instances = instances_of(settings.stack_name)
     if stopped := [one["InstanceId"] for one in instances if one["State"]["Name"] == "stopped"]:
@@ -139,7 +142,7 @@ def _volumes(instance: Described) -> list[str]:
     return [one["Ebs"]["VolumeId"] for one in instance.get("BlockDeviceMappings", ()) if "Ebs" in one]
 
 
-def _create(instance_id: str, settings: Launch, retirement: str, kept: Kept) -> list[str]:
+def _create(instance_id: str, settings: DeployedLaunch, retirement: str, kept: Kept) -> list[str]:
     named = environment()
     tags = {
         "Name": f"packets of {settings.stack_name}",
@@ -215,7 +218,7 @@ def record_lost(appliance: Appliance) -> None:
         incidents.record_stored_packets(incident_id, StoredPackets("lost"))
 
 
-def record_loss(settings: Launch, appliance: Appliance) -> None:
+def record_loss(settings: DeployedLaunch, appliance: Appliance) -> None:
     """Record that an appliance was deleted although incidents use it; the sweeper notifies operators."""
     if settings.snapshots is None:
         return

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_ACCESS_OUTPUT
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, message_of
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 
 Stack = dict[str, Any]
@@ -76,7 +77,7 @@ def tags_of(stack: Stack) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
 
 
-def create(launch: Launch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:
+def create(launch: DeployedLaunch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:
     """Create the stack and return its id; None when one of that name exists.
 
     Args:
@@ -120,7 +121,7 @@ def create(launch: Launch, incident_id: str, generation: int, source: tuple[str,
     return str(answer["StackId"])
 
 
-def _capabilities(launch: Launch) -> list[str]:
+def _capabilities(launch: DeployedLaunch) -> list[str]:
     """Return the capabilities to acknowledge: those that the template requires, if the settings allow them.
 
     Raises:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tapstack.domain.appliance_settings import ExistingAppliance
+from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG
@@ -20,7 +20,7 @@ from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.appliance import mirror_target, snapshots, stacks
 from tapstack.responder.aws.clients import client
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
@@ -77,7 +77,7 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     return READY
 
 
-def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
+def _launch(settings: DeployedLaunch, incident: Incident, held: Appliance) -> Mapping[str, str]:
     existing = stacks.describe(settings.stack_name)
     if existing is not None:
         _check_owned(settings, existing)
@@ -93,7 +93,7 @@ def _launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[st
     return _create(settings, incident, begun)
 
 
-def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[str, str]:
+def _create(settings: DeployedLaunch, incident: Incident, begun: Appliance) -> Mapping[str, str]:
     _show_launch(incident, settings, begun)
     try:
         stack_id = stacks.create(settings, incident.id, begun.generation, incident.mirror_source)
@@ -105,7 +105,7 @@ def _create(settings: Launch, incident: Incident, begun: Appliance) -> Mapping[s
     return WAIT
 
 
-def _check_launch(settings: Launch, incident: Incident, held: Appliance) -> Mapping[str, str]:
+def _check_launch(settings: DeployedLaunch, incident: Incident, held: Appliance) -> Mapping[str, str]:
     incident = _show_launch(incident, settings, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
@@ -129,7 +129,7 @@ def _check_launch(settings: Launch, incident: Incident, held: Appliance) -> Mapp
     raise ApplianceFailed(reason)
 
 
-def _take_over(settings: Launch, incident: Incident, held: Appliance, stack: stacks.Stack) -> Mapping[str, str]:
+def _take_over(settings: DeployedLaunch, incident: Incident, held: Appliance, stack: stacks.Stack) -> Mapping[str, str]:
     found = stacks.resources(stack)
     target_id = found.get(stacks.TARGET) or _by_name("target", settings.stack_name)
     filter_id = found.get(stacks.FILTER) or _by_name("filter", settings.stack_name)
@@ -185,7 +185,7 @@ def _by_name(what: str, stack_name: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _check_owned(settings: Launch, stack: stacks.Stack) -> None:
+def _check_owned(settings: DeployedLaunch, stack: stacks.Stack) -> None:
     if not stacks.is_ours(stack):
         raise ApplianceFailed(
             f"there is a stack {settings.stack_name} that no incident of this deployment launched: "
@@ -193,7 +193,7 @@ def _check_owned(settings: Launch, stack: stacks.Stack) -> None:
         )
 
 
-def _show_launch(incident: Incident, settings: Launch, held: Appliance) -> Incident:
+def _show_launch(incident: Incident, settings: DeployedLaunch, held: Appliance) -> Incident:
     """Record in the incident that the appliance is being launched, and which launch it waits for."""
     incidents.wait_for_launch(incident, held.generation)
     return incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
@@ -273,7 +273,7 @@ def _seconds_overdue(appliance: Appliance) -> float:
     return time.time() - appliance.released_at - (minutes or 0) * 60
 
 
-def _continue_retirement(settings: Launch, *, again: bool = False) -> str:
+def _continue_retirement(settings: DeployedLaunch, *, again: bool = False) -> str:
     now = stored.get()
     if now.state != "retiring":
         return "wait"

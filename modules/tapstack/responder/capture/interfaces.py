@@ -11,12 +11,13 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_plan import Interface
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.capture import sessions
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
@@ -62,7 +63,7 @@ def prepare(incident_id: str) -> dict[str, Any]:
 
 def _source(eligible: list[str]) -> tuple[str | None, int | None]:
     """Return the interface that the stack of a launched appliance mirrors itself; None for an existing appliance."""
-    if not isinstance(environment().appliance, Launch) or not eligible:
+    if not isinstance(environment().appliance, DeployedLaunch) or not eligible:
         return None, None
     there = sessions.facts(sessions.on_interfaces(eligible))
     for interface in eligible:
@@ -194,7 +195,7 @@ def _missing(interface_id: str) -> Interface:
 def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) -> bool:
     """Return whether the interface is that of an appliance: it would receive its own packets."""
     appliance = environment().appliance
-    if isinstance(appliance, Launch):
+    if isinstance(appliance, DeployedLaunch):
         tags = (instance or {}).get("Tags", [])
         return {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in tags
     interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]

@@ -15,6 +15,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain import limits
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance.mirror_target import current_mirror_target
@@ -22,7 +23,7 @@ from tapstack.responder.aws.errors import message_of
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.sessions import LATE_SECONDS, Described
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents
@@ -171,7 +172,7 @@ def _tags_are_wrong(session: Described, holders: Collection[str]) -> bool:
 def is_of_stack(session: Described) -> bool:
     """Return whether the stack of the launched appliance creates a session: only CloudFormation sets that tag."""
     appliance = environment().appliance
-    if not isinstance(appliance, Launch):
+    if not isinstance(appliance, DeployedLaunch):
         return False
     stack = sessions.tags_of(session).get(STACK_NAME_TAG, "")
     return stack == appliance.stack_name or stack.startswith(f"{appliance.stack_name}-")

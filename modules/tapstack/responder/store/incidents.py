@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incident_events import Occurrence, failed_or_refused, recorded
 from tapstack.domain.incidents import (
@@ -24,7 +25,7 @@ from tapstack.domain.incidents import (
     utc_now,
 )
 from tapstack.domain.table_names import CLOSED, EVENT, LISTING, OPEN, OPENED_AT
-from tapstack.responder.environment import Launch, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import table
 from tapstack.responder.store.items import pack, pack_item
@@ -564,7 +565,7 @@ def instance_state(incident: Incident) -> InstanceState | None:
 def keep_days() -> int | None:
     """Return for how many days snapshots of a launched appliance are kept; None where none are taken."""
     settings = environment().appliance
-    snapshots = settings.snapshots if isinstance(settings, Launch) else None
+    snapshots = settings.snapshots if isinstance(settings, DeployedLaunch) else None
     return snapshots.keep_days if snapshots else None
 
 
