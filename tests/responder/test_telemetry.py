@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
 from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, WHATS
 from tapstack.domain.incidents import utc_now
+from tapstack.domain.ocsf import detection_finding
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.incident import commands
@@ -164,6 +168,49 @@ def events(site: Site, incident: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+HERE = Path(__file__).parent
+SCHEMA = HERE.parents[1] / "docs" / "schemas" / "incident-event-1.json"
+FIRST = HERE / "incident-event-1.first.json"
+"""The schema as it was published first: who reads by it reads what is emitted today."""
+RELEASES = ("1.1.0", "1.6.0", "1.8.0")
+
+
+def unpublished(value: Any, schema: Any, at: str = "") -> Iterator[str]:
+    """Members that the schema does not have."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name not in schema.get("properties", {}):
+                yield f"{at}.{name}"
+            else:
+                yield from unpublished(member, schema["properties"][name], f"{at}.{name}")
+    if isinstance(value, list):
+        for member in value:
+            yield from unpublished(member, schema["items"], f"{at}[]")
+
+
+@pytest.fixture(scope="session")
+def conforms() -> Callable[[Sequence[dict[str, Any]]], None]:
+    """Check events against the published schema, today's and the first, and as findings against releases of OCSF."""
+    ours = [Draft202012Validator(json.loads(file.read_text())) for file in (SCHEMA, FIRST)]
+    theirs = [
+        Draft202012Validator(
+            OcsfJsonSchemaEmbedded(get_ocsf_schema(release)).get_class_schema("detection_finding", ["cloud"])
+        )
+        for release in RELEASES
+    ]
+
+    def check(emitted: Sequence[dict[str, Any]]) -> None:
+        for event in emitted:
+            assert event["what"] in WHATS
+            assert list(unpublished(event, ours[0].schema)) == []
+            for validator in ours:
+                validator.validate(event)
+            for validator in theirs:
+                validator.validate(detection_finding(event))
+
+    return check
+
+
 @pytest.fixture
 def course(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Course:
     monkeypatch.setattr(executions, "is_running", lambda _: True)
@@ -172,11 +219,12 @@ def course(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Course:
 
 
 def test_when_an_incident_lives_then_each_thing_that_happens_is_emitted_once_with_all_that_an_xdr_joins_by(
-    course: Course,
+    course: Course, conforms: Callable[[Sequence[dict[str, Any]]], None]
 ) -> None:
     site = course.shop.site
     incident = lived_through(course)
     emitted = events(site, incident)
+    conforms(emitted)
     assert len(site.events(DETAIL_TYPE)) == len(emitted)
     assert Counter(one["what"] for one in emitted) == EXPECTED
     assert [one["time"] for one in emitted] == sorted(one["time"] for one in emitted)
@@ -228,7 +276,9 @@ def test_when_a_function_is_killed_after_any_call_that_records_or_emits_then_not
     assert walked >= killer.points // 7
 
 
-def test_when_containment_is_refused_and_the_capture_fails_then_both_are_emitted(course: Course) -> None:
+def test_when_containment_is_refused_and_the_capture_fails_then_both_are_emitted(
+    course: Course, conforms: Callable[[Sequence[dict[str, Any]]], None]
+) -> None:
     site, shop = course.shop.site, course.shop
     shop.ec2.create_tags(Resources=[shop.database], Tags=[{"Key": "tapstack-protected", "Value": "database"}])
     incident = str(course.call(opened, shop.database, containment="now"))
@@ -238,6 +288,7 @@ def test_when_containment_is_refused_and_the_capture_fails_then_both_are_emitted
     other = str(course.call(opened, gone))
     course.proceed()
     refused, failed = events(site, incident), events(site, other)
+    conforms(refused + failed)
     assert [one["what"] for one in refused] == ["opened", "refused", "mirroring"] or [
         one["what"] for one in refused
     ] == ["opened", "mirroring", "refused"]

@@ -15,7 +15,7 @@ import tapstack.response.package as package_module
 from tapstack.response.package import MissingPackageError, build_package
 from tests.synth.response.building import NAMES
 
-LARGEST = 1_500_000
+LARGEST = 1_700_000
 PROGRAM = """
 import importlib, json, os, sys
 sys.path[:0] = [sys.argv[1]]

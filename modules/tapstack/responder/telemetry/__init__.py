@@ -1,0 +1,1 @@
+"""Events of incidents become objects in the bucket that an XDR reads."""
