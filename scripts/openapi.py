@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tapstack.domain.operations import OPERATIONS, Operation
+from tapstack.domain.operations import ALERT_OPERATIONS, OPERATIONS, Operation
+from tapstack.domain.webhook_signatures import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from tapstack.responder.api import schemas
 from tapstack.responder.api.problems import MEDIA_TYPE, TITLES
 
@@ -81,6 +83,21 @@ def _opening(summary: str) -> _Details:
     )
 
 
+_KEPT: Final = {202: ("Kept; the policy decides about it next, and the answer does not say how", "Kept")}
+_SIGNATURE: Final = {
+    ID_HEADER: (
+        "Id of the delivery, without a full stop. Sent again with the same id it is the same alert.",
+        schemas.WEBHOOK_ID,
+    ),
+    TIMESTAMP_HEADER: ("Seconds of the epoch when it is sent; five minutes from now at most.", schemas.TIMESTAMP),
+    SIGNATURE_HEADER: (
+        "Up to five signatures, separated by blanks: `v1,` and the base64 of HMAC-SHA256 over id, timestamp and body, "
+        "with full stops between them, as Standard Webhooks has it.",
+        schemas.SIGNATURE,
+    ),
+}
+
+
 _DETAILS: Final = {
     "openIncident": _opening("Open an incident"),
     "openAndContain": _opening("Open an incident, and request the containment of its instance"),
@@ -132,6 +149,21 @@ _DETAILS: Final = {
         "Restore the prior state, whether the incident is open or closed; say what else wants the instance contained",
         "Released",
     ),
+    "sendAlert": _Details(
+        "Send an alert of a source, for the policy to decide about",
+        _KEPT,
+        (400, 404),
+        (_parameter("header", "Idempotency-Key", schemas.WEBHOOK_ID),),
+    ),
+    "sendWebhook": _Details(
+        "Send an alert of a source, signed as Standard Webhooks has it; every refusal says the same",
+        _KEPT,
+        (400,),
+        tuple(
+            _parameter("header", name, {**schema, "description": text}, required=True)
+            for name, (text, schema) in _SIGNATURE.items()
+        ),
+    ),
 }
 
 
@@ -147,7 +179,7 @@ def document(version: str) -> dict[str, Any]:
         version: of Tapstack.
     """
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *ALERT_OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
     return {
         "openapi": "3.1.0",
@@ -188,14 +220,22 @@ def _described(operation: Operation) -> dict[str, Any]:
             "content": {"application/json": {"schema": _reference(schema)}},
             **({"links": details.links} if details.links else {}),
         }
-    for status in sorted({*details.problems, *_ANYWHERE, *_GATEWAY}):
-        responses[str(status)] = _refusal(status, by_function=status in details.problems or status in _ANYWHERE)
-    by_id = [_parameter("path", "id", schemas.INCIDENT_ID, required=True)] if "{id}" in operation.path else []
+    # The gateway lets everybody send what the function verifies.
+    gateway = _GATEWAY if operation.right is not None else {k: v for k, v in _GATEWAY.items() if k not in (401, 403)}
+    for status in sorted({*details.problems, *_ANYWHERE, *gateway}):
+        by_function = status in details.problems or status in _ANYWHERE
+        responses[str(status)] = _refusal(status, gateway, by_function=by_function)
+    by_id = [
+        _parameter("path", name, schema, required=True)
+        for name, schema in (("id", schemas.INCIDENT_ID), ("source", schemas.SOURCE))
+        if f"{{{name}}}" in operation.path
+    ]
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": details.summary,
         "parameters": [*by_id, *details.parameters],
         "responses": responses,
+        **({} if operation.right is not None else {"security": []}),
     }
     if operation.body is not None:
         described["requestBody"] = {
@@ -205,15 +245,15 @@ def _described(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _refusal(status: int, *, by_function: bool) -> dict[str, Any]:
+def _refusal(status: int, gateway: Mapping[int, str], *, by_function: bool) -> dict[str, Any]:
     """Describe a refusal of the function, of the gateway before it, or of either."""
     titles = [title for its, title in TITLES.values() if its == status and by_function]
     content: dict[str, Any] = {}
     if by_function:
         content[MEDIA_TYPE] = {"schema": _reference("Problem")}
-    if status in _GATEWAY:
+    if status in gateway:
         content["application/json"] = {"schema": _reference("GatewayProblem")}
-    return {"description": "; ".join(filter(None, [*titles, _GATEWAY.get(status)])), "content": content}
+    return {"description": "; ".join(filter(None, [*titles, gateway.get(status)])), "content": content}
 
 
 def _reference(schema: str) -> dict[str, str]:

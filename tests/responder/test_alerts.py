@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertMapping, AlertSource
 from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.kept_alerts import KeptAlert, kept_alert
 from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings as handler
 from tapstack.responder.incident import alerts
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.incident.alerts import KeptAlert, kept_alert, receive_kept
+from tapstack.responder.incident.alerts import receive_kept
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import decides, finding
 from tests.unit.domain.alerts import sample

@@ -15,7 +15,7 @@ from tapstack.responder.handlers import appliance, capture, incident, prepare
 from tests.responder.conftest import Site, opened
 from tests.responder.test_capturing import KINDS
 
-HANDLERS = ("api", "appliance", "capture", "findings", "incident", "prepare", "sweeper", "telemetry")
+HANDLERS = ("alerts", "api", "appliance", "capture", "findings", "incident", "prepare", "sweeper", "telemetry")
 
 
 def test_when_the_steps_are_called_in_order_then_an_incident_is_captured_and_closed(

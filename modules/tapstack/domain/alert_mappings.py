@@ -265,10 +265,13 @@ class AlertSource:
     Attributes:
         preset: the name of a mapping in `PRESETS`.
         mapping: one of its own, in place of a preset.
+        webhook: whether the tool sends them itself, signed with a secret of its own; otherwise only callers of the API
+            that have the right to.
     """
 
     preset: str | None = None
     mapping: AlertMapping | None = None
+    webhook: bool = False
 
     def __post_init__(self) -> None:
         """Check that exactly one is given.
@@ -665,14 +668,17 @@ def load_sources(text: str) -> dict[str, AlertSource]:
     """Read what `dump_sources` wrote."""
     return {
         name: AlertSource(
-            given.get("preset"), AlertMapping(**given["mapping"]) if given.get("mapping") is not None else None
+            given.get("preset"),
+            AlertMapping(**given["mapping"]) if given.get("mapping") is not None else None,
+            given.get("webhook", False),
         )
         for name, given in json.loads(text).items()
     }
 
 
 def _plain(source: AlertSource) -> dict[str, Any]:
+    webhook = {"webhook": True} if source.webhook else {}
     if source.mapping is None:
-        return {"preset": source.preset}
+        return {"preset": source.preset, **webhook}
     given = {each.name: getattr(source.mapping, each.name) for each in fields(source.mapping)}
-    return {"mapping": {name: value for name, value in given.items() if value is not None}}
+    return {"mapping": {name: value for name, value in given.items() if value is not None}, **webhook}

@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from tapstack.domain.containment_settings import Mode
 
-Right = Literal["read", "open", "extend", "close", "contain", "contain_now", "decide", "override", "release"]
+Right = Literal["read", "open", "extend", "close", "contain", "contain_now", "decide", "override", "release", "alert"]
 """What a caller may be allowed by itself."""
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 
@@ -24,7 +24,7 @@ class Operation:
         id: OpenAPI's `operationId`.
         method: of HTTP.
         path: `{id}` stands for the id of an incident.
-        right: that the caller needs.
+        right: that the caller needs; none where it is the signature of the request that counts.
         body: name of the schema of its body; none where it takes no body.
         of_containment: the gateway has a route to it only where instances may be contained.
         mode: in which its path contains; none where it does not contain.
@@ -34,7 +34,7 @@ class Operation:
     id: str
     method: str
     path: str
-    right: Right
+    right: Right | None
     body: str | None = None
     of_containment: bool = False
     mode: Mode | None = None
@@ -93,6 +93,14 @@ OPERATIONS: Final = (
 )
 
 
+SEND_ALERT: Final = Operation("sendAlert", "POST", "/alerts/{source}", "alert", "ALERT")
+"""An alert of another tool, from a caller that the gateway knows. `{source}` stands for a name of the deployment."""
+SEND_WEBHOOK: Final = Operation("sendWebhook", "POST", "/webhooks/{source}", None, "ALERT")
+"""The same from a sender that the gateway does not know: the function verifies its signature."""
+ALERT_OPERATIONS: Final = (SEND_ALERT, SEND_WEBHOOK)
+"""What a function of its own answers, which may do nothing but keep alerts."""
+
+
 def path_that_contains(mode: Mode, *, opens: bool) -> str:
     """Return the path that contains in a mode, and opens an incident besides or is of one."""
     return next(each.path for each in OPERATIONS if each.mode == mode and each.opens == opens)
@@ -105,11 +113,11 @@ who may call."""
 
 def right_of(route: str) -> Right | None:
     """Return the right that a route of the gateway is; None for that of whatever is no operation."""
-    return next((each.right for each in OPERATIONS if each.route == route), None)
+    return next((each.right for each in (*OPERATIONS, SEND_ALERT) if each.route == route), None)
 
 
 def gateway_routes(*, contains: bool) -> tuple[str, ...]:
-    """Return the route keys that the gateway needs.
+    """Return the route keys that the gateway needs to the function of incidents.
 
     Args:
         contains: instances may be contained.

@@ -17,6 +17,7 @@ from tapstack.domain.containment_settings import DeployedContainment, Quarantine
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.own_names import EVENT_BUS
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.webhook_secrets import ALERT_QUEUE, DEFAULT_OVERLAP_HOURS, OVERLAP
 
 T = TypeVar("T", bound=Any)
 
@@ -41,6 +42,8 @@ class Environment:
         policy: what is done about findings, as JSON.
         open_scopes: of which a token needs one to open an incident.
         landing_bucket: the bucket that unmatched alerts are kept in; None where there is none.
+        alert_queue_url: the queue that alerts of other tools wait in; empty in functions that put none there.
+        overlap_hours: for how long the secret before is accepted that webhooks are signed with.
     """
 
     deployment: str
@@ -58,6 +61,8 @@ class Environment:
     policy: str = field(default="[]", repr=False)
     open_scopes: tuple[str, ...] = ()
     landing_bucket: str | None = None
+    alert_queue_url: str = ""
+    overlap_hours: int = DEFAULT_OVERLAP_HOURS
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -86,6 +91,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         policy=variables.get("TAPSTACK_POLICY", "[]"),
         open_scopes=tuple(settings.get("open_scopes", ())),
         landing_bucket=variables.get("TAPSTACK_LANDING_BUCKET"),
+        alert_queue_url=variables.get(ALERT_QUEUE, ""),
+        overlap_hours=int(variables.get(OVERLAP, DEFAULT_OVERLAP_HOURS)),
     )
 
 

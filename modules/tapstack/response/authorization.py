@@ -77,7 +77,8 @@ class Authorization:
             audience: one of them must be the token's `aud` or `client_id`.
             scopes: one of them has to be in the token's `scope`; none needed by default.
             scopes_of: those of a right, in place of `scopes`: of `read`, `open`, `extend`, `close`, `contain`,
-                `contain_now`, `decide`, `override` or `release`. A request that opens and contains needs one of both.
+                `contain_now`, `decide`, `override`, `release` or `alert`. A request that opens and contains needs
+                one of both.
 
         Raises:
             RuleViolation: not an issuer, or no audience.

@@ -149,7 +149,7 @@ def _warn_of_any_token(checker: Checker, path: Path, response: Response) -> None
     jwt = response.authorization.jwt
     if jwt is None or response.containment is None or jwt.scopes:
         return
-    if without := [right for right in RIGHTS if right not in jwt.scopes_of]:
+    if without := [right for right in RIGHTS if right not in jwt.scopes_of and right != "alert"]:
         every = "every token of this audience may contain, approve and release; give the scopes that may"
         some = f"every token of this audience has the rights {', '.join(without)}; give scopes, or scopes_of them"
         checker.warn(path, f"has no scopes: {some if jwt.scopes_of else every}")

@@ -347,7 +347,10 @@ class TestMappings:
             AlertSource(**given)
 
     def test_when_sources_are_dumped_then_loading_gives_the_same(self) -> None:
-        sources = {"soc": AlertSource("generic"), "edr": AlertSource(mapping=replace(MINE, severity_scale=100))}
+        sources = {
+            "soc": AlertSource("generic", webhook=True),
+            "edr": AlertSource(mapping=replace(MINE, severity_scale=100)),
+        }
         assert load_sources(dump_sources(sources)) == sources
         assert dump_sources(sources) == dump_sources(dict(reversed(sources.items())))
 

@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from scripts import openapi
+from tapstack.domain.operations import ALERT_OPERATIONS
 from tapstack.domain.operations import OPERATIONS as DECLARED
 from tapstack.responder.api import router
 from tapstack.responder.api.problems import TITLES
@@ -27,7 +28,7 @@ def test_when_the_document_is_validated_then_it_is_openapi_3_1() -> None:
 
 
 def test_when_operations_are_compared_then_table_document_and_function_have_the_same() -> None:
-    assert {each.route: each.id for each in DECLARED} == {
+    assert {each.route: each.id for each in (*DECLARED, *ALERT_OPERATIONS)} == {
         route: operation["operationId"] for route, operation in OPERATIONS.items()
     }
     assert {each.id for each in DECLARED} == set(router.HANDLERS)
@@ -38,11 +39,14 @@ def test_when_an_operation_is_documented_then_so_is_what_gateway_and_function_re
     responses = OPERATIONS[name]["responses"]
     kinds = {status: set(response["content"]) for status, response in responses.items()}
     either = {"application/json", "application/problem+json"}
-    assert kinds["401"] == kinds["413"] == kinds["500"] == kinds["503"] == either
+    is_open = name == "POST /webhooks/{source}"
+    assert OPERATIONS[name].get("security") == ([] if is_open else None)
+    assert kinds["413"] == kinds["500"] == kinds["503"] == either
+    assert kinds["401"] == ({"application/problem+json"} if is_open else either)
     assert kinds["429"] == kinds["431"] == {"application/json"}
     # A body that asks for more than its path, and whoever approves what they requested, are refused by the function.
     asks = name == "POST /incidents" or name.endswith(("/approve", "/override", "/contain", "/contain-now"))
-    assert kinds["403"] == (either if asks else {"application/json"})
+    assert kinds.get("403") == (None if is_open else either if asks else {"application/json"})
     assert all(response["description"] for response in responses.values())
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tapstack.responder.api.answers import Answer
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check_mode, read_json
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
-
-Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def contain_incident(request: Request, incident_id: str) -> Answer:

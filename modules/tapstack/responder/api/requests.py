@@ -65,8 +65,8 @@ def read(event: dict[str, Any], operation: Operation) -> Request:
         operation=operation,
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         query={str(name): str(value) for name, value in (event.get("queryStringParameters") or {}).items()},
-        body=_body(event),
-        caller=_caller(context.get("authorizer") or {}),
+        body=body_of(event),
+        caller=caller_of(event),
         scopes=_scopes(context.get("authorizer") or {}),
     )
 
@@ -80,7 +80,12 @@ def path_of(event: dict[str, Any]) -> str:
     return path
 
 
-def _body(event: dict[str, Any]) -> bytes:
+def body_of(event: dict[str, Any]) -> bytes:
+    """Return the bytes of the body; none where there is none.
+
+    Raises:
+        Problem: too large, or wrongly encoded.
+    """
     text = event.get("body") or ""
     # Base64 makes four characters of three bytes: what is much too large is never decoded.
     if len(text) > 2 * LARGEST_BODY:
@@ -98,7 +103,13 @@ def _too_large() -> Problem:
     return Problem("too-large", f"the body must have at most {LARGEST_BODY} bytes")
 
 
-def _caller(authorizer: dict[str, Any]) -> Caller:
+def caller_of(event: dict[str, Any]) -> Caller:
+    """Return who the gateway says sent a request.
+
+    Raises:
+        Problem: it names none.
+    """
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
     if iam := authorizer.get("iam"):
         containment = environment().containment
         roles = containment.approval.source_identity_roles if containment else ()
@@ -132,7 +143,7 @@ def read_json(request: Request) -> dict[str, Any]:
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if request.body and media_type != "application/json":
         raise Problem("unsupported-media-type", "the body must be application/json")
-    document = _parsed(request.body or b"{}")
+    document = parsed(request.body or b"{}")
     checked: dict[str, Any] = check(str(request.operation.body), document)
     return checked
 
@@ -161,7 +172,12 @@ def check_mode(request: Request, given: str | None) -> None:
     raise Problem("right-needed", f"{words} needs a separate permission: send this to POST {path}")
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Return what JSON says.
+
+    Raises:
+        Problem: it is none, is nested too deeply, or gives a property twice.
+    """
     try:
         return json.loads(
             body.decode("utf-8"),

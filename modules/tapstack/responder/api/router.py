@@ -6,7 +6,6 @@ API refuses in a body.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,14 +14,14 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import ID_PATTERN
 from tapstack.domain.operations import CATCH_ALL, OPERATIONS, Operation
 from tapstack.responder.api import containment_routes, routes
-from tapstack.responder.api.problems import MEDIA_TYPE, Problem
+from tapstack.responder.api.answers import Answer, answered
+from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import path_of, read
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded, TryAgain, UnknownIncident
 from tapstack.responder.handlers.observability import logger, observed
 
-Answer = tuple[int, dict[str, Any], dict[str, str]]
 HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "openIncident": routes.open_incident,
     "openAndContain": routes.open_incident,
@@ -50,23 +49,7 @@ _PATHS: Final = {
 def answer(event: dict[str, Any]) -> dict[str, Any]:
     """Answer an event of payload format 2.0; whatever happens, it is an answer."""
     path = path_of(event)
-    try:
-        status, body, headers = _routed(event, path)
-        media_type = "application/json"
-    except Problem as problem:
-        status, body, headers = problem.status, problem.as_dict(path), problem.headers
-        media_type = MEDIA_TYPE
-    return {
-        "statusCode": status,
-        "headers": {
-            "content-type": media_type,
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-            **headers,
-        },
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
+    return answered(path, lambda: _routed(event, path))
 
 
 def _routed(event: dict[str, Any], path: str) -> Answer:

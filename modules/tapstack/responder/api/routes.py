@@ -7,6 +7,7 @@ from typing import Any
 
 from tapstack.domain.incidents import check_minutes, read_request
 from tapstack.responder.api import pages
+from tapstack.responder.api.answers import Answer
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check, check_mode, read_json
 from tapstack.responder.containment.wanting import others_wanting
@@ -15,8 +16,6 @@ from tapstack.responder.incident import commands, opening
 from tapstack.responder.incident.remains import still_exists
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
-
-Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 def open_incident(request: Request) -> Answer:

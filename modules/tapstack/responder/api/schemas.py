@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tapstack.domain import incidents, packet_watch
 from tapstack.domain.containment_settings import MODES
-from tapstack.domain.identifiers import example_of, noun_of, pattern_of
+from tapstack.domain.identifiers import NAME_PATTERN, example_of, noun_of, pattern_of
 from tapstack.responder.api.containment_schemas import (
     APPROVE,
     CHANGE,
@@ -381,6 +381,33 @@ GATEWAY_PROBLEM: Final[Schema] = {
     "description": "What the gateway itself answers: before a function runs, or where it failed or did not answer.",
     "properties": {"message": {"type": ["string", "null"]}},
 }
+SOURCE: Final[Schema] = {
+    "type": "string",
+    "pattern": NAME_PATTERN,
+    "description": "Name of a source in `response.alerts.sources`.",
+}
+WEBHOOK_ID: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 256,
+    "pattern": r"^[!-\-/-~]+$",
+    "description": "Sent again with the same id, an alert is the same delivery, and its outcome the first one.",
+}
+TIMESTAMP: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,12}$"}
+SIGNATURE: Final[Schema] = {"type": "string", "minLength": 1}
+ALERT: Final[Schema] = {"description": "The alert, as the mapping of its source reads it."}
+KEPT: Final[Schema] = {
+    "type": "object",
+    "required": ["kept", "mapped", "id"],
+    "properties": {
+        "kept": {"const": True, "description": "It is decided about, also where a function fails meanwhile."},
+        "mapped": {
+            "type": "boolean",
+            "description": "Whether the mapping of the source finds an alert in it; otherwise it is unmatched.",
+        },
+        "id": {"type": "string", "description": "The id that it was sent with, or was given."},
+    },
+}
 COMPONENTS: Final[dict[str, Schema]] = {
     "Open": {**OPEN, **_ONLY_INSTANCES_ARE_CONTAINED},
     "Extend": EXTEND,
@@ -405,6 +432,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Opened": OPENED,
     "Released": RELEASED,
     "Listed": LISTED,
+    "Alert": ALERT,
+    "Kept": KEPT,
     "Problem": PROBLEM,
     "GatewayProblem": GATEWAY_PROBLEM,
 }

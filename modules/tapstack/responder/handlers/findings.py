@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.domain.finding_documents import SECURITY_HUB_EVENT_SOURCE
+from tapstack.domain.kept_alerts import kept_alert
 from tapstack.responder.handlers.observability import count, logger, observed
 from tapstack.responder.incident import alerts, findings
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Receive a finding from EventBridge; return what was done about it."""
+    """Receive a finding from EventBridge, and return what was done about it; or alerts from the queue (`_batch`)."""
+    if isinstance(event, dict) and isinstance(event.get("Records"), list):
+        return _batch(event["Records"])
     if isinstance(event, dict) and event.get("source") == SECURITY_HUB_EVENT_SOURCE:
         with observed("alerts.receive"):
             return _measured(alerts.receive_security_hub(event))
@@ -18,6 +21,22 @@ def handler(event: object, context: object) -> dict[str, Any]:
         result = findings.receive(event)
         logger.info({"message": "finding received", **result})
     return result
+
+
+def _batch(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Receive alerts that waited in the queue; return which of them have to come again.
+
+    Source: AWS Lambda Developer Guide, "Handling errors for an SQS event source in Lambda" (partial batch responses).
+    """
+    failed = []
+    for record in records:
+        try:
+            with observed("alerts.receive"):
+                _measured(alerts.receive_kept(kept_alert(record["body"])))
+        except Exception:
+            # It is logged and measured; the others of the batch are not held up.
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
 
 
 def _measured(result: dict[str, Any]) -> dict[str, Any]:

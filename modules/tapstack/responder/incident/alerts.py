@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
 from tapstack.domain.alerts import SECURITY_HUB
 from tapstack.domain.incidents import as_moment, as_text, utc_now
+from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.telemetry import UNMATCHED
 from tapstack.responder.aws.clients import client
@@ -26,37 +27,6 @@ from tapstack.responder.store import alerts as store
 
 _EVENT_REASONS: Final = 10
 """How many reasons an event, and the record of an outcome, has: an event holds 256 KB."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAlert:
-    """An alert as it came, from the moment that it is promised to its sender.
-
-    Attributes:
-        source: that it came from: a name of `response.alerts.sources`, or `securityhub`.
-        delivery: the id that its sender gave it; sent again it is the same alert.
-        received_at: when it came, as `as_text` writes it.
-        document: what came, as text.
-    """
-
-    source: str
-    delivery: str
-    received_at: str
-    document: str
-
-    def as_json(self) -> str:
-        """Return it as a queue holds it."""
-        return json.dumps(asdict(self))
-
-
-def kept_alert(text: str) -> KeptAlert:
-    """Read what `KeptAlert.as_json` wrote.
-
-    Raises:
-        ValueError: it is something else.
-        TypeError: likewise.
-    """
-    return KeptAlert(**json.loads(text))
 
 
 def receive_security_hub(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""Alerts of other tools: verified where their sender signs them, and kept in a queue before the answer.
+
+This function decides about nothing and may do nothing else: it is the only one that answers callers whom the gateway
+does not know. Its answers never say which instance is meant.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Final
+
+from tapstack.domain.alert_mappings import map_alerts
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.kept_alerts import KeptAlert
+from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK
+from tapstack.domain.outside_text import quoted, word
+from tapstack.domain.webhook_signatures import LARGEST_BODY, TOLERANCE_SECONDS, check_webhook_id, verify
+from tapstack.responder.api.answers import Answer, answered
+from tapstack.responder.api.problems import Problem
+from tapstack.responder.api.requests import body_of, caller_of, parsed, path_of
+from tapstack.responder.api.webhook_secrets import ASKED_AGAIN_SECONDS, KEPT_SECONDS, secrets_of
+from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import said_by
+from tapstack.responder.environment import alert_sources, environment
+from tapstack.responder.handlers.observability import count, logger, observed
+
+REFUSED: Final = (
+    f"expected a source of this deployment, a Standard Webhooks signature of the last {TOLERANCE_SECONDS // 60} "
+    f"minutes, and a JSON document of at most {LARGEST_BODY:,} bytes"
+)
+"""What is said of every wrong webhook: its sender does not learn which part was right."""
+ALERTS_KEPT: Final = "AlertsKept"
+WEBHOOKS_REFUSED: Final = "WebhooksRefused"
+"""Metrics of the deployment and site."""
+
+
+def answer(event: dict[str, Any]) -> dict[str, Any]:
+    """Answer an event of payload format 2.0; whatever happens, it is an answer."""
+    return answered(path_of(event), lambda: _routed(event))
+
+
+def _routed(event: dict[str, Any]) -> Answer:
+    # What the gateway let in, and not what the path looks like, says whether the caller is known to it.
+    take = {SEND_ALERT.route: _send_alert, SEND_WEBHOOK.route: _send_webhook}.get(str(event.get("routeKey")))
+    if take is not None:
+        try:
+            return take(event)
+        except Problem:
+            raise
+        except Exception as error:
+            # The log has what went wrong; the sender gets no internals.
+            logger.exception("unexpected")
+            raise Problem("internal-error", "send the same request again") from error
+    raise Problem("no-such-resource", "expected /alerts/{source} or /webhooks/{source}")
+
+
+def _send_alert(event: dict[str, Any]) -> Answer:
+    """POST /alerts/{source}: an alert of a caller that the gateway knows."""
+    caller_of(event)
+    source, sources = _source(event), alert_sources()
+    if source not in sources:
+        known = f"expected {', '.join(sorted(sources))}" if sources else "it has none"
+        raise Problem("no-such-resource", f"the deployment has no source {quoted(source)}: {known}")
+    body = body_of(event)
+    document = parsed(body)
+    given = _headers(event).get("idempotency-key")
+    try:
+        sent_as = f"msg_{uuid.uuid4().hex}" if given is None else check_webhook_id(given)
+    except RuleViolation:
+        said = "must have 1 to 256 printable characters of ASCII, without blanks and full stops"
+        where = "Idempotency-Key"
+        raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from None
+    return _kept(source, "alerts", sent_as, body, document)
+
+
+def _send_webhook(event: dict[str, Any]) -> Answer:
+    """POST /webhooks/{source}: an alert that its sender signed."""
+    source = _source(event)
+    try:
+        body = body_of(event)
+        webhook_id = _verified(source, _headers(event), body)
+        document = parsed(body)
+    except (Problem, RuleViolation) as refused:
+        if isinstance(refused, Problem) and refused.status >= 500:
+            raise
+        why = refused.detail if isinstance(refused, Problem) else str(refused)
+        logger.warning("webhook refused", source=word(source), reason=why)
+        count(WEBHOOKS_REFUSED)
+        kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
+        raise Problem(kind, REFUSED) from None
+    return _kept(source, "webhooks", webhook_id, body, document)
+
+
+def _verified(source: str, headers: dict[str, str], body: bytes) -> str:
+    """Return the id of a webhook that is signed with a secret of its source.
+
+    Raises:
+        RuleViolation: it is not.
+        Problem: the secret could not be read.
+    """
+    found = alert_sources().get(source)
+    if found is None or not found.webhook:
+        raise RuleViolation("no source of this name takes webhooks")
+    for younger_than in (KEPT_SECONDS, ASKED_AGAIN_SECONDS):
+        try:
+            known = secrets_of(source, younger_than=younger_than)
+        except Exception as error:
+            logger.exception("the secret could not be read", source=source, reason=said_by(error))
+            raise _try_again() from error
+        now = time.time()
+        try:
+            return verify(headers, body, known.accepted(now), now=now)
+        except RuleViolation as violation:
+            refusal = violation
+    raise refusal
+
+
+def _kept(source: str, way: str, sent_as: str, body: bytes, document: Any) -> Answer:
+    """Keep an alert and answer so.
+
+    Args:
+        source: of the alert.
+        way: by which it came. Each has ids of its own: no caller takes those of a webhook.
+        sent_as: the id of its sender.
+        body: as it came.
+        document: what it says.
+    """
+    alert = KeptAlert(source, f"{way}/{sent_as}", as_text(utc_now()), body.decode())
+    with observed("alerts.keep"):
+        try:
+            client("sqs").send_message(QueueUrl=environment().alert_queue_url, MessageBody=alert.as_json())
+        except Exception as error:
+            logger.exception("the alert could not be kept", source=source, reason=said_by(error))
+            raise _try_again() from error
+    count(ALERTS_KEPT)
+    mapped = bool(map_alerts(source, alert_sources()[source], document, home=environment().home).alerts)
+    logger.info({"message": "alert kept", "source": source, "delivery": alert.delivery, "mapped": mapped})
+    return 202, {"kept": True, "mapped": mapped, "id": sent_as}, {}
+
+
+def _try_again() -> Problem:
+    return Problem("try-again", "the alert is not kept: send the same request again", headers={"retry-after": "5"})
+
+
+def _source(event: dict[str, Any]) -> str:
+    return str((event.get("pathParameters") or {}).get("source", ""))
+
+
+def _headers(event: dict[str, Any]) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
