@@ -12,6 +12,7 @@ from tapstack import (
     Destination,
     ExistingAppliance,
     IncidentResponse,
+    LandingBucket,
     LaunchedAppliance,
     PacketBasics,
 )
@@ -51,12 +52,27 @@ class ResponseStack(SiteStack):
             emails=settings.notify.emails,
             topic_arns=settings.notify.topic_arns,
             containment=settings.containment.to_domain() if settings.containment else None,
+            alerts=settings.alerts.to_domain(),
+            landing=self._landing(),
             evidence=settings.evidence.to_domain(),
             retention_days=settings.retention_days,
             log_retention_days=settings.log_retention_days,
             deletion_protection=settings.deletion_protection,
         )
         self._add_outputs()
+
+    def _landing(self) -> LandingBucket | None:
+        """Return the bucket of the site's telemetry, which its stack xdr deploys; None where the site has none."""
+        xdr, settings = self._site.xdr, self._site.response
+        if xdr is None or settings is None or not settings.alerts.any:
+            return None
+        # The stack looks the account up for itself: see SiteStack.
+        account = "${data.aws_caller_identity.account.account_id}"
+        name = self._deployment.landing_bucket_name(self._name, account)
+        if xdr.landing.bucket is not None:
+            return LandingBucket(name, xdr.landing.bucket_key_arn)
+        key: Any = aws.DataAwsKmsAlias(self, "landing-key", name=self._deployment.landing_key_alias(self._name))
+        return LandingBucket(name, str(key.target_key_arn))
 
     def _appliance(self, settings: Response) -> ExistingAppliance | LaunchedAppliance:
         if settings.appliance.launch is not None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tapstack.capture.provider import PROVIDER_VERSION, accept_provider_range
     from tapstack.capture.security_groups import CaptureSecurityGroup, ISecurityGroup, QuarantineSecurityGroup
     from tapstack.domain import filter_presets as presets
+    from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+    from tapstack.domain.alert_settings import AlertSettings
     from tapstack.domain.appliance_settings import ExistingAppliance, LaunchedAppliance
     from tapstack.domain.capture_settings import CaptureSettings
     from tapstack.domain.containment_settings import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic
     from tapstack.domain.peers import Peer
     from tapstack.domain.sources import KnownSource, Source, SourceLookup
+    from tapstack.domain.telemetry import LandingBucket
     from tapstack.domain.xdr_settings import (
         FeedSettings,
         FlowLogSettings,
@@ -57,6 +60,9 @@ if TYPE_CHECKING:
     from tapstack.xdr.reader import XdrReader
 
 _HOMES = {
+    "AlertMapping": "tapstack.domain.alert_mappings",
+    "AlertSettings": "tapstack.domain.alert_settings",
+    "AlertSource": "tapstack.domain.alert_mappings",
     "ApplianceGate": "tapstack.capture.appliance_gate",
     "ApplianceSnapshots": "tapstack.domain.evidence_settings",
     "Approval": "tapstack.domain.containment_settings",
@@ -79,6 +85,7 @@ _HOMES = {
     "ISecurityGroup": "tapstack.capture.security_groups",
     "IncidentResponse": "tapstack.response.incident_response",
     "KnownSource": "tapstack.domain.sources",
+    "LandingBucket": "tapstack.domain.telemetry",
     "LandingSettings": "tapstack.domain.xdr_settings",
     "LaunchedAppliance": "tapstack.domain.appliance_settings",
     "LoadBalancers": "tapstack.domain.containment_settings",
@@ -111,6 +118,9 @@ _HOMES = {
 
 __all__ = [
     "PROVIDER_VERSION",
+    "AlertMapping",
+    "AlertSettings",
+    "AlertSource",
     "ApplianceGate",
     "ApplianceSnapshots",
     "Approval",
@@ -133,6 +143,7 @@ __all__ = [
     "ISecurityGroup",
     "IncidentResponse",
     "KnownSource",
+    "LandingBucket",
     "LandingSettings",
     "LaunchedAppliance",
     "LoadBalancers",

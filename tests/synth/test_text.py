@@ -152,6 +152,16 @@ sites:
     response:
       appliance: {target: packet_basics, filter: packet_basics}
       containment: {approval: {source_identity_roles: [responders]}}
+      # Sources of alerts are in the package of the functions, and not in what Terraform reads.
+      policy:
+        - {name: beacons, action: capture, sources: [edr], types: ["beacon*"], techniques: [T1071]}
+      alerts:
+        sources:
+          edr:
+            mapping:
+              {match: a, alert_id: b, severity: c, each: d, title: e, type: f, time: g, technique: h, tactics: i,
+               account_id: j, region: k, instance_id: l, instance_arn: m, network_interface_id: n, private_ip: o,
+               vpc_id: p, guardduty_finding: q, archived: r}
     xdr:
       landing: {bucket: security-lake, bucket_key_arn: "arn:aws:kms:eu-central-1:111122223333:key/a"}
       readers:

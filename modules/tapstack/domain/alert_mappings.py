@@ -377,7 +377,8 @@ def _compiled(expression: str) -> Any:
     except (JMESPathError, RecursionError, ValueError) as error:
         # Its messages have the expression, and a mark below the place, in further lines.
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise RuleViolation(f"{quoted(expression)} is no expression of JMESPath: {first}") from None
+        why = first.removeprefix("Invalid jmespath expression: ").rstrip(":")
+        raise RuleViolation(f"{quoted(expression)} is no expression of JMESPath: {why}") from None
     _check_functions(expression, compiled.parsed)
     return compiled
 

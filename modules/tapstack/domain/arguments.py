@@ -25,6 +25,9 @@ R = TypeVar("R")
 
 _MEANT: Final = {
     "Authorization": "Authorization.iam() or Authorization.jwt(...)",
+    "AlertMapping": "AlertMapping(...)",
+    "AlertSettings": "AlertSettings(...)",
+    "AlertSource": "AlertSource(...)",
     "ApplianceSnapshots": "ApplianceSnapshots(...)",
     "Approval": "Approval(...)",
     "AutoScaling": "AutoScaling(...)",
@@ -39,6 +42,7 @@ _MEANT: Final = {
     "KnownSource": "Source.network_interface(...)",
     "FeedSettings": "FeedSettings(...)",
     "FlowLogSettings": "FlowLogSettings(...)",
+    "LandingBucket": "LandingBucket(...)",
     "LandingSettings": "LandingSettings(...)",
     "OidcTrust": "OidcTrust(...)",
     "OwnTrust": "OwnTrust(...)",

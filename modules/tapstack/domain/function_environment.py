@@ -48,6 +48,8 @@ class FunctionEnvironment:
         rules: the policy, which only the function that receives findings gets.
         open_scopes: of which a token needs one to open an incident; the gateway asks for one of another right's where
             the same request contains.
+        landing_bucket: the bucket that unmatched alerts are kept in, which only the function that receives findings
+            gets; None where there is none.
     """
 
     deployment: str
@@ -63,6 +65,7 @@ class FunctionEnvironment:
     containment: DeployedContainment | None
     rules: Sequence[Rule]
     open_scopes: Sequence[str] = ()
+    landing_bucket: str | None = None
 
     def variables(self) -> dict[str, str]:
         """Return the variables of every function."""
@@ -82,7 +85,8 @@ class FunctionEnvironment:
 
     def policy_variables(self) -> dict[str, str]:
         """Return what the function that receives findings gets besides."""
-        return {"TAPSTACK_POLICY": _json(json.loads(policy.dump(self.rules)))}
+        landing = {} if self.landing_bucket is None else {"TAPSTACK_LANDING_BUCKET": self.landing_bucket}
+        return {"TAPSTACK_POLICY": _json(json.loads(policy.dump(self.rules))), **landing}
 
     def problem(self, rooms: Mapping[str, str] | None = None) -> tuple[str, str] | None:
         """Return what is too large, with the part that takes most room; None where it fits.

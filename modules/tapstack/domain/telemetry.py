@@ -5,6 +5,7 @@ The names below are a contract with whoever reads the bucket: they do not change
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from tapstack.domain.errors import RuleViolation
@@ -33,9 +34,22 @@ _PREFIXES: Final = {
 }
 """What readers may be given, besides feeds, by the name in the deployment file."""
 
-_BUCKET: Final = 63
+BUCKET_LENGTH: Final = 63
 """Characters of a bucket's name at most. Source: Amazon S3 User Guide, "General purpose bucket naming rules"."""
 _ACCOUNT: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class LandingBucket:
+    """The bucket of a landing that others made, for what puts into it.
+
+    Attributes:
+        bucket_name: its name; may be a token.
+        key_arn: of the key that encrypts what is put; None where the bucket has none of its own.
+    """
+
+    bucket_name: str
+    key_arn: str | None = None
 
 
 def feed_prefix(producer: str) -> str:
@@ -86,7 +100,7 @@ def landing_bucket_name(deployment: str, site: str, account: str, *, access_logs
         access_logs: the bucket of the access logs.
     """
     what = "xdr-access" if access_logs else "xdr"
-    return f"{name_within(f'{deployment}-{site}', what, _BUCKET - _ACCOUNT - 1)}-{account}"
+    return f"{name_within(f'{deployment}-{site}', what, BUCKET_LENGTH - _ACCOUNT - 1)}-{account}"
 
 
 def landing_key_name(deployment: str, site: str) -> str:

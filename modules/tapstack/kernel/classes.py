@@ -33,6 +33,7 @@ AWS_CLASSES: Final = {
     "DataAwsInstanceFilter": "data_aws_instance",
     "DataAwsInstances": "data_aws_instances",
     "DataAwsInstancesFilter": "data_aws_instances",
+    "DataAwsKmsAlias": "data_aws_kms_alias",
     "DataAwsNetworkInterfaces": "data_aws_network_interfaces",
     "DataAwsNetworkInterfacesFilter": "data_aws_network_interfaces",
     "DataAwsPartition": "data_aws_partition",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
@@ -24,7 +24,7 @@ class DeadLetters(AwsConstruct):
         id_: its id within `scope`.
         name: of the queue.
         key: encrypts it.
-        rule_arn: the EventBridge rule that may put events into it; roles do so by policies of their own.
+        rule_arns: the EventBridge rules that may put events into it; roles do so by policies of their own.
         tags: on the queue.
 
     See "Using dead-letter queues to process undelivered events" in the Amazon EventBridge User Guide.
@@ -37,7 +37,7 @@ class DeadLetters(AwsConstruct):
         *,
         name: str,
         key: ResponseKey,
-        rule_arn: str,
+        rule_arns: Sequence[str],
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the queue and its policy."""
@@ -56,7 +56,7 @@ class DeadLetters(AwsConstruct):
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": self.resource.arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arns[0] if len(rule_arns) == 1 else list(rule_arns)}},
         }
         aws.SqsQueuePolicy(
             self,

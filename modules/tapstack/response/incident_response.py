@@ -13,6 +13,8 @@ from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
 from tapstack.domain import policy as policy_rules
+from tapstack.domain.alert_mappings import dump_sources
+from tapstack.domain.alert_settings import AlertSettings, check_rule_source
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
@@ -32,6 +34,7 @@ from tapstack.domain.own_names import EVENT_BUS, metric_dimensions
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
 from tapstack.domain.tags import RESPONSE, check_construct_tags
+from tapstack.domain.telemetry import BUCKET_LENGTH, LandingBucket
 from tapstack.domain.tokens import is_token
 from tapstack.response import containment_policies, policies
 from tapstack.response.alarms import ResponseAlarms, Watched
@@ -41,7 +44,7 @@ from tapstack.response.containment_groups import ContainmentGroups
 from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
-from tapstack.response.findings import GuardDutyFindings, SweeperSchedule
+from tapstack.response.findings import GuardDutyFindings, SecurityHubFindings, SweeperSchedule
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.notifications import Notifications
@@ -92,6 +95,8 @@ class IncidentResponse(AwsConstruct):
         topic_arns: existing SNS topics that are notified as well.
         containment: how instances are contained. By default they cannot be contained, and nothing of
             containment is deployed.
+        alerts: alerts that the policy decides about besides GuardDuty's findings; none by default.
+        landing: the bucket that alerts are kept in which lead to no instance; without it they are only notified of.
         evidence: what is kept of what a launched appliance captured; snapshots of its volumes for 90 days by default.
             An existing appliance is never deleted, and has no snapshots.
         retention_days: how long closed incidents are kept, 1 to 3653.
@@ -122,6 +127,8 @@ class IncidentResponse(AwsConstruct):
         emails: Sequence[str] = (),
         topic_arns: Sequence[str] = (),
         containment: ContainmentSettings | None = None,
+        alerts: AlertSettings | None = None,
+        landing: LandingBucket | None = None,
         evidence: EvidenceSettings | None = None,
         retention_days: int = 365,
         log_retention_days: int = 90,
@@ -134,7 +141,7 @@ class IncidentResponse(AwsConstruct):
             check_name(deployment)
             check_name(site)
             check_identifier("vpc", vpc_id)
-            _check_policy(policy, containment)
+            _check_policy(policy, containment, alerts)
             _check_source_identities(containment, authorization)
             for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
                 _check_days(what, days)
@@ -169,13 +176,16 @@ class IncidentResponse(AwsConstruct):
             topic_arns=topic_arns,
             tags=tags,
         )
+        self._alerts, self._landing = alerts or AlertSettings(), landing
         rule_name = self._named("findings")
+        security_hub = (self._named("securityhub"), self._named("securityhub-v2"))
+        rules = (rule_name, *(security_hub if self._alerts.security_hub else ()))
         self.dead_letters = DeadLetters(
             self,
             "DeadLetters",
             name=self._named("dead-letters", 80),
             key=self.key,
-            rule_arn=self._place.arn("events", f"rule/{rule_name}"),
+            rule_arns=[self._place.arn("events", f"rule/{name}") for name in rules],
             tags=tags,
         )
         settings, self._permissions = self._appliance(appliance, vpc_id, evidence or EvidenceSettings())
@@ -195,6 +205,7 @@ class IncidentResponse(AwsConstruct):
             containment=self._deployed_containment(containment),
             rules=policy,
             open_scopes=(authorization or Authorization.iam()).scopes_for("open"),
+            landing_bucket=self._kept_in.bucket_name if self._kept_in else None,
         )
         with located(scope, id_):
             if problem := environment.problem(self._longest_values(environment)):
@@ -232,6 +243,16 @@ class IncidentResponse(AwsConstruct):
             dead_letters=self.dead_letters,
             tags=tags,
         )
+        if self._alerts.security_hub:
+            SecurityHubFindings(
+                self,
+                "SecurityHub",
+                names=security_hub,
+                place=self._place,
+                function=self.functions["findings"],
+                dead_letters=self.dead_letters,
+                tags=tags,
+            )
         SweeperSchedule(
             self,
             "Sweeper",
@@ -274,6 +295,11 @@ class IncidentResponse(AwsConstruct):
         """The name of the CloudFormation stack that incidents launch; None with an existing appliance."""
         return self._permissions.stack.name if self._permissions.stack else None
 
+    @property
+    def _kept_in(self) -> LandingBucket | None:
+        """The bucket for unmatched alerts; None where there are no alerts that could be unmatched."""
+        return self._landing if self._alerts.any else None
+
     def _named(self, what: str, limit: int = 64) -> str:
         return name_within(self._name, what, limit)
 
@@ -290,6 +316,8 @@ class IncidentResponse(AwsConstruct):
             "topic_arns": self.notifications.topic_arns,
             "event_bus": EVENT_BUS,
             "state_machine": self._named("incidents", 80),
+            "asks_for_interfaces": bool(self._alerts.sources),
+            "landing": self._kept_in,
         }
         if isinstance(appliance, ExistingAppliance):
             settings = self._expressions.safe(appliance.settings())
@@ -370,6 +398,7 @@ class IncidentResponse(AwsConstruct):
             self._place.partition: _PARTITION,
             self._place.region: _REGION,
             self._place.account: example_of("account")[1:13],
+            **({self._kept_in.bucket_name: "x" * BUCKET_LENGTH} if self._kept_in else {}),
         }
         return {token: example for token, example in examples.items() if is_token(token)}
 
@@ -391,7 +420,8 @@ class IncidentResponse(AwsConstruct):
         return statements
 
     def _function_defaults(self, environment: FunctionEnvironment) -> FunctionDefaults:
-        package = build_package()
+        sources = self._alerts.sources
+        package = build_package(dump_sources(sources) if sources else None)
         return FunctionDefaults(
             name=self._name,
             place=self._place,
@@ -478,11 +508,15 @@ class IncidentResponse(AwsConstruct):
         )
 
 
-def _check_policy(rules: Sequence[PolicyRule], containment: ContainmentSettings | None) -> None:
+def _check_policy(
+    rules: Sequence[PolicyRule], containment: ContainmentSettings | None, alerts: AlertSettings | None
+) -> None:
     for _, problem in policy_rules.policy_problems(rules):
         raise RuleViolation(problem)
     for rule in rules:
         try:
+            for source in rule.sources:
+                check_rule_source(source, (alerts or AlertSettings()).names)
             check_action(rule.action, tuple(containment.modes) if containment else None)
         except RuleViolation as violation:
             raise RuleViolation(f"policy rule {rule.name}: {violation}") from None

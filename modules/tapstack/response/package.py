@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from tapstack.bindings import Construct, cdk
+from tapstack.domain.alert_mappings import SOURCES_FILE
 
 OWN_PARTS: Final = ("domain", "responder")
 """The parts of tapstack that run in Lambda, besides its `__init__`."""
@@ -89,15 +90,19 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def build_package() -> FunctionPackage:
+def build_package(alert_sources: str | None = None) -> FunctionPackage:
     """Build the package from what is installed here.
+
+    Args:
+        alert_sources: the sources of alerts, as `dump_sources` writes them: they take more room than the environment of
+            a function has.
 
     Raises:
         MissingPackageError: names what is missing, and the extra that brings it.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in sorted(_files()):
+        for name, content in sorted(_files(alert_sources)):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = _MODE
             entry.create_system = 3  # Unix, wherever it is built
@@ -106,8 +111,10 @@ def build_package() -> FunctionPackage:
     return FunctionPackage(content, hashlib.sha256(content).hexdigest())
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
+def _files(alert_sources: str | None) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of every file, in any order."""
+    if alert_sources is not None:
+        yield f"tapstack/{SOURCES_FILE}", alert_sources.encode()
     own = Path(__file__).resolve().parents[1]
     yield "tapstack/__init__.py", _text(own / "__init__.py")
     for part in OWN_PARTS:

@@ -28,6 +28,7 @@ from tapstack.domain.table_names import (
     SNAPSHOTS,
     all_of,
 )
+from tapstack.domain.telemetry import UNMATCHED, LandingBucket
 
 _CHANGE = ("GetItem", "PutItem", "UpdateItem")
 """A transaction needs the permissions of its operations, and none of its own."""
@@ -85,6 +86,8 @@ class Permissions:
         target_id: the mirror target; none where the appliance is launched, whose stack has one.
         filter_id: the mirror filter, likewise.
         stack: the appliance that may be launched; none where one exists.
+        asks_for_interfaces: whether alerts may name an interface or an address, whose instance EC2 is asked for.
+        landing: the bucket that unmatched alerts are kept in; none where there is none.
     """
 
     place: Place
@@ -98,6 +101,8 @@ class Permissions:
     target_id: str | None = None
     filter_id: str | None = None
     stack: LaunchedStack | None = None
+    asks_for_interfaces: bool = False
+    landing: LandingBucket | None = None
 
     @property
     def state_machine_arn(self) -> str:
@@ -117,15 +122,37 @@ def api(permissions: Permissions) -> list[Statement]:
 
 
 def findings(permissions: Permissions) -> list[Statement]:
-    """The function for GuardDuty findings: opens incidents, joins open ones, or only notifies."""
+    """The function for alerts: opens incidents, joins open ones, or only notifies; keeps what is unmatched."""
+    interfaces = ("DescribeNetworkInterfaces",) if permissions.asks_for_interfaces else ()
     return [
         items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=_CHANGE),
         listed(permissions, OPEN, sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
-        describe(permissions, "DescribeInstances", sid="DescribeInstances"),
+        describe(permissions, "DescribeInstances", *interfaces, sid="DescribeInstances"),
+        *(_keep_unmatched(permissions.place, permissions.landing) if permissions.landing else ()),
         *_publish(permissions),
     ]
+
+
+def _keep_unmatched(place: Place, landing: LandingBucket) -> list[Statement]:
+    put: Statement = {
+        "Sid": "KeepUnmatchedAlerts",
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:{place.partition}:s3:::{landing.bucket_name}/{UNMATCHED}*",
+    }
+    if landing.key_arn is None:
+        return [put]
+    encrypt: Statement = {
+        "Sid": "EncryptUnmatchedAlerts",
+        "Effect": "Allow",
+        "Action": "kms:GenerateDataKey",
+        "Resource": landing.key_arn,
+        # In China the name of the service ends otherwise.
+        "Condition": {"StringLike": {"kms:ViaService": f"s3.{place.region}.amazonaws.com*"}},
+    }
+    return [put, encrypt]
 
 
 def prepare(permissions: Permissions) -> list[Statement]:

@@ -21,6 +21,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 from tapstack.domain import (
+    alert_mappings,
+    alert_settings,
     buckets,
     cidrs,
     contacts,
@@ -134,12 +136,12 @@ def _take_default(info: FieldInfo, field: dataclasses.Field[Any]) -> None:
         return
     parts = (info.annotation, *get_args(info.annotation))
     part = next((one for one in parts if isinstance(one, type) and issubclass(one, Settings)), None)
-    if part is not None and default is not None:
-        info.default_factory = part
-    elif isinstance(default, tuple):
+    if isinstance(default, tuple):
         info.default_factory = lambda: list(default)
     elif isinstance(default, Mapping):
         info.default_factory = lambda: dict(default)
+    elif part is not None and default is not None:
+        info.default_factory = part
     else:
         info.default = default
 
@@ -147,6 +149,8 @@ def _take_default(info: FieldInfo, field: dataclasses.Field[Any]) -> None:
 def _in_domain(value: Any) -> Any:
     if isinstance(value, Settings):
         return value.to_domain()
+    if isinstance(value, dict):
+        return {key: _in_domain(inner) for key, inner in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -305,6 +309,13 @@ ShortText = Annotated[str, Field(min_length=1, max_length=256)]
 Scope = _matching(
     r"[!#-\[\]-~]+", (1, 256), "a scope: expected one of {} characters, without spaces, quotes and backslashes"
 )
+Expression = _text(
+    alert_mappings.check_expression,
+    minLength=alert_mappings.EXPRESSION_LENGTH[0],
+    maxLength=alert_mappings.EXPRESSION_LENGTH[1],
+    examples=["detail.id"],
+)
+AlertSourceName = _text(alert_settings.check_source_name, pattern=NAME_PATTERN, examples=["hunters"])
 # Whether it has to be one of GuardDuty's depends on the sources of its rule.
 AlertTypePattern = _text(
     lambda value: policy_rules.check_type_pattern(value, of_guardduty=False),

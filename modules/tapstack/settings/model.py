@@ -21,6 +21,7 @@ from tapstack.domain.filter_rules import MirrorRule, Traffic
 from tapstack.domain.packet_basics import OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
+from tapstack.domain.telemetry import landing_bucket_name, landing_key_name
 from tapstack.settings import fields
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
@@ -498,6 +499,16 @@ class Deployment(Settings):
     def description(self, site: str, name: str) -> str:
         """Return what describes a target, a filter or the sessions of a group in AWS by default."""
         return f"Tapstack {self.project}/{site}/{name}"
+
+    def landing_bucket_name(self, site: str, account: str) -> str:
+        """Return the name of the bucket that a site's telemetry lands in; `account` may be a token."""
+        xdr = self.sites[site].xdr
+        given = xdr.landing.bucket if xdr is not None else None
+        return given or landing_bucket_name(self.project, site, account)
+
+    def landing_key_alias(self, site: str) -> str:
+        """Return the alias of the key that encrypts what lands in a new bucket of a site."""
+        return f"alias/{landing_key_name(self.project, site)}"
 
     def launched_stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack that incidents of a site launch."""

@@ -26,6 +26,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import KEEP_DAYS
 from tapstack.domain.operations import Right
 from tapstack.settings import fields
+from tapstack.settings.alerts import Alerts
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
 
@@ -271,6 +272,8 @@ class Response(Settings):
     policy: Annotated[list[PolicyRule], Field(max_length=50)] = Field(default_factory=list)
     """What is done about alerts, of which GuardDuty's findings are some: the first rule that matches decides; `notify`
     when none does."""
+    alerts: Alerts = Field(default_factory=lambda: Alerts.model_validate({}))
+    """Alerts of Security Hub and of other tools, which the policy decides about as well; none by default."""
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
     evidence: Evidence = Field(default_factory=lambda: Evidence.model_validate({}))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from tapstack.domain import limits, policy_rules
+from tapstack.domain.alert_settings import check_rule_source, ways
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.containment_settings import (
     MODE_OF_ACTION,
@@ -24,6 +25,7 @@ from tapstack.domain.operations import RIGHTS
 from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import AccountRegion, check_arn, partition_of
+from tapstack.domain.telemetry import BUCKET_LENGTH
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -78,6 +80,13 @@ def check_response(checker: Checker, path: Path, project: str, site: Site, desti
             _check_containment(checker, (*path, "containment"), response.containment, site, tokens=tokens)
             _warn_of_ended_captures(checker, (*path, "containment"), response, site)
             _warn_of_short_wait(checker, (*path, "containment", "wait_for_packets", "at_most_seconds"), response)
+    with checker.part():
+        if response.alerts.any and site.xdr is None:
+            checker.say(
+                (*path, "alerts"),
+                "alerts that lead to no instance are kept in the landing of the site's telemetry, and the site has no "
+                "xdr: add xdr: {} to the site",
+            )
     with checker.part():
         _check_notify(checker, (*path, "notify"), response.notify, site.region)
     if len(checker.problems) == found:
@@ -137,6 +146,7 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
         containment=containment,
         rules=response.rules(),
         open_scopes=_open_scopes(response),
+        landing_bucket="x" * BUCKET_LENGTH if response.alerts.any else None,
     )
 
 
@@ -202,6 +212,10 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
     for position, rule in enumerate(response.policy):
         with checker.part():
             _check_types(checker, (*path, position, "types"), rule)
+        with checker.part():
+            known = ways(response.alerts.sources, security_hub=response.alerts.security_hub)
+            for at, name in enumerate(rule.sources):
+                checker.ask((*path, position, "sources", at), partial(check_rule_source, name, known))
     if len(checker.problems) != found:
         return
     for position, rule in enumerate(response.policy):

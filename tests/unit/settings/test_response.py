@@ -4,6 +4,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+from tapstack.domain.alert_settings import AlertSettings
 from tapstack.domain.policy_rules import Rule
 from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.schema import json_schema
@@ -94,6 +96,22 @@ def test_when_containment_is_configured_then_the_policy_may_ask_for_it() -> None
     response = parse_deployment(text).sites["production"].response
     assert response is not None
     assert [rule.action for rule in response.rules()] == ["contain_on_approval", "contain_now"]
+
+
+MAPPING = "{match: id, alert_id: id, severity: score, severity_scale: 100, instance_id: host.id}"
+
+
+def test_when_alerts_say_everything_then_they_are_read() -> None:
+    alerts = f"{{security_hub: true, sources: {{xdr: {{preset: hunters}}, edr: {{mapping: {MAPPING}}}}}}}"
+    rule = "{name: a, action: capture, sources: [edr], types: ['Beacon *'], techniques: [T1071]}"
+    text = f"{USABLE}    xdr: {{}}\n    response: {{alerts: {alerts}, policy: [{rule}]}}\n"
+    response = parse_deployment(text).sites["production"].response
+    assert response is not None
+    mapping = AlertMapping("id", "id", "score", instance_id="host.id", severity_scale=100)
+    assert response.alerts.to_domain() == AlertSettings(
+        security_hub=True, sources={"xdr": AlertSource("hunters"), "edr": AlertSource(mapping=mapping)}
+    )
+    assert response.rules() == (Rule("a", "capture", types=("Beacon *",), sources=("edr",), techniques=("T1071",)),)
 
 
 def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
@@ -239,6 +257,44 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "expected a mapping such as {at_least: 7.0}, got 7",
         ),
         (
+            "{alerts: {sources: {guardduty: {preset: generic}}}}",
+            "alerts.sources.guardduty",
+            "guardduty is reserved: give the source another name",
+        ),
+        ("{alerts: {sources: {soc: {}}}}", "alerts.sources.soc", "expected exactly one of preset, mapping"),
+        (
+            "{alerts: {sources: {soc: {preset: huntres}}}}",
+            "alerts.sources.soc.preset",
+            "did you mean hunters? expected 'generic', 'guardduty', 'hunters', 'securityhub' or 'securityhub_ocsf', "
+            "got 'huntres'",
+        ),
+        (
+            "{alerts: {sources: {edr: {mapping: {match: 'a ||', alert_id: b, severity: c, instance_id: d}}}}}",
+            "alerts.sources.edr.mapping.match",
+            "'a ||' is no expression of JMESPath: Incomplete expression",
+        ),
+        (
+            "{alerts: {sources: {edr: {mapping: {match: a, alert_id: b, severity: c}}}}}",
+            "alerts.sources.edr.mapping",
+            "expected one of instance_id, instance_arn, network_interface_id, private_ip: what the alert is about",
+        ),
+        (
+            "{alerts: {sources: {soc: {preset: generic}}}}",
+            "alerts",
+            "alerts that lead to no instance are kept in the landing of the site's telemetry, and the site has no xdr: "
+            "add xdr: {} to the site",
+        ),
+        (
+            "{policy: [{name: a, action: capture, sources: [securityhub]}]}",
+            "policy[0].sources[0]",
+            "no alerts come by securityhub: it needs alerts.security_hub; expected guardduty",
+        ),
+        (
+            "{policy: [{name: a, action: capture, techniques: [beacon]}]}",
+            "policy[0].techniques[0]",
+            "'beacon' is no technique of ATT&CK: expected the form T1071 or T1071.004",
+        ),
+        (
             "{notify: {emails: [responders]}}",
             "notify.emails[0]",
             "'responders' is no email address: expected the form responders@example.com",
@@ -350,7 +406,7 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
         (
             "{polcy: []}",
             "polcy",
-            "unknown key; did you mean policy? known here: appliance, authorization, capture, containment, "
+            "unknown key; did you mean policy? known here: alerts, appliance, authorization, capture, containment, "
             "deletion_protection, evidence, log_retention_days, notify, policy, retention_days",
         ),
         (
@@ -361,9 +417,9 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
     ],
 )
 def test_fails_when_a_response_is_wrong_and_names_the_place(written: str, field: str, message: str) -> None:
-    assert report(f"{USABLE}    response: {written}\n") == [
-        f"deployment.yaml:9: sites.production.response.{field}: {message}"
-    ]
+    xdr = "    xdr: {}\n" if field.startswith("alerts.") else ""
+    text = f"{USABLE}    response: {written}\n{xdr}"
+    assert report(text) == [f"deployment.yaml:9: sites.production.response.{field}: {message}"]
 
 
 def test_fails_when_logs_are_kept_for_a_time_that_aws_does_not_know() -> None:

@@ -1,0 +1,92 @@
+"""The settings of alerts that come in besides GuardDuty's findings.
+
+The deployment file validates into them, the construct takes them, and the functions read the sources from their
+package: they do not fit into the environment of a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.alerts import GUARDDUTY, SECURITY_HUB
+from tapstack.domain.arguments import check_fields
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.identifiers import check_name
+from tapstack.domain.incidents import API
+from tapstack.domain.suggestions import did_you_mean
+
+SOURCES: Final = 20
+RESERVED_SOURCES: Final = (API, GUARDDUTY, SECURITY_HUB)
+"""Names that stand for other ways than a source's own: nothing else may come under them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Alerts that the policy decides about, besides GuardDuty's findings.
+
+    Attributes:
+        security_hub: Whether findings of Security Hub about instances are decided about, CSPM's and v2's. Those about
+            their configuration never are.
+        sources: What else sends alerts, and how its documents are read: at most 20, by name.
+    """
+
+    security_hub: bool = False
+    sources: Mapping[str, AlertSource] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the sources.
+
+        Raises:
+            RuleViolation: too many, or one under a name that stands for another way.
+        """
+        check_fields(self)
+        if len(self.sources) > SOURCES:
+            raise RuleViolation(f"sources has {len(self.sources)} entries: expected at most {SOURCES}")
+        for name in self.sources:
+            check_source_name(name)
+
+    @property
+    def any(self) -> bool:
+        """Whether any alerts come in besides GuardDuty's findings."""
+        return self.security_hub or bool(self.sources)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which ways alerts come: what a rule of the policy may name."""
+        return ways(self.sources, security_hub=self.security_hub)
+
+
+def ways(sources: Iterable[str], *, security_hub: bool) -> tuple[str, ...]:
+    """Return by which ways alerts come, with these names of sources."""
+    return (GUARDDUTY, *((SECURITY_HUB,) if security_hub else ()), *sources)
+
+
+def check_source_name(name: str) -> str:
+    """Return `name` when a source of its own can have it.
+
+    Raises:
+        RuleViolation: it is no name, or stands for another way.
+    """
+    check_name(name)
+    if name in RESERVED_SOURCES:
+        raise RuleViolation(f"{name} is reserved: give the source another name")
+    return name
+
+
+def check_rule_source(name: str, known: Sequence[str]) -> str:
+    """Return `name` when alerts come by it.
+
+    Args:
+        name: that a rule of the policy names.
+        known: by which ways alerts come.
+
+    Raises:
+        RuleViolation: none do; the message lists the names.
+    """
+    if name not in known:
+        hint = "it needs alerts.security_hub; " if name == SECURITY_HUB else did_you_mean(name, known)
+        raise RuleViolation(f"no alerts come by {name}: {hint}expected {', '.join(known)}")
+    return name

@@ -1,0 +1,68 @@
+"""Alerts that come in besides GuardDuty's findings: by which ways, and how their documents are read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tapstack.domain import alert_mappings, alert_settings
+from tapstack.domain.alert_settings import SOURCES
+from tapstack.domain.errors import RuleViolation
+from tapstack.settings import fields
+from tapstack.settings.fields import Settings
+
+Preset = Literal["generic", "guardduty", "hunters", "securityhub", "securityhub_ocsf"]
+
+
+class AlertMapping(Settings, domain=alert_mappings.AlertMapping):
+    """Where the values of an alert are in the documents of a source: an expression of JMESPath for each."""
+
+    match: fields.Expression
+    alert_id: fields.Expression
+    severity: fields.Expression
+    each: fields.Expression | None
+    title: fields.Expression | None
+    type: fields.Expression | None
+    time: fields.Expression | None
+    technique: fields.Expression | None
+    tactics: fields.Expression | None
+    account_id: fields.Expression | None
+    region: fields.Expression | None
+    instance_id: fields.Expression | None
+    instance_arn: fields.Expression | None
+    network_interface_id: fields.Expression | None
+    private_ip: fields.Expression | None
+    vpc_id: fields.Expression | None
+    guardduty_finding: fields.Expression | None
+    archived: fields.Expression | None
+    severity_scale: Literal[10, 100]
+    several_instances: bool
+
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
+        self.to_domain()
+
+
+class AlertSource(Settings, domain=alert_mappings.AlertSource):
+    """A source of alerts, and how its documents are read: by a preset, or by a mapping of one's own."""
+
+    preset: Preset | None
+    mapping: AlertMapping | None
+
+    def check(self) -> None:
+        """Refuse fields that do not fit together."""
+        if (self.preset is None) == (self.mapping is None):
+            raise RuleViolation("expected exactly one of preset, mapping")
+
+
+class Alerts(Settings, domain=alert_settings.AlertSettings):
+    """Alerts that the policy decides about, besides GuardDuty's findings."""
+
+    security_hub: bool
+    sources: Annotated[dict[fields.AlertSourceName, AlertSource], Field(max_length=SOURCES)]
+
+    @property
+    def any(self) -> bool:
+        """Whether any alerts come in besides GuardDuty's findings."""
+        return self.security_hub or bool(self.sources)
