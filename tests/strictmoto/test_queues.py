@@ -176,7 +176,7 @@ def test_when_the_dead_letter_queue_names_its_sources_then_only_they_may_use_it(
     allow = {"redrivePermission": "byQueue", "sourceQueueArns": [dead_arn.replace("dead", "friend")]}
     sqs.set_queue_attributes(QueueUrl=dead_url, Attributes={"RedriveAllowPolicy": json.dumps(allow)})
     shown = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["All"])["Attributes"]
-    assert json.loads(shown["RedriveAllowPolicy"]) == allow
+    assert shown["RedriveAllowPolicy"] == json.dumps(allow, separators=(",", ":"))
     redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": 3}
     create(sqs, "friend", RedrivePolicy=redrive)
     with pytest.raises(ClientError, match="does not allow"):
@@ -190,15 +190,22 @@ def test_fails_when_the_maximum_of_receives_is_out_of_range(sqs: Any, times: int
         create(sqs, "work", RedrivePolicy={"deadLetterTargetArn": dead_arn, "maxReceiveCount": times})
 
 
-def test_when_a_redrive_policy_is_read_then_it_is_as_it_was_given(sqs: Any) -> None:
+@pytest.mark.parametrize("count", [3, "3"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_when_a_redrive_policy_is_read_then_it_has_no_blanks_and_a_number(
+    sqs: Any, count: Any, separators: tuple[str, str]
+) -> None:
     """Terraform compares its text; a policy that is refused changes nothing."""
     _url, dead_arn = create(sqs, "dead")
-    given = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 3}, separators=(",", ":"))
-    url, _arn = create(sqs, "work", RedrivePolicy=given)
+
+    def redrive(count: Any) -> str:
+        return json.dumps({"maxReceiveCount": count, "deadLetterTargetArn": dead_arn}, separators=separators)
+
+    url, _arn = create(sqs, "work", RedrivePolicy=redrive(count))
     with pytest.raises(ClientError, match="maxReceiveCount"):
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": given.replace("3}", "1001}")})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": redrive(1001)})
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"] == {
-        "RedrivePolicy": given
+        "RedrivePolicy": f'{{"deadLetterTargetArn":"{dead_arn}","maxReceiveCount":3}}'
     }
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
     assert "RedrivePolicy" not in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]

@@ -1,7 +1,9 @@
 """SQS as AWS runs it: dead-letter queues that say who may use them, waits that can be shortened, no lost messages.
 
 Source: Amazon SQS Developer Guide, "Using dead-letter queues in Amazon SQS", "Amazon SQS visibility timeout",
-"Amazon SQS delay queues"; API Reference, SetQueueAttributes and ReceiveMessage.
+"Amazon SQS delay queues"; API Reference, SetQueueAttributes and ReceiveMessage. How redrive policies are written in
+answers: AWS CLI Reference, the examples of sqs set-queue-attributes and get-queue-attributes; of RedriveAllowPolicy
+inferred.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from strictmoto.running import running
 _LOOK_AGAIN: Final = 1.0
 # A visibility timeout is for work, and work is not shortened: it lasts at least that long, or as long as asked.
 _SHORTEST_LEASE: Final = 1.0
+_REDRIVE: Final = ("deadLetterTargetArn", "maxReceiveCount")
 
 
 @functools.cache
@@ -143,19 +146,24 @@ def _allow_redrive(queue: Any, error: Any) -> None:
             raise error(
                 "InvalidParameterValue", f"Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}"
             )
-        self.redrive_policy_text = text
 
     def attributes(self: Any) -> dict[str, Any]:
         shown: dict[str, Any] = show(self)
-        # As they were given: moto writes them anew, with blanks.
-        if self.redrive_policy:
-            shown["RedrivePolicy"] = self.redrive_policy_text
-        # AddPermission changes what was given.
+        # Without blanks, and the count a number: moto writes blanks.
+        if found := self.redrive_policy:
+            shown["RedrivePolicy"] = _compact({name: found[name] for name in _REDRIVE})
+        if self.redrive_allow_policy:
+            shown["RedriveAllowPolicy"] = _compact(read_json(self.redrive_allow_policy))
+        # As it was given, where AddPermission has not changed it.
         if self.policy and self.policy_text and read_json(self.policy_text) == read_json(self.policy):
             shown["Policy"] = self.policy_text
         return shown
 
     queue._set_attributes, queue._setup_dlq, queue.attributes = checked, setup_dlq, property(attributes)
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _check_allow_policy(policy: str, error: Any) -> None:
