@@ -49,6 +49,7 @@ class AlertSource(Settings, domain=alert_mappings.AlertSource):
 
     preset: Preset | None
     mapping: AlertMapping | None
+    webhook: bool
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""

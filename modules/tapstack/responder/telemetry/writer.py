@@ -25,9 +25,9 @@ from botocore.exceptions import ClientError
 from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, VERSION, WHAT_PATTERN
 from tapstack.domain.ocsf import detection_finding
 from tapstack.domain.outside_text import quoted
+from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.telemetry import INCIDENTS, INCIDENTS_OCSF
 from tapstack.responder.aws.errors import code_of
-from tapstack.responder.outbound.notifications import EVENT_SOURCE
 
 _PARTS_OF_KEY: Final = {"id": EVENT_ID_PATTERN, "time": TIME_PATTERN, "what": WHAT_PATTERN}
 
