@@ -21,8 +21,9 @@ from tapstack.capture.scaffold import (
     suppress_checkov,
     warn,
 )
-from tapstack.domain import cidrs, template_urls
+from tapstack.domain import cidrs
 from tapstack.domain import packet_basics as template
+from tapstack.domain.appliance_settings import ApplianceTemplate
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
 from tapstack.domain.packet_basics import Capability, OnFailure
@@ -64,7 +65,7 @@ class PacketBasics(Appliance):
         extra_statements: further IAM statements of that role, for templates that need more.
         on_failure: what CloudFormation does when the creation fails; of no effect afterwards.
         timeout_minutes: how long CloudFormation waits for the creation, and Terraform for that and every change;
-            1 or more.
+            5 to 240.
         deletion_protection: refuse to be deleted, and every update that would replace the instance, its
             interface or its volumes, or the stack's target or filter. On by default. Applied as False, alone,
             before such a change: Terraform and CloudFormation go by what was applied last.
@@ -96,21 +97,21 @@ class PacketBasics(Appliance):
         subnet_id: str,
         remote_access_cidr: str,
         stack_name: str | None = None,
-        public_ip: bool = False,
+        public_ip: bool = ApplianceTemplate.public_ip,
         mirror_source: str | None = None,
         mirror_session_number: int | None = None,
         parameters: Mapping[str, str] | None = None,
-        capabilities: Sequence[Capability] = (),
-        permissions_boundary: str | None = None,
+        capabilities: Sequence[Capability] = ApplianceTemplate.capabilities,
+        permissions_boundary: str | None = ApplianceTemplate.permissions_boundary,
         own_tags: Mapping[str, str] | None = None,
-        extra_statements: Sequence[Mapping[str, Any]] = (),
-        on_failure: OnFailure = "ROLLBACK",
-        timeout_minutes: int = 30,
+        extra_statements: Sequence[Mapping[str, Any]] = ApplianceTemplate.extra_statements,
+        on_failure: OnFailure = template.ON_FAILURE,
+        timeout_minutes: int = ApplianceTemplate.timeout_minutes,
         notification_arns: Sequence[str] = (),
-        deletion_protection: bool = True,
-        accept_template_url: bool = False,
-        accept_open_remote_access: bool = False,
-        accept_public_ip: bool = False,
+        deletion_protection: bool = template.DELETION_PROTECTION,
+        accept_template_url: bool = ApplianceTemplate.accept_template_url,
+        accept_open_remote_access: bool = ApplianceTemplate.accept_open_remote_access,
+        accept_public_ip: bool = ApplianceTemplate.accept_public_ip,
         target_id: str | None = None,
         filter_id: str | None = None,
         network_interface_id: str | None = None,
@@ -122,30 +123,34 @@ class PacketBasics(Appliance):
         name = stack_name or "-".join(part for part in (scope.node.path.replace("/", "-"), id_) if part)
         with located(scope, id_):
             check_cloudformation_stack_name(name)
-            template.check_template_url(template_url)
-            template_urls.check_source(template_url, accept=accept_template_url)
             check_identifier("vpc", vpc_id)
-            check_identifier("subnet", subnet_id)
-            remote_access_cidr = cidrs.check_remote_access(
-                remote_access_cidr, accept_open=accept_open_remote_access, ipv6=False
+            given = ApplianceTemplate(
+                template_url,
+                subnet_id,
+                remote_access_cidr,
+                public_ip=public_ip,
+                parameters=parameters or {},
+                accept_template_url=accept_template_url,
+                capabilities=capabilities,
+                permissions_boundary=permissions_boundary,
+                timeout_minutes=timeout_minutes,
+                accept_open_remote_access=accept_open_remote_access,
+                accept_public_ip=accept_public_ip,
+                extra_statements=extra_statements,
             )
-            template.check_public_ip(public_ip, accept=accept_public_ip)
-            template.check_parameters(parameters or {})
             template.check_notification_arns(notification_arns)
-            template.check_timeout(timeout_minutes)
-            template.check_permissions_boundary(permissions_boundary, capabilities)
             template.check_own_tags(own_tags, capabilities)
             template.check_extra_statements(extra_statements, capabilities)
             # CloudFormation gives them to the resources of the stack.
             check_construct_tags(tags, EC2, CLOUDFORMATION, *((IAM,) if template.makes_iam(capabilities) else ()))
-            for kind, given in (
+            for kind, found_by_id in (
                 ("traffic mirror target", target_id),
                 ("traffic mirror filter", filter_id),
                 ("network interface", network_interface_id),
                 ("instance", instance_id),
             ):
-                if given is not None:
-                    check_identifier(kind, given)
+                if found_by_id is not None:
+                    check_identifier(kind, found_by_id)
             if mirror_source is None and mirror_session_number is not None:
                 raise RuleViolation("mirror_session_number needs mirror_source: without it the stack has no session")
             number = 0
@@ -156,14 +161,9 @@ class PacketBasics(Appliance):
             if network_interface_id is not None:
                 warnings += record_target(scope, id_, "network interface", network_interface_id, provider)
         super().__init__(scope, id_, provider=provider)
-        for message in warnings + cidrs.remote_access_warnings(remote_access_cidr):
+        for message in warnings + cidrs.remote_access_warnings(given.remote_access_cidr):
             warn(self, message)
-        own = {
-            template.VPC_ID: vpc_id,
-            template.SUBNET_ID: subnet_id,
-            template.REMOTE_ACCESS_CIDR: remote_access_cidr,
-            template.PUBLIC_EIP: "true" if public_ip else "false",
-        }
+        own = given.own_parameters(vpc_id)
         if mirror_source is not None:
             own[template.MIRROR_SOURCE] = mirror_source
             own[template.SESSION_NUMBER] = as_text(number)

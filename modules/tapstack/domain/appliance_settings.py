@@ -20,6 +20,7 @@ from tapstack.domain.identifiers import check_cloudformation_stack_name, check_i
 from tapstack.domain.load_balancers import check_appliance_address
 from tapstack.domain.packet_basics import Capability
 
+TIMEOUT_MINUTES: Final = (5, 240)
 RETIRE_AFTER_MINUTES: Final = (0, 1440)
 MAX_HOURS: Final = (1, 720)
 
@@ -71,23 +72,21 @@ class ExistingAppliance:
 
 
 @dataclass(frozen=True)
-class LaunchedAppliance:
-    """An ExtraHop Packet Basics appliance that the first incident launches, and that is retired after the last one.
+class ApplianceTemplate:
+    """The CloudFormation template of an ExtraHop Packet Basics appliance, of a site or launched by an incident.
 
     Attributes:
         template_url: https URL of the CloudFormation template, copied from the Marketplace subscription.
         subnet_id: Subnet of its one interface, which is management interface and mirror target.
         remote_access_cidr: Who may reach its portal: an IPv4 block.
-        stack_name: Name of the CloudFormation stack; `<deployment>-<site>-epb` by default.
         public_ip: Give it an Elastic IP.
         parameters: Further parameters of the template.
         accept_template_url: Accept a `template_url` of a bucket that is not AWS Marketplace's.
         capabilities: CloudFormation capabilities that the template requires; none by default.
         permissions_boundary: Policy that every role of the template must have as its permissions boundary; by default
             one is created, where `capabilities` has one for IAM.
-        timeout_minutes: How long CloudFormation may take to create the stack.
-        retire_after_minutes: How long the appliance stays after the last incident, 0 to 1440; `null` keeps it.
-        max_hours: Hours after which an alarm notifies that the appliance still runs, 1 to 720.
+        timeout_minutes: How long CloudFormation may take to create the stack, 5 to 240; for the appliance of a site
+            Terraform waits as long.
         accept_open_remote_access: Accept 0.0.0.0/0 as `remote_access_cidr`.
         accept_public_ip: Accept `public_ip`.
         extra_statements: IAM statements for the role that CloudFormation creates the stack with, for templates that
@@ -100,15 +99,12 @@ class LaunchedAppliance:
     template_url: str
     subnet_id: str
     remote_access_cidr: str
-    stack_name: str | None = None
     public_ip: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     accept_template_url: bool = False
     capabilities: Sequence[Capability] = ()
     permissions_boundary: str | None = None
     timeout_minutes: int = 30
-    retire_after_minutes: int | None = 30
-    max_hours: int = 24
     accept_open_remote_access: bool = False
     accept_public_ip: bool = False
     extra_statements: Sequence[Mapping[str, Any]] = ()
@@ -124,12 +120,44 @@ class LaunchedAppliance:
             self.remote_access_cidr, accept_open=self.accept_open_remote_access, ipv6=False
         )
         object.__setattr__(self, "remote_access_cidr", remote_access_cidr)
-        if self.stack_name is not None:
-            check_cloudformation_stack_name(self.stack_name)
         template.check_public_ip(self.public_ip, accept=self.accept_public_ip)
         template.check_parameters(self.parameters)
         check_statements("extra_statements", self.extra_statements)
-        template.check_timeout(self.timeout_minutes)
+        # No token: it is calculated with.
+        check_range("timeout_minutes", self.timeout_minutes, TIMEOUT_MINUTES)
+
+    def own_parameters(self, vpc_id: str) -> dict[str, str]:
+        """Return the parameters of the template that have settings of their own."""
+        return {
+            template.VPC_ID: vpc_id,
+            template.SUBNET_ID: self.subnet_id,
+            template.REMOTE_ACCESS_CIDR: self.remote_access_cidr,
+            template.PUBLIC_EIP: "true" if self.public_ip else "false",
+        }
+
+
+@dataclass(frozen=True)
+class LaunchedAppliance(ApplianceTemplate):
+    """An ExtraHop Packet Basics appliance that the first incident launches, and that is retired after the last one.
+
+    Attributes:
+        stack_name: Name of the CloudFormation stack; `<deployment>-<site>-epb` by default.
+        retire_after_minutes: How long the appliance stays after the last incident, 0 to 1440; `null` keeps it.
+        max_hours: Hours after which an alarm notifies that the appliance still runs, 1 to 720.
+
+    Raises:
+        RuleViolation: any of these is of the wrong form, or opens a door that was not accepted.
+    """
+
+    stack_name: str | None = None
+    retire_after_minutes: int | None = 30
+    max_hours: int = 24
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before AWS is asked."""
+        super().__post_init__()
+        if self.stack_name is not None:
+            check_cloudformation_stack_name(self.stack_name)
         if self.retire_after_minutes is not None:
             check_range("retire_after_minutes", self.retire_after_minutes, RETIRE_AFTER_MINUTES)
         check_range("max_hours", self.max_hours, MAX_HOURS)
@@ -169,17 +197,11 @@ class DeployedLaunch:
         snapshots: ApplianceSnapshots | None,
     ) -> DeployedLaunch:
         """Return settings with what their deployment adds: the VPC and the subnet are parameters of the template."""
-        own = {
-            template.VPC_ID: vpc_id,
-            template.SUBNET_ID: appliance.subnet_id,
-            template.REMOTE_ACCESS_CIDR: appliance.remote_access_cidr,
-            template.PUBLIC_EIP: "true" if appliance.public_ip else "false",
-        }
         return DeployedLaunch(
             stack_name=stack_name,
             template_url=appliance.template_url,
             role_arn=role_arn,
-            parameters={**appliance.parameters, **own},
+            parameters={**appliance.parameters, **appliance.own_parameters(vpc_id)},
             capabilities=tuple(appliance.capabilities),
             timeout_minutes=appliance.timeout_minutes,
             retire_after_minutes=appliance.retire_after_minutes,

@@ -50,6 +50,9 @@ _KEPT_TYPES: Final = (
 """Types of the resources that store the packets, and that running sessions use."""
 
 NOTIFICATION_ARNS: Final = 5
+ON_FAILURE: Final[OnFailure] = "ROLLBACK"
+DELETION_PROTECTION: Final = True
+"""Defaults of the appliance of a site."""
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z0-9]{1,255}")
 _PARAMETER_VALUE: Final = 4096
 """Bytes. CloudFormation User Guide, "Parameters" and "Understand CloudFormation quotas"."""
@@ -224,12 +227,6 @@ def check_notification_arns(arns: Sequence[str]) -> None:
         raise RuleViolation(f"a stack notifies at most {NOTIFICATION_ARNS} SNS topics, got {len(arns)}")
     for arn in arns:
         check_identifier("sns topic", arn)
-
-
-def check_timeout(minutes: float) -> None:
-    """Refuse a timeout that is no literal whole number of minutes, 1 or more: it is calculated with."""
-    if not isinstance(minutes, int) or minutes < 1:
-        raise RuleViolation(f"timeout must be a whole number of minutes, 1 or more, got {minutes!r}")
 
 
 def password_command(stack_name: str, region: str) -> str:

@@ -16,6 +16,7 @@ from tapstack.domain import policy as policy_rules
 from tapstack.domain.alert_mappings import dump_sources
 from tapstack.domain.alert_settings import AlertSettings, check_rule_source
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
+from tapstack.domain.arguments import check_range
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import (
     ContainmentSettings,
@@ -33,6 +34,13 @@ from tapstack.domain.names import name_within, pattern_within
 from tapstack.domain.own_names import EVENT_BUS, metric_dimensions
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
+from tapstack.domain.retention import (
+    DELETION_PROTECTION,
+    INCIDENTS_KEPT_DAYS,
+    LOGS_KEPT_DAYS,
+    RETENTION_DAYS,
+    LogRetentionDays,
+)
 from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.domain.telemetry import BUCKET_LENGTH, LandingBucket
 from tapstack.domain.tokens import is_token
@@ -59,7 +67,6 @@ API_SECONDS: Final = 25
 """Below the timeout of the gateway."""
 STEP_SECONDS: Final = 120
 SWEEP_SECONDS: Final = 300
-_DAYS: Final = (1, 3653)
 _LONGEST_ROLE: Final = "incidents-workflow"
 """The end of the longest name of a role."""
 _TEMPLATE_URL_BYTES: Final = 256
@@ -130,9 +137,9 @@ class IncidentResponse(AwsConstruct):
         alerts: AlertSettings | None = None,
         landing: LandingBucket | None = None,
         evidence: EvidenceSettings | None = None,
-        retention_days: int = 365,
-        log_retention_days: int = 90,
-        deletion_protection: bool = True,
+        retention_days: int = INCIDENTS_KEPT_DAYS,
+        log_retention_days: LogRetentionDays = LOGS_KEPT_DAYS,
+        deletion_protection: bool = DELETION_PROTECTION,
         tags: Mapping[str, str] | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
@@ -143,8 +150,7 @@ class IncidentResponse(AwsConstruct):
             check_identifier("vpc", vpc_id)
             _check_policy(policy, containment, alerts)
             _check_source_identities(containment, authorization)
-            for what, days in (("incidents", retention_days), ("logs", log_retention_days)):
-                _check_days(what, days)
+            check_range("retention_days", retention_days, RETENTION_DAYS)
             check_construct_tags(tags, *RESPONSE)
         super().__init__(scope, id_, provider=provider)
         if capture is not None and capture.packet_length is not None and not is_token(capture.packet_length):
@@ -527,9 +533,3 @@ def _check_source_identities(containment: ContainmentSettings | None, authorizat
     tokens = authorization is not None and authorization.issuer is not None
     if why := why_no_source_identities(roles, tokens=tokens):
         raise RuleViolation(f"containment.approval.source_identity_roles {why}")
-
-
-def _check_days(what: str, days: int) -> None:
-    low, high = _DAYS
-    if not isinstance(days, int) or not low <= days <= high:
-        raise RuleViolation(f"{what} are kept for a whole number of days from {low} to {high}, got {days!r}")

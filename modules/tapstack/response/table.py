@@ -35,7 +35,7 @@ class IncidentTable(AwsConstruct):
         *,
         name: str,
         key: ResponseKey,
-        deletion_protection: bool = True,
+        deletion_protection: bool,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the table."""

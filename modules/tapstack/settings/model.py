@@ -18,7 +18,7 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
-from tapstack.domain.packet_basics import OnFailure
+from tapstack.domain.packet_basics import DELETION_PROTECTION, NOTIFICATION_ARNS, ON_FAILURE, OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
 from tapstack.domain.telemetry import landing_bucket_name, landing_key_name
@@ -111,12 +111,14 @@ class PacketBasics(ApplianceTemplate):
     """Network interface that the stack itself mirrors from the start."""
     mirror_session_number: fields.SessionNumber | None = None
     """Session number of `mirror_source`."""
-    on_failure: OnFailure = "ROLLBACK"
+    on_failure: OnFailure = ON_FAILURE
     """What CloudFormation does when the creation fails; of no effect afterwards."""
-    deletion_protection: bool = True
+    deletion_protection: bool = DELETION_PROTECTION
     """Refuse every plan that deletes or replaces the appliance, and the packets that it keeps. Deploy `false` before a
     destroy or a change that replaces it."""
-    notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=5)] = Field(default_factory=list)
+    notification_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=NOTIFICATION_ARNS)] = Field(
+        default_factory=list
+    )
     """SNS topics that CloudFormation publishes the stack's events to."""
     target_id: fields.TargetId | None = None
     """The stack's mirror target; found by its Name tag `<stack>.target` by default."""

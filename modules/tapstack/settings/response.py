@@ -25,6 +25,13 @@ from tapstack.domain.containment_settings import (
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import KEEP_DAYS
 from tapstack.domain.operations import Right
+from tapstack.domain.retention import (
+    DELETION_PROTECTION,
+    INCIDENTS_KEPT_DAYS,
+    LOGS_KEPT_DAYS,
+    RETENTION_DAYS,
+    LogRetentionDays,
+)
 from tapstack.settings import fields
 from tapstack.settings.alerts import Alerts
 from tapstack.settings.appliance import ApplianceTemplate
@@ -32,11 +39,6 @@ from tapstack.settings.fields import Settings
 
 PACKET_BASICS = "packet_basics"
 """How sessions and the response name the target and the filter that the site's appliance brings."""
-
-LogRetentionDays = Literal[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
-]
-"""What CloudWatch Logs takes (API Reference, PutRetentionPolicy)."""
 
 
 class Iam(Settings):
@@ -280,11 +282,11 @@ class Response(Settings):
     """What is kept of what a launched appliance captured."""
     notify: Notify = Field(default_factory=Notify)
     """Who is notified of incidents; no address by default."""
-    retention_days: Annotated[int, Field(ge=1, le=3653)] = 365
+    retention_days: Annotated[int, Field(ge=RETENTION_DAYS[0], le=RETENTION_DAYS[1])] = INCIDENTS_KEPT_DAYS
     """How long closed incidents are kept."""
-    log_retention_days: LogRetentionDays = 90
+    log_retention_days: LogRetentionDays = LOGS_KEPT_DAYS
     """How long logs are kept."""
-    deletion_protection: bool = True
+    deletion_protection: bool = DELETION_PROTECTION
     """Deletion protection of the table of incidents; deploy `false` before a destroy."""
 
     def rules(self) -> tuple[policy_rules.Rule, ...]:

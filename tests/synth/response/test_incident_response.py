@@ -464,8 +464,9 @@ def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> N
     [
         ({"vpc_id": "vpc-1"}, "response: 'vpc-1' is not the id of a VPC"),
         ({"site": "A"}, "response: 'A' is not a usable name"),
-        ({"retention_days": 0}, "response: incidents are kept for a whole number of days from 1 to 3653, got 0"),
-        ({"log_retention_days": 5000}, "response: logs are kept for a whole number of days from 1 to 3653, got 5000"),
+        ({"retention_days": 0}, "response: retention_days must be a whole number from 1 to 3653, got 0"),
+        ({"retention_days": True}, "response: retention_days must be a whole number, got True"),
+        ({"log_retention_days": 91}, "response: log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, "),
         ({"emails": ["nobody"]}, "response/Notices: 'nobody' is no email address"),
         ({"topic_arns": ["arn:aws:sqs:x"]}, "response/Notices: 'arn:aws:sqs:x' is not the ARN of an SNS topic"),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import Environment, read_environment
+from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
 from tapstack.settings.load import load_deployment
 from tapstack.settings.response import Containment, Evidence, Launch, ResponseCapture
@@ -204,11 +205,16 @@ def test_fails_when_a_part_of_the_file_has_other_fields_than_its_dataclass() -> 
             a: int
 
 
+def subclasses(part: type[Settings]) -> Iterator[type[Settings]]:
+    for each in part.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
 def test_when_a_part_has_a_dataclass_then_it_declares_no_default_of_its_own() -> None:
-    parts = [
-        part for part in Settings.__subclasses__() if part.domain_type and part.__module__ == Containment.__module__
-    ]
-    assert Containment in parts
+    modules = {Containment.__module__, ApplianceTemplate.__module__}
+    parts = [part for part in subclasses(Settings) if vars(part).get("domain_type") and part.__module__ in modules]
+    assert {Containment, Launch, ApplianceTemplate} <= set(parts)
     needed = {"template_url": TEMPLATE_URL, "subnet_id": "subnet-0123456789abcdef0", "remote_access_cidr": "10.0.0.0/8"}
     for part in parts:
         assert part.domain_type is not None
