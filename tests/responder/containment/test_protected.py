@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tapstack.domain.callers import iam_caller
@@ -187,7 +189,7 @@ def test_when_it_got_the_tag_after_it_was_contained_then_what_is_attached_is_iso
     assert attachments.isolate()
     assert isolation.contain(incident) == {"status": "contained"}
     assert shop.is_isolated(shop.database)
-    assert f"protection overridden: its {TAG}, which it got since it was contained, does not protect it" in said(
+    assert f"protection overridden: its {TAG}, which it got after its containment began, does not protect it" in said(
         incident
     )
     # Another incident overrides nothing by that.
@@ -195,3 +197,33 @@ def test_when_it_got_the_tag_after_it_was_contained_then_what_is_attached_is_iso
     with pytest.raises(ContainmentRefused, match="is protected by its tag"):
         containment_requests.contain(second, "now", by=CALLER)
     assert release(incident) == "released"
+
+
+def test_when_it_gives_itself_the_tag_between_two_steps_then_it_is_isolated_all_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.set(two_step={"enabled": True, "seconds": 60})
+    incident = opened(shop.database)
+    containment_requests.contain(incident, "now", by=CALLER)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    assert isolation.contain(incident)["status"] == "wait"
+    tag(shop, shop.database)
+    # Another incident overrides nothing by that.
+    with pytest.raises(ContainmentRefused, match="is protected by its tag"):
+        containment_requests.contain(opened(shop.database), "now", by=CALLER)
+    now += 60
+    assert isolation.contain(incident) == {"status": "contained"}
+    assert shop.is_isolated(shop.database)
+    assert f"protection overridden: its {TAG}, which it got after its containment began, does not protect it" in said(
+        incident
+    )
+
+
+def test_when_it_gives_itself_the_tag_before_its_containment_begins_then_it_is_left(shop: Shop) -> None:
+    incident = opened(shop.database)
+    containment_requests.contain(incident, "now", by=CALLER)
+    tag(shop, shop.database)
+    with pytest.raises(ContainmentRefused, match="is protected by its tag"):
+        isolation.contain(incident)
+    assert not shop.is_isolated(shop.database)

@@ -77,14 +77,23 @@ def plan(instance_id: str, where: AccountRegion | None = None, *, override_tags:
 def overrides_tags(incident: Incident) -> bool:
     """Return whether tags do not protect the instance of an incident.
 
-    Two persons decided that; or it was contained before it had the tag, which whoever controls the instance may have
-    written since, to keep another interface connected.
+    Two persons decided that; or its containment had begun before it had the tag, which whoever controls the instance
+    may have written since, to keep another interface connected, or to have it left with the open group between two
+    steps.
     """
     containment = incident.containment
     if containment is None or containment.state not in ("pending", "containing", "contained"):
         # What was decided then has ended.
         return False
-    return bool(containment.overridden_tags) or containment.state == "contained"
+    return bool(containment.overridden_tags) or containment.state == "contained" or _has_begun(incident)
+
+
+def _has_begun(incident: Incident) -> bool:
+    """Return whether the containment of an incident has passed its checks: from then on it holds the instance."""
+    if incident.instance_id is None or incident.containment_state != "containing":
+        return False
+    there = containments.get(incident.instance_id, incident.where)
+    return there is not None and there.in_place and incident.id in there.holders
 
 
 def contain(incident_id: str) -> dict[str, Any]:
@@ -264,7 +273,9 @@ class _Containing:
         changed = _lines(one for one in waiting if (one.kind, one.key) not in failed)
         refused = [f"{change_name(prior.kind, prior.key)}: {said_by(error)}" for prior, error in self.failures]
         recorded = requests.record_contained(self.incident.id, changed, [*warnings, *refused])
-        if not recorded or list(self.incident.requested_containment.changed) == changed:
+        # What is to be changed is recorded before it is: an attempt before this one may have recorded the same.
+        again = self.incident.containment_state == "contained"
+        if not recorded or (again and list(self.incident.requested_containment.changed) == changed):
             return
         if plan.overridden:
             self._add_event("protection overridden", self._overridden(plan.overridden))
@@ -277,7 +288,7 @@ class _Containing:
     def _overridden(self, tags: Sequence[str]) -> str:
         containment = self.incident.requested_containment
         if not containment.overridden_tags:
-            return f"its {tags_word(tags)}, which it got since it was contained, does not protect it"
+            return f"its {tags_word(tags)}, which it got after its containment began, does not protect it"
         reason = quoted(containment.override_reason)
         return f"its {tags_word(tags)}, as {word(containment.asked_by)} requested: {reason}"
 
