@@ -1,4 +1,4 @@
-"""The command line: `tapstack check`, `deploy` and its siblings, `incident` and `rehearse`."""
+"""The command line: `tapstack check`, `deploy` and its siblings, `incident`, `xdr` and `rehearse`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
     from tapstack.cli.supervision import supervised
+    from tapstack.cli.xdr import add_xdr_parser, run_xdr
     from tapstack.settings.load import FILE_VARIABLE
     from tapstack.workspace.output import standard_output
 
@@ -81,6 +82,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     )
     add_operate_parsers(commands)
     add_incident_parser(commands)
+    add_xdr_parser(commands)
     rehearser = commands.add_parser(
         "rehearse",
         help="rehearse a deployment or an incident in an AWS account on this machine",
@@ -123,6 +125,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         return run_operate(chosen, source=source, out=out, err=sys.stderr)
     if chosen.command == "incident":
         return run_incident(chosen, source=source, out=out, err=sys.stderr)
+    if chosen.command == "xdr":
+        return run_xdr(chosen, source=source, out=out, err=sys.stderr)
     if chosen.rehearsal == "incident":
         return run_rehearse_incident(chosen, out=out, err=sys.stderr)
     if chosen.rehearsal == "deploy":

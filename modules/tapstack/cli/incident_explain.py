@@ -20,10 +20,11 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 
-_Decided = tuple[list[AlertInstance], Decision]
+Decided = tuple[list[AlertInstance], Decision]
+"""Instances, and what is decided of each of them."""
 
 
-class _WrongInputError(Exception):
+class WrongInputError(Exception):
     """The message says which file, where, and what."""
 
 
@@ -53,12 +54,12 @@ def explain(
         path = deployment_file or deployment_path(Path.cwd())
         deployment = load_deployment(path)
         name = site_name or _receiving_site(deployment, finding, shown(path))
-        rules = _rules(deployment, name, shown(path))
-    except (_WrongInputError, DeploymentError) as error:
+        rules = rules_of(deployment, name, shown(path))
+    except (WrongInputError, DeploymentError) as error:
         print(error, file=err)
         return 2
     site = deployment.sites[name]
-    decisions = _decisions(site, rules, finding)
+    decisions = decisions_of(site, rules, finding)
     notes = list(_notes(site, name, rules, finding))
     if as_json:
         print(json.dumps(_as_json(finding, name, rules, decisions, notes), indent=2), file=out)
@@ -68,22 +69,41 @@ def explain(
 
 
 def _read(file: str, source: TextIO) -> Alert:
-    name = "standard input" if file == "-" else shown(Path(file))
+    document = read_json(file, source)
+    try:
+        return parse_finding(document)
+    except RuleViolation as violation:
+        raise WrongInputError(f"{_named_file(file)}: {plain(violation)}") from None
+
+
+def read_json(file: str, source: TextIO) -> Any:
+    """Return what a file of JSON holds.
+
+    Args:
+        file: its path; `-` for `source`.
+        source: standard input.
+
+    Raises:
+        WrongInputError: it cannot be read, or is no JSON.
+    """
+    name = _named_file(file)
     try:
         text = source.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-        return parse_finding(json.loads(text))
+        return json.loads(text)
     except UnicodeDecodeError as error:
-        raise _WrongInputError(f"{name}: is not UTF-8 text (byte {error.start})") from None
+        raise WrongInputError(f"{name}: is not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
-        raise _WrongInputError(f"{name}:{error.lineno}: this is not JSON (column {error.colno}): {error.msg}") from None
+        raise WrongInputError(f"{name}:{error.lineno}: this is not JSON (column {error.colno}): {error.msg}") from None
     except RecursionError:
-        raise _WrongInputError(f"{name}: is nested too deep") from None
-    except RuleViolation as violation:
-        raise _WrongInputError(f"{name}: {plain(violation)}") from None
+        raise WrongInputError(f"{name}: is nested too deep") from None
     except ValueError:
-        raise _WrongInputError(f"{name}: has a number of more digits than any finding has") from None
+        raise WrongInputError(f"{name}: has a number of more digits than any finding has") from None
     except OSError as error:
-        raise _WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
+        raise WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
+
+
+def _named_file(file: str) -> str:
+    return "standard input" if file == "-" else shown(Path(file))
 
 
 def _acts_in(site: Site, finding: Alert, where: AccountRegion) -> bool:
@@ -95,9 +115,9 @@ def _receives(site: Site, finding: Alert) -> bool:
     return _acts_in(site, finding, finding.where)
 
 
-def _decisions(site: Site, rules: tuple[Rule, ...], finding: Alert) -> list[_Decided]:
+def decisions_of(site: Site, rules: tuple[Rule, ...], finding: Alert) -> list[Decided]:
     """Return what is decided of each instance, those together of which it is the same."""
-    decided: list[_Decided] = []
+    decided: list[Decided] = []
     for instance in finding.instances or (None,):
         here = instance is not None and _acts_in(site, finding, instance.where)
         decision = decide(rules, finding, instance, here=here)
@@ -114,23 +134,28 @@ def _receiving_site(deployment: Deployment, finding: Alert, file: str) -> str:
     """Return the one site whose response receives the finding, by account and Region."""
     responding = [name for name, site in deployment.sites.items() if site.response is not None]
     if not responding:
-        raise _WrongInputError(f"{file}: no site has a response, so nothing is done about findings")
+        raise WrongInputError(f"{file}: no site has a response, so nothing is done about findings")
     found = [name for name in responding if _receives(deployment.sites[name], finding)]
     if len(found) == 1:
         return str(found[0])
     fitting = f"sites {', '.join(found)} receive" if found else "no site with a response receives"
-    raise _WrongInputError(
+    raise WrongInputError(
         f"{file}: {fitting} findings of account {finding.where.account_id} in {finding.where.region}: "
         f"give --site {' or '.join(found or responding)}"
     )
 
 
-def _rules(deployment: Deployment, name: str, file: str) -> tuple[Rule, ...]:
+def rules_of(deployment: Deployment, name: str, file: str) -> tuple[Rule, ...]:
+    """Return the policy of a site.
+
+    Raises:
+        WrongInputError: there is no such site, or it has no response.
+    """
     if name not in deployment.sites:
-        raise _WrongInputError(f"{file}: no site of this name: expected {', '.join(deployment.sites)}, got {name!r}")
+        raise WrongInputError(f"{file}: no site of this name: expected {', '.join(deployment.sites)}, got {name!r}")
     response = deployment.sites[name].response
     if response is None:
-        raise _WrongInputError(f"{file}: site {name} has no response, so nothing is done about findings")
+        raise WrongInputError(f"{file}: site {name} has no response, so nothing is done about findings")
     return response.rules()
 
 
@@ -151,7 +176,7 @@ def _verdict(decision: Decision) -> str:
     return f"{decision.action}{minutes}"
 
 
-def _as_text(finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]) -> str:
+def _as_text(finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[Decided], notes: list[str]) -> str:
     role = f", as {finding.resource_role}" if finding.resource_role else ""
     tactics = " and ".join(finding.tactics) or "no ATT&CK tactic"
     about = _named(finding.instances) if len(decisions) == 1 else counted(len(finding.instances), "instance")
@@ -162,7 +187,7 @@ def _as_text(finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list
     ]
     for instances, decision in decisions:
         lines += ["", *([f"instance  {_named(instances)}", ""] if len(decisions) > 1 else [])]
-        lines += _reasons(rules, decision)
+        lines += reasons(rules, decision)
     return "\n".join([*lines, *(f"note      {plain(note)}" for note in notes)])
 
 
@@ -170,7 +195,8 @@ def _named(instances: Sequence[AlertInstance]) -> str:
     return ", ".join(instance.id for instance in instances) or "no instance"
 
 
-def _reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
+def reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
+    """Yield lines: what each rule says of an instance, and what is decided."""
     width = max((len(rule.name) for rule in rules), default=0)
     for number, passed in enumerate(decision.passed_over, 1):
         first, *others = passed.reasons
@@ -190,7 +216,7 @@ def _reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
 
 
 def _as_json(
-    finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[_Decided], notes: list[str]
+    finding: Alert, site: str, rules: tuple[Rule, ...], decisions: list[Decided], notes: list[str]
 ) -> Mapping[str, Any]:
     return {
         "finding": {
@@ -203,21 +229,23 @@ def _as_json(
             "left_out": finding.left_out,
         },
         "site": site,
-        "decisions": [
-            {
-                "instances": [
-                    {"instance_id": one.id, **one.where.as_dict(), "network_interface_ids": one.network_interface_ids}
-                    for one in instances
-                ],
-                "action": decision.action,
-                "rule": decision.rule.name if decision.rule else None,
-                "minutes": decision.minutes,
-                "asked": decision.asked,
-                "limited_because": decision.limited_because,
-                "passed_over": [{"rule": one.rule.name, "reasons": list(one.reasons)} for one in decision.passed_over],
-                "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
-            }
-            for instances, decision in decisions
-        ],
+        "decisions": [decision_as_json(rules, *one) for one in decisions],
         "notes": notes,
+    }
+
+
+def decision_as_json(rules: tuple[Rule, ...], instances: Sequence[AlertInstance], decision: Decision) -> dict[str, Any]:
+    """Return what is decided of instances, as JSON."""
+    return {
+        "instances": [
+            {"instance_id": one.id, **one.where.as_dict(), "network_interface_ids": one.network_interface_ids}
+            for one in instances
+        ],
+        "action": decision.action,
+        "rule": decision.rule.name if decision.rule else None,
+        "minutes": decision.minutes,
+        "asked": decision.asked,
+        "limited_because": decision.limited_because,
+        "passed_over": [{"rule": one.rule.name, "reasons": list(one.reasons)} for one in decision.passed_over],
+        "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
     }

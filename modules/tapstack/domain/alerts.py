@@ -137,8 +137,13 @@ class Alert:
 
     @property
     def shown_type(self) -> str:
-        """The type in lines of ours: as it is where it is one word, as GuardDuty's are, otherwise quoted."""
-        return self.type if _WORD.fullmatch(self.type) else quoted(self.type, _TYPE_SHOWN)
+        """The type in lines of ours: as it is where it is one word, as GuardDuty's are, otherwise quoted.
+
+        Where there is no type, the title.
+        """
+        if not (shown := self.type or self.title):
+            return "something without a type or a title"
+        return shown if _WORD.fullmatch(shown) else quoted(shown, _TYPE_SHOWN)
 
     @property
     def is_attack_sequence(self) -> bool:

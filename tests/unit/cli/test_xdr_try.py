@@ -1,0 +1,165 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapstack.cli import main
+from tests.unit.domain.alerts import INSTANCE, sample
+from tests.unit.settings.reading import USABLE
+
+MAPPING = "{match: id, alert_id: id, severity: score, severity_scale: 100, network_interface_id: eni}"
+RESPONSE = f"""\
+    allowed_account_ids: ["111122223333"]
+    xdr: {{}}
+    response:
+      alerts: {{sources: {{soc: {{preset: generic}}, edr: {{mapping: {MAPPING}}}}}}}
+      policy:
+        - {{name: beacons, sources: [soc], types: ["beac*"], techniques: [T1071], action: capture, minutes: 30}}
+        - {{name: web, tags: {{tier: web}}, action: capture}}
+"""
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_with_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("TAPSTACK_DEPLOYMENT", "CDKTF_CONTEXT_JSON"):
+        monkeypatch.delenv(name, raising=False)
+    Path("deployment.yaml").write_text(USABLE + RESPONSE)
+
+
+def tried(document: Any, source: str, *more: str) -> int:
+    Path("alert.json").write_text(document if isinstance(document, str) else json.dumps(document))
+    return main(["xdr", "try", "alert.json", "--source", source, *more])
+
+
+def test_when_a_rule_matches_then_mapping_and_decision_are_shown(capsys: Printed) -> None:
+    assert tried(sample("generic"), "soc") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "source    soc: 1 alert",
+        "site      production, 2 rules",
+        "",
+        "alert     beacon, severity 7 (high)",
+        "          'Beacon to a known C2'",
+        "          soc:soc-2026-000123, seen 2026-11-26T12:00:00Z",
+        "          CommandAndControl, T1071.001",
+        f"instance  {INSTANCE}",
+        "",
+        "  1 beacons  matches: capture",
+        "  2 web      not evaluated",
+        "",
+        "decision  capture for 30 minutes: rule beacons",
+        "note      an alert has no tags; when one arrives, the instance's tags of that moment count",
+    ]
+
+
+def test_when_only_an_interface_is_named_then_it_says_that_ec2_is_asked(capsys: Printed) -> None:
+    assert tried({"id": "x\x1b[31m", "score": 70, "eni": "eni-0a000000000000001"}, "edr") == 0
+    out = capsys.readouterr().out
+    assert "instance  the instance of eni-0a000000000000001\n" in out
+    assert "alert     something without a type or a title, severity 7 (high)\n" in out
+    assert "note      when one arrives, EC2 says which instance that is;" in out
+    assert "\x1b" not in out
+
+
+def test_when_only_an_address_is_named_then_it_says_so(capsys: Printed) -> None:
+    document = {**sample("generic"), "target": {"private_ip": "10.0.1.10", "vpc_id": "vpc-0a1b2c3d4e5f60718"}}
+    assert tried(document, "soc") == 0
+    assert "instance  the instance with 10.0.1.10 in vpc-0a1b2c3d4e5f60718\n" in capsys.readouterr().out
+
+
+def test_when_the_alert_is_of_another_account_then_it_would_only_notify(capsys: Printed) -> None:
+    assert tried({**sample("generic"), "account_id": "444455556666"}, "soc") == 0
+    assert "not capture: the instance is of account 444455556666" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("preset", "source", "note"),
+    [
+        ("hunters", "hunters", "site production has no source hunters: the preset of this name was tried"),
+        ("securityhub", "securityhub", "does not receive findings of Security Hub: alerts.security_hub is off"),
+        ("securityhub_ocsf", "securityhub", "does not receive findings of Security Hub: alerts.security_hub is off"),
+    ],
+)
+def test_when_a_source_is_not_configured_then_its_preset_is_tried_and_a_note_says_so(
+    capsys: Printed, preset: str, source: str, note: str
+) -> None:
+    assert tried(sample(preset), source) == 0
+    out = capsys.readouterr().out
+    assert note in out
+    assert f"instance  {INSTANCE}\n" in out
+
+
+def test_when_no_alert_is_in_the_document_then_the_reason_is_shown_and_the_exit_code_is_2(capsys: Printed) -> None:
+    assert tried(sample("hunters"), "soc") == 2
+    out = capsys.readouterr().out
+    assert "unmatched the mapping is for documents with version=='1' && alert_id; this one has the keys 'uuid'" in out
+    assert "decision  none: it is kept below unmatched/ of the landing, and operators are notified" in out
+
+
+def test_when_some_findings_are_unmatched_then_both_are_shown(capsys: Printed) -> None:
+    event = sample("securityhub")
+    event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
+    assert tried(event, "securityhub") == 0
+    out = capsys.readouterr().out
+    assert "source    Security Hub: 1 alert\n" in out
+    assert "unmatched detail.findings[1]: it names no instance: instance_arn answer nothing\n" in out
+
+
+def test_when_json_is_asked_for_then_all_of_it_is_there(capsys: Printed) -> None:
+    assert tried(sample("generic"), "soc", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    [alert] = shown["alerts"]
+    assert (alert["id"], alert["severity"], alert["account_id"]) == ("soc-2026-000123", 7.0, "111122223333")
+    assert alert["target"]["instance_ids"] == [INSTANCE]
+    assert (alert["decisions"][0]["action"], alert["decisions"][0]["rule"]) == ("capture", "beacons")
+    assert (shown["source"], shown["site"], shown["unmatched"]) == ("soc", "production", [])
+
+
+def test_when_standard_input_is_read_then_it_is_the_same(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(sample("generic"))))
+    assert main(["xdr", "try", "-", "--source", "soc"]) == 0
+    assert "rule beacons" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("document", "source", "more", "message"),
+    [
+        ("{", "soc", (), "alert.json:1: this is not JSON (column 2): "),
+        ("[" * 100_000, "soc", (), "alert.json: is nested too deep"),
+        (
+            "{}",
+            "scc",
+            (),
+            "deployment.yaml: site production has no source scc, and there is no such preset: did you mean soc? "
+            "expected soc, edr, securityhub, generic, guardduty, hunters, securityhub_ocsf",
+        ),
+        ("{}", "soc", ("--site", "x"), "deployment.yaml: no site of this name: expected production, got 'x'"),
+        ("{}", "soc", ("--deployment", "no.yaml"), "no.yaml"),
+    ],
+)
+def test_fails_when_a_file_is_wrong(
+    capsys: Printed, document: str, source: str, more: tuple[str, ...], message: str
+) -> None:
+    assert tried(document, source, *more) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(message)
+    assert printed.out == ""
+
+
+def test_fails_when_no_site_or_several_could_receive_it(capsys: Printed) -> None:
+    Path("deployment.yaml").write_text(USABLE)
+    assert tried(sample("generic"), "soc") == 2
+    assert capsys.readouterr().err == "deployment.yaml: no site has a response, so nothing is done about alerts\n"
+    other = USABLE.partition("sites:\n")[2].replace("production", "second").replace("vpc-0a1b", "vpc-0c1b")
+    Path("deployment.yaml").write_text(f"{USABLE}    response: {{}}\n{other}    response: {{}}\n")
+    assert tried(sample("generic"), "generic") == 2
+    assert "several sites could receive alerts of generic: give --site production or second" in capsys.readouterr().err
+
+
+def test_fails_when_no_source_is_named(capsys: Printed) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["xdr", "try", "alert.json"])
+    assert "the following arguments are required: --source" in capsys.readouterr().err
