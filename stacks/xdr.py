@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stacks.site import SiteStack, add_output
-from tapstack import FlowLogSettings, GuardDutyExport, TelemetryLanding, VpcFlowLogs, XdrReader
+from tapstack import FlowLogSettings, GuardDutyExport, IncidentTelemetry, TelemetryLanding, VpcFlowLogs, XdrReader
 from tapstack.bindings import Construct
+from tapstack.domain.names import notices_topic_name
 from tapstack.settings.model import Deployment
 from tapstack.workspace.state import xdr_stack_name
 
@@ -35,6 +36,20 @@ class XdrStack(SiteStack):
             )
         if settings.guardduty is not None:
             GuardDutyExport(self, "guardduty", landing=self.landing, detector_id=settings.guardduty.detector_id)
+        response = deployment.sites[site].response
+        if response is not None:
+            IncidentTelemetry(
+                self,
+                "incidents",
+                landing=self.landing,
+                settings=settings.incidents.to_domain(),
+                # The response is deployed after this stack.
+                topic_arns=[
+                    self.landing.place.arn("sns", notices_topic_name(deployment.project, site)),
+                    *response.notify.topic_arns,
+                ],
+                log_retention_days=response.log_retention_days,
+            )
         self.readers = {
             name: XdrReader(self, f"reader-{name}", landing=self.landing, name=name, settings=reader.to_domain())
             for name, reader in settings.readers.items()

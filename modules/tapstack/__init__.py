@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tapstack.domain.xdr_settings import (
         FeedSettings,
         FlowLogSettings,
+        IncidentTelemetrySettings,
         LandingSettings,
         OidcTrust,
         OwnTrust,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from tapstack.response.incident_response import IncidentResponse, PolicyRule
     from tapstack.xdr.flow_logs import VpcFlowLogs
     from tapstack.xdr.guardduty import GuardDutyExport
+    from tapstack.xdr.incident_telemetry import IncidentTelemetry
     from tapstack.xdr.landing import TelemetryLanding
     from tapstack.xdr.reader import XdrReader
 
@@ -84,6 +86,8 @@ _HOMES = {
     "IPacketBasics": "tapstack.capture.appliance",
     "ISecurityGroup": "tapstack.capture.security_groups",
     "IncidentResponse": "tapstack.response.incident_response",
+    "IncidentTelemetry": "tapstack.xdr.incident_telemetry",
+    "IncidentTelemetrySettings": "tapstack.domain.xdr_settings",
     "KnownSource": "tapstack.domain.sources",
     "LandingBucket": "tapstack.domain.telemetry",
     "LandingSettings": "tapstack.domain.xdr_settings",
@@ -142,6 +146,8 @@ __all__ = [
     "IPacketBasics",
     "ISecurityGroup",
     "IncidentResponse",
+    "IncidentTelemetry",
+    "IncidentTelemetrySettings",
     "KnownSource",
     "LandingBucket",
     "LandingSettings",

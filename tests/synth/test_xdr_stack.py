@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from stacks.synthesis import synthesize
+from stacks.xdr import XdrStack
+from tapstack.bindings import cdk
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state
 from tapstack.workspace.stacks import select, site_of
@@ -22,6 +24,13 @@ sites:
     vpc_id: {VPC}
     xdr:
       landing: {{keep_days: 30, unmatched_days: 7, flow_log_accounts: ["444455556666"], deletion_protection: false}}
+"""
+WITH_RESPONSE = f"""{FILE.rstrip()}
+      incidents: {{ocsf: true}}
+    response:
+      appliance: {{target: {TARGET}, filter: {FILTER}}}
+      notify: {{topic_arns: ["arn:aws:sns:eu-central-1:111122223333:security"]}}
+      log_retention_days: 30
 """
 
 
@@ -48,6 +57,23 @@ def test_when_telemetry_is_written_then_every_setting_arrives(stack: dict[str, A
 
 def test_when_telemetry_is_deployed_then_its_outputs_are_what_an_operator_needs_next(stack: dict[str, Any]) -> None:
     assert set(stack["output"]) == {"landing_bucket", "landing_key_arn"}
+
+
+def test_when_the_site_has_a_response_then_its_incidents_land_and_its_topics_are_notified(
+    stack: dict[str, Any], tmp_path: Path
+) -> None:
+    assert "aws_lambda_function" not in stack["resource"]
+    app = cdk.Testing.app()
+    built = XdrStack(app, "a", deployment=parse_deployment(WITH_RESPONSE), base=tmp_path, outdir=tmp_path / "out")
+    made = json.loads(cdk.Testing.synth(built))["resource"]
+    (function,) = made["aws_lambda_function"].values()
+    assert function["environment"]["variables"]["TAPSTACK_TELEMETRY_OCSF"] == "true"
+    (log,) = made["aws_cloudwatch_log_group"].values()
+    assert log["retention_in_days"] == 30
+    (alarm,) = made["aws_cloudwatch_metric_alarm"].values()
+    own, given = alarm["alarm_actions"]
+    assert own.endswith(":ir-a-response-notices")
+    assert given == "arn:aws:sns:eu-central-1:111122223333:security"
 
 
 def test_when_stacks_are_ordered_then_telemetry_comes_between_capture_and_response() -> None:

@@ -33,3 +33,13 @@ def pattern_within(prefix: str, longest: str, limit: int = LIMIT) -> str:
     """Return a pattern of all names that `name_within` makes of a prefix, where none ends longer than `longest`."""
     kept = prefix[: limit - len(longest) - _DIGEST - 2].rstrip("-")
     return f"{prefix}-*" if len(f"{prefix}-{longest}") <= limit else f"{kept}*"
+
+
+def response_name(deployment: str, site: str) -> str:
+    """Return what the names of all resources of a site's response begin with."""
+    return f"{deployment}-{site}-response"
+
+
+def notices_topic_name(deployment: str, site: str) -> str:
+    """Return the name of the topic that a site's response notifies, which other stacks find by it."""
+    return name_within(response_name(deployment, site), "notices", 256)

@@ -173,6 +173,21 @@ class FlowLogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentTelemetrySettings:
+    """Events of the site's incidents that land under `incidents/v1/`.
+
+    Attributes:
+        ocsf: Whether each event lands as a Detection Finding of OCSF too, under `incidents-ocsf/`.
+    """
+
+    ocsf: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class FeedSettings:
     """What a producer puts below `feeds/` and its name, such as the logs of an endpoint protection.
 

@@ -62,6 +62,8 @@ AWS_CLASSES: Final = {
     "IamRolePolicy": "iam_role_policy",
     "KmsAlias": "kms_alias",
     "KmsKey": "kms_key",
+    "LambdaEventSourceMapping": "lambda_event_source_mapping",
+    "LambdaEventSourceMappingScalingConfig": "lambda_event_source_mapping",
     "LambdaFunction": "lambda_function",
     "LambdaFunctionDeadLetterConfig": "lambda_function",
     "LambdaFunctionEnvironment": "lambda_function",

@@ -30,7 +30,7 @@ from tapstack.domain.evidence_settings import EvidenceSettings
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
-from tapstack.domain.names import name_within, pattern_within
+from tapstack.domain.names import name_within, notices_topic_name, pattern_within, response_name
 from tapstack.domain.own_names import EVENT_BUS, metric_dimensions
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
@@ -159,7 +159,7 @@ class IncidentResponse(AwsConstruct):
         # These tags keep responses from restricting each other's roles.
         tags = {**(tags or {}), TAG_DEPLOYMENT: deployment, TAG_SITE: site}
         self._deployment, self._site, self._tags = deployment, site, tags
-        self._name = f"{deployment}-{site}-response"
+        self._name = response_name(deployment, site)
         self._log_retention_days = log_retention_days
         self._place = Place.of(self)
         self._expressions = Expressions(self)
@@ -175,7 +175,7 @@ class IncidentResponse(AwsConstruct):
         self.notifications = Notifications(
             self,
             "Notices",
-            name=self._named("notices", 256),
+            name=notices_topic_name(deployment, site),
             place=self._place,
             key=self.key,
             emails=emails,
@@ -391,7 +391,8 @@ class IncidentResponse(AwsConstruct):
 
     def _longest_values(self, environment: FunctionEnvironment) -> dict[str, str]:
         """Return an example for each token in the environment, at least as long as its value will be."""
-        topic = f"arn:{_PARTITION}:sns:{_REGION}:{example_of('account')[1:13]}:{self._named('notices', 256)}"
+        notices = notices_topic_name(self._deployment, self._site)
+        topic = f"arn:{_PARTITION}:sns:{_REGION}:{example_of('account')[1:13]}:{notices}"
         groups = self.containment_groups.ids if self.containment_groups else ()
         vpc_ids = [environment.vpc_id, *(environment.containment.groups if environment.containment else ())]
         template = environment.appliance.get("launch", {}).get("template_url", "")

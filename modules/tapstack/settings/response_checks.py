@@ -21,6 +21,7 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import example_of
+from tapstack.domain.names import response_name
 from tapstack.domain.operations import RIGHTS
 from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
 from tapstack.domain.policy import policy_problems
@@ -108,7 +109,7 @@ def _check_environment(checker: Checker, path: Path, project: str, site: Site, r
 
 def _environment_of(project: str, name: str, site: Site, response: Response) -> FunctionEnvironment:
     """Return what the functions of a site get, with examples of what only AWS knows."""
-    begin = f"{project}-{name}-response"
+    begin = response_name(project, name)
     partition, account = partition_of(site.region), example_of("account")[1:13]
     arn = f"arn:{partition.name if partition else 'aws'}:{{}}:{site.region}:{account}:{{}}"
     target = site.targets.get(response.appliance.target)

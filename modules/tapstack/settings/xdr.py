@@ -62,6 +62,12 @@ class GuardDuty(Settings):
     one bucket."""
 
 
+class Incidents(Settings, domain=xdr_settings.IncidentTelemetrySettings):
+    """Events of the incidents of the site's response, which land under `incidents/v1/`."""
+
+    ocsf: bool
+
+
 class Feed(Settings, domain=xdr_settings.FeedSettings):
     """What a producer puts below `feeds/` and its name, such as the logs of an endpoint protection."""
 
@@ -124,6 +130,8 @@ class Xdr(Settings):
     """VPC Flow Logs that land there; none by default."""
     guardduty: GuardDuty | None = None
     """Findings of GuardDuty that land there; none by default."""
+    incidents: Incidents = Field(default_factory=lambda: Incidents.model_validate({}))
+    """Events of incidents, which land there where the site has a response."""
     feeds: Annotated[
         dict[fields.Name, Feed], Field(default_factory=dict, description="What others put there, by producer.")
     ]

@@ -37,6 +37,11 @@ def check_xdr(checker: Checker, path: Path, project: str, site: Site) -> None:
     with checker.part():
         _check_existing(checker, path, xdr)
     with checker.part():
+        if xdr.incidents.ocsf and site.response is None:
+            checker.say(
+                (*path, "incidents", "ocsf"), "has no effect: this site has no response, whose incidents these would be"
+            )
+    with checker.part():
         for name, feed in xdr.feeds.items():
             _check_arns(checker, (*path, "feeds", name, "principals"), feed.principals, site)
     with checker.part():
@@ -166,6 +171,8 @@ def _why_empty(prefix: str, site: Site, xdr: Xdr) -> str:
         return "nothing lands there: expected guardduty in xdr"
     if prefix.startswith("incidents") and site.response is None:
         return "nothing lands there: expected a response in this site, whose incidents these are"
+    if prefix == "incidents-ocsf" and not xdr.incidents.ocsf:
+        return "nothing lands there: expected incidents: {ocsf: true} in xdr"
     if producer is not None and producer not in xdr.feeds:
         return f"nothing lands there: expected {producer} under feeds"
     return ""

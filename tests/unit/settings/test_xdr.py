@@ -6,6 +6,7 @@ import pytest
 
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.problems import DeploymentError
+from tests.synth.ids import FILTER, TARGET
 
 
 def deployment(xdr: str, project: str = "acme", more: str = "") -> str:
@@ -74,6 +75,9 @@ SENTINEL = f"{{preset: sentinel, prefixes: [flow], oidc: {{session_name: Microso
 PROVIDER = '"arn:aws:iam::444455556666:oidc-provider/x.example.com"'
 SPLUNK = '{preset: splunk, prefixes: [flow], own: {principals: ["arn:aws:iam::111122223333:role/splunk"]}}'
 LOGS = "flow_logs: {}"
+RESPONSE = f"""
+    response: {{appliance: {{target: {TARGET}, filter: {FILTER}}}}}"""
+"""Ends the section xdr."""
 
 
 def section(*lines: str) -> str:
@@ -157,6 +161,15 @@ def test_when_all_is_right_then_the_file_is_taken() -> None:
             ["readers:", f"  h: {HUNTERS.replace('[flow]', '[guardduty, incidents, feeds/edr]')}"],
             "9: sites.a.xdr.readers.h.prefixes[1]: nothing lands there: expected a response in this site",
         ),
+        (
+            ["readers:", f"  h: {HUNTERS.replace('[flow]', '[incidents-ocsf]')}", RESPONSE],
+            "9: sites.a.xdr.readers.h.prefixes[0]: nothing lands there: expected incidents: {ocsf: true} in xdr",
+        ),
+        (
+            ["incidents: {ocsf: true}"],
+            "8: sites.a.xdr.incidents.ocsf: has no effect: this site has no response, whose incidents these would be",
+        ),
+        (["incidents: {ocsf: 1}"], "8: sites.a.xdr.incidents.ocsf: expected true or false"),
         (
             ["readers:", f"  h: {HUNTERS.replace('[flow]', '[guardduty, incidents, feeds/edr]')}"],
             "9: sites.a.xdr.readers.h.prefixes[2]: nothing lands there: expected edr under feeds",

@@ -1,0 +1,235 @@
+"""Events of incidents, for an XDR: from the bus by way of a queue to a function, which puts an object for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
+from tapstack.capture.iam_documents import Statement, document
+from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.incident_events import DETAIL_TYPE
+from tapstack.domain.names import name_within
+from tapstack.domain.own_names import EVENT_SOURCE
+from tapstack.domain.telemetry import INCIDENTS, INCIDENTS_OCSF, landing_name
+from tapstack.domain.xdr_settings import IncidentTelemetrySettings
+from tapstack.response import policies
+from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
+from tapstack.response.functions import FunctionDefaults, ResponderFunction
+from tapstack.response.package import build_package
+from tapstack.xdr.landing import TelemetryLanding
+
+TIMEOUT_SECONDS: Final = 60
+_HIDDEN_SECONDS: Final = 6 * TIMEOUT_SECONDS
+"""How long a message is hidden while it is processed, as AWS advises: six times as long as the function may run."""
+_DELIVERIES: Final = 10
+"""An hour of them: S3 may be out of reach for a while."""
+_CONCURRENT: Final = 10
+"""Functions at once: what they take of the account's concurrency, other functions lack."""
+_EVENT_AGE_SECONDS: Final = 24 * 3600
+
+
+class IncidentTelemetry(AwsConstruct):
+    """Puts the events of a site's incidents into a landing: under `incidents/v1/`, one object each, of one line.
+
+    The response of the same deployment and site emits them. What cannot be written for an hour ends in a queue of dead
+    letters, on which there is an alarm.
+
+    Args:
+        scope: the construct it belongs to.
+        id_: its id within `scope`.
+        landing: where they are put.
+        settings: in which forms.
+        topic_arns: SNS topics that are notified when the alarm begins and ends; by default it is only shown.
+        log_retention_days: how long the function's log is kept; a number of days that CloudWatch Logs accepts.
+        provider: the AWS provider of its resources, of the landing's account and Region; by default the one of `scope`.
+
+    Raises:
+        RuleViolation: not the ARN of a topic.
+
+    See "Using Lambda with Amazon SQS" in the AWS Lambda Developer Guide and "Amazon SQS queues as targets" in the
+    Amazon EventBridge User Guide.
+    """
+
+    @checks_arguments()
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        landing: TelemetryLanding,
+        settings: IncidentTelemetrySettings | None = None,
+        topic_arns: Sequence[str] = (),
+        log_retention_days: int = 90,
+        provider: cdk.TerraformProvider | None = None,
+    ) -> None:
+        """Create the rule, the queues, the function and the alarm."""
+        with located(scope, id_):
+            for arn in topic_arns:
+                check_identifier("sns topic", arn)
+        super().__init__(scope, id_, provider=provider)
+        self._landing, self._settings = landing, settings or IncidentTelemetrySettings()
+        self._name = landing_name(landing.deployment, landing.site)
+        rule_name = name_within(self._name, "incidents")
+        self._rule_arn = landing.place.arn("events", f"rule/{rule_name}")
+        self.dead_letters = DeadLetters(
+            self,
+            "DeadLetters",
+            name=name_within(self._name, "incidents-dead", 80),
+            key=landing.key,
+            rule_arns=[self._rule_arn],
+            tags=landing.tags,
+        )
+        self.queue = self._queue()
+        self.function = self._function(log_retention_days)
+        self._deliver(rule_name)
+        self._watch(topic_arns)
+
+    def _queue(self) -> Any:
+        queue: Any = aws.SqsQueue(
+            self,
+            "Queue",
+            name=name_within(self._name, "incidents", 80),
+            kms_master_key_id=self._landing.key.arn,
+            message_retention_seconds=RETENTION_SECONDS,
+            visibility_timeout_seconds=_HIDDEN_SECONDS,
+            redrive_policy=json_text(
+                {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": _DELIVERIES},
+            ),
+            tags=self._landing.tags,
+        )
+        statement: Statement = {
+            "Sid": "AllowRule",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue.arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": self._rule_arn}},
+        }
+        aws.SqsQueuePolicy(
+            self,
+            "QueuePolicy",
+            queue_url=queue.url,
+            policy=json_text(document([statement, policies.secure_transport(queue.arn, "sqs:*")])),
+        )
+        return queue
+
+    def _function(self, log_retention_days: int) -> ResponderFunction:
+        landing, package = self._landing, build_package()
+        environment = {
+            "TAPSTACK_TELEMETRY_BUCKET": landing.bucket_name,
+            "TAPSTACK_TELEMETRY_OCSF": "true" if self._settings.ocsf else "false",
+        }
+        return ResponderFunction(
+            self,
+            "Function",
+            name="telemetry",
+            defaults=FunctionDefaults(
+                name=self._name,
+                place=landing.place,
+                key=landing.key,
+                package=package,
+                file=package.place(self, "Package"),
+                environment=environment,
+                log_retention_days=log_retention_days,
+                tags=landing.tags,
+            ),
+            statements=self._statements(),
+            description="writes events of incidents for an XDR",
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+
+    def _statements(self) -> list[Statement]:
+        """Return what the function may do besides writing its log, and using the landing's own key."""
+        landing = self._landing
+        prefixes = [INCIDENTS, *([INCIDENTS_OCSF] if self._settings.ocsf else [])]
+        statements: list[Statement] = [
+            {
+                "Sid": "ReceiveEvents",
+                "Effect": "Allow",
+                "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+                "Resource": self.queue.arn,
+            },
+            {
+                "Sid": "PutEvents",
+                "Effect": "Allow",
+                "Action": "s3:PutObject",
+                "Resource": [f"{landing.bucket_arn}/{prefix}*" for prefix in prefixes],
+            },
+        ]
+        if landing.bucket is None and landing.key_arn is not None:
+            # S3 asks the key of an existing bucket on behalf of whoever puts an object.
+            statements.append(
+                {
+                    "Sid": "UseKeyOfBucket",
+                    "Effect": "Allow",
+                    "Action": "kms:GenerateDataKey",
+                    "Resource": landing.key_arn,
+                    "Condition": {"StringEquals": {"kms:ViaService": f"s3.{landing.place.region}.amazonaws.com"}},
+                }
+            )
+        return statements
+
+    def _deliver(self, rule_name: str) -> None:
+        """Have the rule put events into the queue, and Lambda take them from there."""
+        landing = self._landing
+        self.resource: Any = aws.CloudwatchEventRule(
+            self,
+            "Resource",
+            name=rule_name,
+            description="Tapstack: events of incidents, for an XDR",
+            event_pattern=json_text(
+                {
+                    "source": [EVENT_SOURCE],
+                    "detail-type": [DETAIL_TYPE],
+                    "detail": {"deployment": [landing.deployment], "site": [landing.site]},
+                }
+            ),
+            tags=landing.tags,
+        )
+        aws.CloudwatchEventTarget(
+            self,
+            "Target",
+            rule=self.resource.name,
+            target_id="telemetry",
+            arn=self.queue.arn,
+            dead_letter_config=aws.CloudwatchEventTargetDeadLetterConfig(arn=self.dead_letters.arn),
+            retry_policy=aws.CloudwatchEventTargetRetryPolicy(
+                maximum_event_age_in_seconds=_EVENT_AGE_SECONDS, maximum_retry_attempts=185
+            ),
+        )
+        aws.LambdaEventSourceMapping(
+            self,
+            "Events",
+            event_source_arn=self.queue.arn,
+            function_name=self.function.name,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=aws.LambdaEventSourceMappingScalingConfig(maximum_concurrency=_CONCURRENT),
+            tags=landing.tags,
+        )
+
+    def _watch(self, topic_arns: Sequence[str]) -> None:
+        topics = list(topic_arns) or None
+        aws.CloudwatchMetricAlarm(
+            self,
+            "Alarm",
+            alarm_name=f"{self._name}-incidents-dead-letters",
+            alarm_description=(
+                "Events of incidents could not be written for an XDR: inspect the queue of dead letters and the log of "
+                "the function, then have SQS move them back (aws sqs start-message-move-task)."
+            ),
+            namespace="AWS/SQS",
+            metric_name="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": self.dead_letters.name},
+            statistic="Maximum",
+            period=60,
+            evaluation_periods=1,
+            comparison_operator="GreaterThanThreshold",
+            threshold=0,
+            # No data means that nothing happened.
+            treat_missing_data="notBreaching",
+            alarm_actions=topics,
+            ok_actions=topics,
+            tags=self._landing.tags,
+        )

@@ -1,0 +1,150 @@
+"""Events of incidents, from the bus to the bucket."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tapstack import IncidentTelemetry, IncidentTelemetrySettings, LandingSettings, RuleViolation, TelemetryLanding
+from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl
+
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:notices"
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/a"
+
+
+def telemetry(landing: LandingSettings | None = None, **given: Any) -> Template:
+    stack = new_stack()
+    with rendering_hcl():
+        made = TelemetryLanding(stack, "landing", deployment="ir", site="a", settings=landing)
+        IncidentTelemetry(stack, "incidents", landing=made, **given)
+    return Template(stack)
+
+
+@pytest.fixture(scope="module")
+def made() -> Template:
+    return telemetry(topic_arns=[TOPIC])
+
+
+def named(template: Template, type_: str, part: str) -> dict[str, Any]:
+    """The resource of a type whose address has a part of the construct's path."""
+    (found,) = [body for name, body in template.resources[type_].items() if name.startswith(f"incidents_{part}_")]
+    return dict(found)
+
+
+def document(text: str) -> Any:
+    return json.loads(plain(text.replace('\\"', '"').replace("\\\\", "\\")))
+
+
+def plain(text: str) -> str:
+    """Tokens read as the last words of what they stand for."""
+    return re.sub(r"\$\{(?:data\.)?aws_(\w+?)\.(\w+?)_[0-9A-F]{8}\.(\w+)\}", r"<\2.\3>", text)
+
+
+def statements(template: Template) -> dict[str, dict[str, Any]]:
+    policy = document(named(template, "aws_iam_role_policy", "Function_Policy")["policy"])
+    return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+def test_when_an_incident_emits_an_event_then_the_rule_takes_it_of_this_site_alone(made: Template) -> None:
+    rule = made.resource("aws_cloudwatch_event_rule")
+    assert rule["name"] == "ir-a-xdr-incidents"
+    assert_equal(
+        document(rule["event_pattern"]),
+        {
+            "source": ["tapstack"],
+            "detail-type": ["Tapstack Incident Telemetry"],
+            "detail": {"deployment": ["ir"], "site": ["a"]},
+        },
+    )
+    target = made.resource("aws_cloudwatch_event_target")
+    assert plain(target["arn"]) == "<incidents_Queue.arn>"
+    assert plain(target["dead_letter_config"][0]["arn"]) == "<incidents_DeadLetters.arn>"
+    assert target["retry_policy"] == [{"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}]
+
+
+def test_when_events_wait_then_encrypted_and_what_fails_ends_among_the_dead_letters(made: Template) -> None:
+    queue = named(made, "aws_sqs_queue", "Queue")
+    assert plain(queue["kms_master_key_id"]) == "<landing_Key.arn>"
+    assert queue["message_retention_seconds"] == 14 * 24 * 3600
+    redrive = document(queue["redrive_policy"])
+    assert redrive == {"deadLetterTargetArn": "<incidents_DeadLetters.arn>", "maxReceiveCount": 10}
+    function = made.resource("aws_lambda_function")
+    # As AWS advises.
+    assert queue["visibility_timeout_seconds"] == 6 * function["timeout"]
+    policies = {name: document(body["policy"]) for name, body in made.resources["aws_sqs_queue_policy"].items()}
+    assert len(policies) == 2
+    for policy in policies.values():
+        by_sid = {one["Sid"]: one for one in policy["Statement"]}
+        (allowed,) = [one for one in by_sid.values() if one["Effect"] == "Allow"]
+        assert (allowed["Action"], allowed["Principal"]) == ("sqs:SendMessage", {"Service": "events.amazonaws.com"})
+        assert allowed["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(":rule/ir-a-xdr-incidents")
+        assert by_sid["DenyInsecureTransport"]["Effect"] == "Deny"
+
+
+def test_when_the_function_gets_events_then_each_succeeds_or_fails_by_itself(made: Template) -> None:
+    mapping = made.resource("aws_lambda_event_source_mapping")
+    assert plain(mapping["event_source_arn"]) == "<incidents_Queue.arn>"
+    assert plain(mapping["function_name"]) == "<incidents_Function.function_name>"
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    assert mapping["scaling_config"] == [{"maximum_concurrency": 10}]
+    function = made.resource("aws_lambda_function")
+    assert (function["function_name"], function["handler"]) == (
+        "ir-a-xdr-telemetry",
+        "tapstack.responder.handlers.telemetry.handler",
+    )
+    (environment,) = function["environment"]
+    assert plain(environment["variables"]["TAPSTACK_TELEMETRY_BUCKET"]) == "<landing_Bucket.bucket>"
+    assert environment["variables"]["TAPSTACK_TELEMETRY_OCSF"] == "false"
+
+
+def test_when_the_function_may_do_something_then_it_is_receiving_and_putting_and_nothing_else(made: Template) -> None:
+    granted = statements(made)
+    assert set(granted) == {"WriteLogs", "WriteTraces", "UseKey", "ReceiveEvents", "PutEvents"}
+    assert granted["ReceiveEvents"]["Resource"] == "<incidents_Queue.arn>"
+    assert granted["PutEvents"]["Action"] == "s3:PutObject"
+    (put,) = granted["PutEvents"]["Resource"]
+    assert put.endswith("/incidents/v1/*")
+    assert granted["UseKey"]["Resource"] == "<landing_Key.arn>"
+    for statement in granted.values():
+        assert "*" not in "".join(
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+
+
+def test_when_ocsf_is_chosen_then_the_function_writes_it_and_may(made: Template) -> None:
+    ocsf = telemetry(settings=IncidentTelemetrySettings(ocsf=True))
+    (environment,) = ocsf.resource("aws_lambda_function")["environment"]
+    assert environment["variables"]["TAPSTACK_TELEMETRY_OCSF"] == "true"
+    assert [one.rpartition("xdr-")[2].partition("/")[2] for one in statements(ocsf)["PutEvents"]["Resource"]] == [
+        "incidents/v1/*",
+        "incidents-ocsf/*",
+    ]
+
+
+@pytest.mark.parametrize(("key", "more"), [(KEY, {"UseKeyOfBucket"}), (None, set())])
+def test_when_the_bucket_exists_then_the_function_uses_the_key_of_that_by_way_of_s3(
+    key: str | None, more: set[str], made: Template
+) -> None:
+    granted = statements(telemetry(LandingSettings(bucket="lake", bucket_key_arn=key)))
+    assert set(granted) - set(statements(made)) == more
+    assert [one.partition(":s3:::")[2] for one in granted["PutEvents"]["Resource"]] == ["lake/incidents/v1/*"]
+    if more:
+        used = granted["UseKeyOfBucket"]
+        assert (used["Action"], used["Resource"]) == ("kms:GenerateDataKey", KEY)
+        assert list(used["Condition"]["StringEquals"]) == ["kms:ViaService"]
+
+
+def test_when_events_cannot_be_written_then_an_alarm_notifies(made: Template) -> None:
+    alarm = made.resource("aws_cloudwatch_metric_alarm")
+    assert alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC]
+    assert plain(alarm["dimensions"]["QueueName"]) == "<incidents_DeadLetters.name>"
+    assert (alarm["namespace"], alarm["metric_name"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert "alarm_actions" not in telemetry().resource("aws_cloudwatch_metric_alarm")
+
+
+def test_fails_when_a_topic_is_none() -> None:
+    with pytest.raises(RuleViolation, match="'mail' is not the ARN of an SNS topic"):
+        telemetry(topic_arns=["mail"])
