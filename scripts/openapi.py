@@ -70,7 +70,7 @@ def _opening(summary: str) -> _Details:
         summary,
         {202: ("Opened, joined, or the same as before", "Opened")},
         (400, 403, 409, 415, 422),
-        (_parameter("header", "Idempotency-Key", schemas.IDEMPOTENCY_KEY),),
+        (_parameter("header", "Idempotency-Key", schemas.PARAMETERS["Idempotency-Key"]),),
         headers={"Location": {"required": True, "schema": {"type": "string"}, "description": "The incident's path."}},
         links={
             name: {
@@ -107,9 +107,9 @@ _DETAILS: Final = {
         {200: ("A page of incidents", "Listed")},
         (400,),
         (
-            _parameter("query", "state", schemas.STATE),
-            _parameter("query", "limit", schemas.LIMIT),
-            _parameter("query", "next", schemas.NEXT),
+            _parameter("query", "state", schemas.PARAMETERS["state"]),
+            _parameter("query", "limit", schemas.PARAMETERS["limit"]),
+            _parameter("query", "next", schemas.PARAMETERS["next"]),
         ),
     ),
     "showIncident": _Details(
@@ -240,7 +240,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": details.body_required,
-            "content": {"application/json": {"schema": _reference(operation.body.capitalize())}},
+            "content": {"application/json": {"schema": _reference(operation.body)}},
         }
     return described
 

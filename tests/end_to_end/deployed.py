@@ -19,7 +19,7 @@ from strictmoto.lambda_.background import in_hand
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.cli.incident_api import IncidentApi, sign_with
-from tapstack.domain.operations import path_that_contains
+from tapstack.domain.operations import operation_that_contains
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.store.items import unpack
@@ -106,7 +106,7 @@ class DeployedResponse:
         about: dict[str, Any] = {"instance_id": named} if named else {"network_interface_ids": list(suspects)}
         body = {**about, "reason": "beaconing", "minutes": minutes, **more}
         wanted = more.get("containment", "none")
-        path = "/incidents" if wanted == "none" else path_that_contains(wanted, opens=True)
+        path = "/incidents" if wanted == "none" else operation_that_contains(wanted, opens=True).path
         answer: Incident = self.api.post(path, body, headers=headers, repeatable=True)["incident"]
         return answer
 

@@ -31,7 +31,7 @@ from tapstack.domain.arguments import check_range
 from tapstack.domain.containment_settings import MODES, REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.operations import path_that_contains
+from tapstack.domain.operations import BY_ID, operation_that_contains
 from tapstack.domain.suggestions import about_quotes
 from tapstack.settings.load import FILE_VARIABLE
 
@@ -260,8 +260,8 @@ def _open(call: _Call) -> int:
         raise UserError(f"the idempotency key must have {low} to {high} printable ASCII characters")
     api = call.api()
     # With the key, the request can be repeated when its response was lost.
-    path = path_that_contains(contains, opens=True) if contains else "/incidents"
-    answer = api.post(path, body, headers={"Idempotency-Key": key}, repeatable=True)
+    operation = operation_that_contains(contains, opens=True) if contains else BY_ID["openIncident"]
+    answer = api.post(operation.path, body, headers={"Idempotency-Key": key}, repeatable=True)
     found = _incident(answer.get("incident") if isinstance(answer, dict) else None)
     name = incidents.check_incident_id(plain(found.get("id")))
     if chosen.wait is None:
@@ -294,7 +294,7 @@ def _follow(api: IncidentApi, name: str, call: _Call, minutes: int) -> Mapping[s
     until = time.monotonic() + 60 * minutes
     seen = 0
     while True:
-        found: Mapping[str, Any] = api.get(f"/incidents/{name}", holds="id")
+        found: Mapping[str, Any] = api.get(BY_ID["showIncident"].at(name), holds="id")
         lines = view.timeline(found, seen)
         seen += len(lines)
         for line in lines:
@@ -316,7 +316,7 @@ def _list(call: _Call) -> int:
     query = {"state": chosen.state or "open", "limit": str(chosen.limit)}
     if chosen.next:
         query["next"] = chosen.next
-    answer = call.api().get("/incidents", query, holds="incidents")
+    answer = call.api().get(BY_ID["listIncidents"].path, query, holds="incidents")
     paging = f" --state {query['state']} --limit {chosen.limit}{call.options}"
     # A list without an incident does not mean that nothing is contained.
     others = "" if query["state"] == "closed" else view.CLOSED_MAY_CONTAIN.format(call.options)
@@ -326,7 +326,7 @@ def _list(call: _Call) -> int:
 
 def _show(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
-    answer = call.api().get(f"/incidents/{name}", holds="id")
+    answer = call.api().get(BY_ID["showIncident"].at(name), holds="id")
     call.show(answer, lambda: call.card(answer))
     return 0
 
@@ -335,9 +335,9 @@ def _extend(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     minutes = incidents.check_minutes(call.chosen.minutes)
     api = call.api()
-    before = api.get(f"/incidents/{name}", holds="id").get("expires_at")
+    before = api.get(BY_ID["showIncident"].at(name), holds="id").get("expires_at")
     # The minutes count from now, so a repeated request has the same result.
-    answer = api.post(f"/incidents/{name}/extend", {"minutes": minutes}, repeatable=True, holds="id")
+    answer = api.post(BY_ID["extendIncident"].at(name), {"minutes": minutes}, repeatable=True, holds="id")
     if before is not None and answer.get("expires_at") == before:
         print(f"{name} already captures until {plain(before)}; nothing was changed", file=call.err, flush=True)
     call.show(answer, lambda: call.card(answer))
@@ -347,7 +347,7 @@ def _extend(call: _Call) -> int:
 def _close(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     body = {} if call.chosen.reason is None else {"reason": incidents.check_reason(call.chosen.reason)}
-    answer = call.api().post(f"/incidents/{name}/close", body, repeatable=True, holds="id")
+    answer = call.api().post(BY_ID["closeIncident"].at(name), body, repeatable=True, holds="id")
     call.show(answer, lambda: call.card(answer))
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from tapstack.cli import incident_plan_view as view
 from tapstack.cli.incident_api import IncidentApi, UserError
 from tapstack.domain import containment_settings, incidents
-from tapstack.domain.operations import path_that_contains
+from tapstack.domain.operations import BY_ID, Operation, operation_that_contains
 
 AddParser = Callable[[Any, str, str], argparse.ArgumentParser]
 _FLAGS: Final = ("overwrite", "keep", "all")
@@ -91,35 +91,35 @@ def contain(call: Call) -> int:
             raise UserError("--override-protection needs an approval by another person: leave --mode now out")
         if call.chosen.reason is None:
             raise UserError("--override-protection needs --reason: it is shown to whoever approves")
-        return _post(call, "contain-protected", {"reason": call.chosen.reason})
+        return _post(call, BY_ID["containProtected"], {"reason": call.chosen.reason})
     if call.chosen.reason is not None:
         raise UserError("contain takes --reason only with --override-protection")
     # Containing at once needs a separate permission, and so has a path of its own.
-    path = path_that_contains(call.chosen.mode or "approval", opens=False)
-    return _post(call, path.rpartition("/")[2], {"skip_wait": True} if call.chosen.skip_wait else {})
+    operation = operation_that_contains(call.chosen.mode or "approval", opens=False)
+    return _post(call, operation, {"skip_wait": True} if call.chosen.skip_wait else {})
 
 
 def approve(call: Call) -> int:
     """Approve a pending containment."""
-    return _post(call, "approve", {})
+    return _post(call, BY_ID["approveContainment"], {})
 
 
 def override(call: Call) -> int:
     """Approve a pending containment without another person."""
-    return _post(call, "override", {"reason": call.chosen.reason})
+    return _post(call, BY_ID["overrideApproval"], {"reason": call.chosen.reason})
 
 
 def reject(call: Call) -> int:
     """Reject a pending containment."""
-    return _post(call, "reject", {} if call.chosen.reason is None else {"reason": call.chosen.reason})
+    return _post(call, BY_ID["rejectContainment"], {} if call.chosen.reason is None else {"reason": call.chosen.reason})
 
 
 def release(call: Call) -> int:
     """Restore the prior state."""
-    return _post(call, "release", {name: True for name in _FLAGS if getattr(call.chosen, name)})
+    return _post(call, BY_ID["releaseIncident"], {name: True for name in _FLAGS if getattr(call.chosen, name)})
 
 
-def _post(call: Call, what: str, body: dict[str, Any]) -> int:
+def _post(call: Call, operation: Operation, body: dict[str, Any]) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     if "reason" in body:
         # Before a token or credentials are asked for.
@@ -127,7 +127,8 @@ def _post(call: Call, what: str, body: dict[str, Any]) -> int:
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
     # A repeated request changes nothing further, so each is retried when its response was lost.
     answer = call.api().post(
-        f"/incidents/{name}/{what}", {**body, **dry_run}, repeatable=True, holds="changes" if dry_run else "id"
+        operation.at(name), {**body, **dry_run}, repeatable=True, holds="changes" if dry_run else "id"
     )
+    what = operation.path.rpartition("/")[2]
     call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
     return 0

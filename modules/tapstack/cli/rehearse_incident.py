@@ -24,7 +24,7 @@ from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.domain.operations import path_that_contains
+from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.packet_places import place
 from tapstack.domain.policy import decide
 from tapstack.rehearsal.progress import Progress
@@ -435,7 +435,7 @@ class _Rehearsal:
         self.account.waits.scale = WAITS_FOR_APPROVAL
         approved = "another person approves" if mode == "approval" else "at once"
         with self._step(f"Contain: {approved}, and every interface is isolated"):
-            api.post(path_that_contains(mode, opens=False).replace("{id}", name), {}, repeatable=True)
+            api.post(operation_that_contains(mode, opens=False).at(name), {}, repeatable=True)
             if mode == "approval":
                 self._follow(api, name, "pending", part="containment")
                 with self._second_person(endpoint, where) as second:

@@ -14,6 +14,10 @@ from tapstack.domain.containment_settings import Mode
 Right = Literal["read", "open", "extend", "close", "contain", "contain_now", "decide", "override", "release", "alert"]
 """What a caller may be allowed by itself."""
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
+Body = Literal[
+    "Open", "Extend", "Close", "Contain", "Approve", "Override", "ContainProtected", "Reject", "Release", "Alert"
+]
+"""The schema of a body, by its name in OpenAPI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Operation:
         method: of HTTP.
         path: `{id}` stands for the id of an incident.
         right: that the caller needs; none where it is the signature of the request that counts.
-        body: name of the schema of its body; none where it takes no body.
+        body: the schema of its body; none where it takes no body.
         of_containment: the gateway has a route to it only where instances may be contained.
         mode: in which its path contains; none where it does not contain.
         opens: it opens an incident besides, and needs the right to open as well.
@@ -35,7 +39,7 @@ class Operation:
     method: str
     path: str
     right: Right | None
-    body: str | None = None
+    body: Body | None = None
     of_containment: bool = False
     mode: Mode | None = None
     opens: bool = False
@@ -45,15 +49,19 @@ class Operation:
         """The route key of Amazon API Gateway: `POST /incidents`."""
         return f"{self.method} {self.path}"
 
+    def at(self, incident_id: str) -> str:
+        """Return its path for an incident."""
+        return self.path.replace("{id}", incident_id)
+
 
 OPERATIONS: Final = (
-    Operation("openIncident", "POST", "/incidents", "open", "OPEN"),
+    Operation("openIncident", "POST", "/incidents", "open", "Open"),
     Operation(
         "openAndContain",
         "POST",
         "/incidents/contain",
         "contain",
-        "OPEN",
+        "Open",
         of_containment=True,
         mode="approval",
         opens=True,
@@ -63,47 +71,51 @@ OPERATIONS: Final = (
         "POST",
         "/incidents/contain-now",
         "contain_now",
-        "OPEN",
+        "Open",
         of_containment=True,
         mode="now",
         opens=True,
     ),
     Operation("listIncidents", "GET", "/incidents", "read"),
     Operation("showIncident", "GET", "/incidents/{id}", "read"),
-    Operation("extendIncident", "POST", "/incidents/{id}/extend", "extend", "EXTEND"),
-    Operation("closeIncident", "POST", "/incidents/{id}/close", "close", "CLOSE"),
+    Operation("extendIncident", "POST", "/incidents/{id}/extend", "extend", "Extend"),
+    Operation("closeIncident", "POST", "/incidents/{id}/close", "close", "Close"),
     Operation(
-        "containIncident", "POST", "/incidents/{id}/contain", "contain", "CONTAIN", of_containment=True, mode="approval"
+        "containIncident", "POST", "/incidents/{id}/contain", "contain", "Contain", of_containment=True, mode="approval"
     ),
     Operation(
-        "containNow", "POST", "/incidents/{id}/contain-now", "contain_now", "CONTAIN", of_containment=True, mode="now"
+        "containNow", "POST", "/incidents/{id}/contain-now", "contain_now", "Contain", of_containment=True, mode="now"
     ),
-    Operation("approveContainment", "POST", "/incidents/{id}/approve", "decide", "APPROVE", of_containment=True),
-    Operation("overrideApproval", "POST", "/incidents/{id}/override", "override", "OVERRIDE", of_containment=True),
+    Operation("approveContainment", "POST", "/incidents/{id}/approve", "decide", "Approve", of_containment=True),
+    Operation("overrideApproval", "POST", "/incidents/{id}/override", "override", "Override", of_containment=True),
     Operation(
         "containProtected",
         "POST",
         "/incidents/{id}/contain-protected",
         "override",
-        "CONTAIN_PROTECTED",
+        "ContainProtected",
         of_containment=True,
     ),
-    Operation("rejectContainment", "POST", "/incidents/{id}/reject", "decide", "REJECT", of_containment=True),
-    Operation("releaseIncident", "POST", "/incidents/{id}/release", "release", "RELEASE", of_containment=True),
+    Operation("rejectContainment", "POST", "/incidents/{id}/reject", "decide", "Reject", of_containment=True),
+    Operation("releaseIncident", "POST", "/incidents/{id}/release", "release", "Release", of_containment=True),
 )
 
 
-SEND_ALERT: Final = Operation("sendAlert", "POST", "/alerts/{source}", "alert", "ALERT")
+SEND_ALERT: Final = Operation("sendAlert", "POST", "/alerts/{source}", "alert", "Alert")
 """An alert of another tool, from a caller that the gateway knows. `{source}` stands for a name of the deployment."""
-SEND_WEBHOOK: Final = Operation("sendWebhook", "POST", "/webhooks/{source}", None, "ALERT")
+SEND_WEBHOOK: Final = Operation("sendWebhook", "POST", "/webhooks/{source}", None, "Alert")
 """The same from a sender that the gateway does not know: the function verifies its signature."""
 ALERT_OPERATIONS: Final = (SEND_ALERT, SEND_WEBHOOK)
 """What a function of its own answers, which may do nothing but keep alerts."""
 
 
-def path_that_contains(mode: Mode, *, opens: bool) -> str:
-    """Return the path that contains in a mode, and opens an incident besides or is of one."""
-    return next(each.path for each in OPERATIONS if each.mode == mode and each.opens == opens)
+BY_ID: Final = {each.id: each for each in OPERATIONS}
+"""The operations by their ids."""
+
+
+def operation_that_contains(mode: Mode, *, opens: bool) -> Operation:
+    """Return the operation that contains in a mode, and opens an incident besides or is of one."""
+    return next(each for each in OPERATIONS if each.mode == mode and each.opens == opens)
 
 
 CATCH_ALL: Final = "$default"

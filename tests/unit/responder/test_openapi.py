@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from scripts import openapi
 from tapstack.domain.operations import ALERT_OPERATIONS
 from tapstack.domain.operations import OPERATIONS as DECLARED
-from tapstack.responder.api import router
+from tapstack.responder.api import router, schemas
 from tapstack.responder.api.problems import TITLES
 
 DOCUMENT = openapi.document("1.0")
@@ -32,6 +33,22 @@ def test_when_operations_are_compared_then_table_document_and_function_have_the_
         route: operation["operationId"] for route, operation in OPERATIONS.items()
     }
     assert {each.id for each in DECLARED} == set(router.HANDLERS)
+    assert {each.body for each in DECLARED if each.body} == set(schemas.BODIES)
+
+
+def test_when_the_document_refers_to_a_schema_then_it_has_that_schema() -> None:
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(DOCUMENT)))
+    assert {"Open", "ContainProtected"} <= named
+    assert named - set(schemas.COMPONENTS) == set()
+
+
+def test_fails_when_there_is_nothing_at_an_address_and_names_every_path() -> None:
+    request = {"method": "GET", "path": "/nothing"}
+    refused = router.answer({"rawPath": "/nothing", "requestContext": {"http": request}})
+    assert refused["statusCode"] == 404
+    detail = json.loads(refused["body"])["detail"]
+    paths = {each.path for each in DECLARED}
+    assert set(re.findall(r"/[^ ,]+", detail)) == paths
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

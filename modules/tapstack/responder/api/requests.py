@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapstack.domain.callers import Caller, iam_caller, token_caller
 from tapstack.domain.containment_settings import MODES
-from tapstack.domain.operations import Operation, path_that_contains
+from tapstack.domain.operations import Operation, operation_that_contains
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.environment import environment
@@ -167,7 +167,7 @@ def check_mode(request: Request, given: str | None) -> None:
         return
     if given not in MODES:
         raise Problem("invalid-request", f"{operation.path} contains: send this to POST /incidents")
-    path = path_that_contains(given, opens=opens)
+    path = operation_that_contains(given, opens=opens).path
     words = "containing at once" if given == "now" else "requesting a containment"
     raise Problem("right-needed", f"{words} needs a separate permission: send this to POST {path}")
 
@@ -208,8 +208,12 @@ def _number(text: str) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def check(schema_name: str, value: Any) -> Any:
+def check(name: str, value: Any) -> Any:
     """Return a value that a schema of the API accepts.
+
+    Args:
+        name: of a body or a parameter, in `schemas`.
+        value: what was sent.
 
     Raises:
         Problem: it does not; says where and what.
@@ -217,7 +221,7 @@ def check(schema_name: str, value: Any) -> Any:
     from fastjsonschema import JsonSchemaValueException
 
     try:
-        _validator(schema_name)(value)
+        _validator(name)(value)
     except JsonSchemaValueException as error:
         where = ".".join(str(part) for part in error.path[1:]) or "body"
         said = _what_is_wrong(error)
@@ -255,11 +259,12 @@ def _listed(what: str, names: list[str]) -> str:
 
 
 @functools.cache
-def _validator(schema_name: str) -> Callable[[Any], Any]:
+def _validator(name: str) -> Callable[[Any], Any]:
     """Compile a validator when it is first needed: it takes some milliseconds."""
     import fastjsonschema
 
     from tapstack.responder.api import schemas
 
-    compiled: Callable[[Any], Any] = fastjsonschema.compile(getattr(schemas, schema_name), use_default=False)
+    checked: dict[str, Any] = {**schemas.BODIES, **schemas.PARAMETERS}
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(checked[name], use_default=False)
     return compiled

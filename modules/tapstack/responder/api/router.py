@@ -72,11 +72,8 @@ def _routed(event: dict[str, Any], path: str) -> Answer:
         if isinstance(answer_or_refusal, Problem):
             raise answer_or_refusal
         return answer_or_refusal
-    raise Problem(
-        "no-such-resource",
-        "expected /incidents, /incidents/{id}, or extend, close, contain, contain-now, approve, override, reject or "
-        "release below it",
-    )
+    *paths, last = dict.fromkeys(each.path for each in OPERATIONS)
+    raise Problem("no-such-resource", f"expected {', '.join(paths)} or {last}")
 
 
 def _attempt(operation: Operation, event: dict[str, Any], ids: dict[str, str]) -> Answer | Problem:

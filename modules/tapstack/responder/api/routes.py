@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from tapstack.domain.incidents import check_minutes, read_request
+from tapstack.domain.operations import BY_ID
 from tapstack.responder.api import pages
 from tapstack.responder.api.answers import Answer
 from tapstack.responder.api.problems import Problem
@@ -22,7 +23,7 @@ def open_incident(request: Request) -> Answer:
     """POST /incidents, and /contain or /contain-now below it: open an incident, or find the one of the same request."""
     key = request.headers.get("idempotency-key")
     if key is not None:
-        _check_parameter("IDEMPOTENCY_KEY", "Idempotency-Key", key)
+        _check_parameter("Idempotency-Key", key)
     body = read_json(request)
     check_mode(request, body.get("containment"))
     if (mode := request.operation.mode) is not None:
@@ -36,21 +37,21 @@ def open_incident(request: Request) -> Answer:
     incident = opened.incident
     if incident is None:  # which only a report that opens none has
         raise Problem("internal-error", "the request opened no incident")
-    path = f"/incidents/{incident.id}"
-    links = {"self": path, "close": f"{path}/close", "extend": f"{path}/extend"}
+    linked = {"self": "showIncident", "close": "closeIncident", "extend": "extendIncident"}
+    links = {name: BY_ID[id_].at(incident.id) for name, id_ in linked.items()}
     body = {"incident": incidents.shown(incident), "links": links, "joined": opened.how == "joined"}
-    return 202, body, {"location": path}
+    return 202, body, {"location": links["self"]}
 
 
 def list_incidents(request: Request) -> Answer:
     """GET /incidents: a page of those that are open, or closed, newest first."""
-    state = _check_parameter("STATE", "state", request.query.get("state", "open"))
+    state = _check_parameter("state", request.query.get("state", "open"))
     given = request.query.get("limit", "25")
     if not re.fullmatch(r"[1-9][0-9]{0,2}", given, re.ASCII):
         raise _wrong_parameter("limit", "must be a whole number from 1 to 100")
-    limit = _check_parameter("LIMIT", "limit", int(given))
+    limit = _check_parameter("limit", int(given))
     token = request.query.get("next")
-    after = pages.read(_check_parameter("NEXT", "next", token)) if token is not None else None
+    after = pages.read(_check_parameter("next", token)) if token is not None else None
     found, more = incidents.page(state, limit, after)
     body: dict[str, Any] = {"incidents": [incidents.shown(incident) for incident in found]}
     return 200, body | ({"next": pages.write(more)} if more else {}), {}
@@ -83,9 +84,9 @@ def close_incident(request: Request, incident_id: str) -> Answer:
     return 202, incidents.shown(commands.close(incident_id, by=request.caller.name, reason=body.get("reason", ""))), {}
 
 
-def _check_parameter(schema_name: str, name: str, value: Any) -> Any:
+def _check_parameter(name: str, value: Any) -> Any:
     try:
-        return check(schema_name, value)
+        return check(name, value)
     except Problem as problem:
         raise _wrong_parameter(name, problem.errors[0]["problem"]) from problem
 

@@ -6,6 +6,7 @@ uses, has with the same meaning are used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.domain import incidents, packet_watch
@@ -408,8 +409,8 @@ KEPT: Final[Schema] = {
         "id": {"type": "string", "description": "The id that it was sent with, or was given."},
     },
 }
-COMPONENTS: Final[dict[str, Schema]] = {
-    "Open": {**OPEN, **_ONLY_INSTANCES_ARE_CONTAINED},
+BODIES: Final[Mapping[str, Schema]] = {
+    "Open": OPEN,
     "Extend": EXTEND,
     "Close": CLOSE,
     "Contain": CONTAIN,
@@ -418,6 +419,18 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "ContainProtected": CONTAIN_PROTECTED,
     "Reject": REJECT,
     "Release": RELEASE,
+}
+"""What bodies are checked against."""
+PARAMETERS: Final[dict[str, Schema]] = {
+    "Idempotency-Key": IDEMPOTENCY_KEY,
+    "state": STATE,
+    "limit": LIMIT,
+    "next": NEXT,
+}
+"""What headers and parameters of the query are checked against."""
+COMPONENTS: Final[dict[str, Schema]] = {
+    **BODIES,
+    "Open": {**OPEN, **_ONLY_INSTANCES_ARE_CONTAINED},
     "Incident": INCIDENT,
     "IncidentWithTimeline": INCIDENT_WITH_TIMELINE,
     "Interface": INTERFACE,

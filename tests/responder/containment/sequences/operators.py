@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tapstack.domain.alerts import severity_level
 from tapstack.domain.incidents import as_text, as_time, highest, utc_now
-from tapstack.domain.operations import path_that_contains
+from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
 from tapstack.responder.handlers import findings
@@ -271,7 +271,7 @@ class Operators:
         # Containing has paths of its own, by the mode.
         mode = body.get("mode", body.get("containment")) if path.endswith(("/contain", "/incidents")) else None
         if path == "/incidents" and mode in ("approval", "now"):
-            path = path_that_contains(mode, opens=True)
+            path = operation_that_contains(mode, opens=True).path
         elif mode == "now":
             path = f"{path}-now"
         self.world.done[step] += 1
