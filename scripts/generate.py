@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts import incident_event_schema, openapi
+from scripts import alert_schema, incident_event_schema, openapi
 from scripts.costs import read_prices, render_costs
 from scripts.picture import draw
 from scripts.reference import render_reference
@@ -70,6 +70,7 @@ def _with_part(text: str, part: str, content: str) -> str:
 
 FILES: Mapping[str, Callable[[], str]] = {
     "deployment.schema.json": render_schema,
+    "docs/schemas/alert-1.json": alert_schema.render,
     "docs/schemas/incident-event-1.json": incident_event_schema.render,
     "docs/openapi.json": lambda: openapi.render(__version__),
     "docs/deployment-file.md": render_deployment_page,
