@@ -6,7 +6,7 @@ cannot express. Sources: the Service Authorization Reference pages of the servic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -424,14 +424,3 @@ def _roles(permissions: Permissions, containable: Containable, sid: str, action:
             "Condition": {"Null": {f"aws:ResourceTag/{TAG_DEPLOYMENT}": "false"}},
         },
     ]
-
-
-OF_FUNCTION: Final[Mapping[str, Callable[[Permissions, Containable], list[Statement]]]] = {
-    "api": api,
-    "findings": findings,
-    "incident": incident,
-    "sweeper": sweeper,
-    "containment": containment,
-    "release": release,
-}
-"""The further statements of each function where instances may be contained."""

@@ -8,7 +8,6 @@ from typing import Any, Final, TypeAlias
 from tapstack.bindings import AwsConstruct, Construct, cdk
 from tapstack.capture.appliance_role import ApplianceRole
 from tapstack.capture.expressions import Expressions
-from tapstack.capture.iam_documents import Statement
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain import cidrs, limits, template_urls
@@ -44,7 +43,7 @@ from tapstack.domain.retention import (
 from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.domain.telemetry import BUCKET_LENGTH, LandingBucket
 from tapstack.domain.tokens import is_token
-from tapstack.response import containment_policies, policies
+from tapstack.response import policies
 from tapstack.response.alarms import ResponseAlarms, Watched
 from tapstack.response.api import IncidentApi
 from tapstack.response.authorization import Authorization
@@ -53,6 +52,7 @@ from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.findings import GuardDutyFindings, SecurityHubFindings, SweeperSchedule
+from tapstack.response.function_table import FUNCTIONS
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.notifications import Notifications
@@ -63,10 +63,6 @@ from tapstack.response.table import IncidentTable
 PolicyRule: TypeAlias = Rule
 """A rule of the policy: its conditions on a finding, and its action."""
 
-API_SECONDS: Final = 25
-"""Below the timeout of the gateway."""
-STEP_SECONDS: Final = 120
-SWEEP_SECONDS: Final = 300
 _LONGEST_ROLE: Final = "incidents-workflow"
 """The end of the longest name of a role."""
 _TEMPLATE_URL_BYTES: Final = 256
@@ -419,13 +415,6 @@ class IncidentResponse(AwsConstruct):
             own_roles=pattern_within(self._name, _LONGEST_ROLE),
         )
 
-    def _statements(self, name: str) -> list[Statement]:
-        """Return the statements of a function, with those for containment where instances may be contained."""
-        statements = policies.OF_FUNCTION[name](self._permissions) if name in policies.OF_FUNCTION else []
-        if self._containable is not None and name in containment_policies.OF_FUNCTION:
-            statements = [*statements, *containment_policies.OF_FUNCTION[name](self._permissions, self._containable)]
-        return statements
-
     def _function_defaults(self, environment: FunctionEnvironment) -> FunctionDefaults:
         sources = self._alerts.sources
         package = build_package(dump_sources(sources) if sources else None)
@@ -441,56 +430,21 @@ class IncidentResponse(AwsConstruct):
         )
 
     def _add_functions(self, environment: FunctionEnvironment) -> dict[str, ResponderFunction]:
-        def add(name: str, description: str, timeout_seconds: int = STEP_SECONDS, **more: Any) -> ResponderFunction:
-            return ResponderFunction(
+        return {
+            each.name: ResponderFunction(
                 self,
-                f"{name.capitalize()}Function",
-                name=name,
+                f"{each.name.capitalize()}Function",
+                name=each.name,
                 defaults=self._defaults,
-                statements=self._statements(name),
-                description=description,
-                timeout_seconds=timeout_seconds,
-                **more,
+                statements=each.allowed(self._permissions, self._containable),
+                description=each.description,
+                timeout_seconds=each.timeout_seconds,
+                environment=environment.policy_variables() if each.applies_policy else None,
+                dead_letters=self.dead_letters if each.asynchronous else None,
             )
-
-        made = [
-            (
-                "api",
-                add(
-                    "api",
-                    "opens, shows, extends and closes incidents; requests, approves and releases containments",
-                    API_SECONDS,
-                ),
-            ),
-            (
-                "findings",
-                add(
-                    "findings",
-                    "evaluates the policy for GuardDuty findings",
-                    environment=environment.policy_variables(),
-                    dead_letters=self.dead_letters,
-                ),
-            ),
-            ("prepare", add("prepare", "finds the interfaces of an incident")),
-            ("appliance", add("appliance", "launches and deletes the appliance")),
-            ("capture", add("capture", "starts and ends mirroring")),
-            ("incident", add("incident", "notifies, closes an incident at its time of expiry")),
-            (
-                "sweeper",
-                add(
-                    "sweeper",
-                    "deletes expired sessions and unused appliances, corrects mirror targets, continues incidents",
-                    SWEEP_SECONDS,
-                    dead_letters=self.dead_letters,
-                ),
-            ),
-        ]
-        if self._containable is not None:
-            made += [
-                ("containment", add("containment", "isolates an instance")),
-                ("release", add("release", "restores the prior state")),
-            ]
-        return dict(made)
+            for each in FUNCTIONS
+            if self._containable is not None or not each.of_containment
+        }
 
     def _watch(self, appliance_hours: int | None) -> None:
         watched = Watched(

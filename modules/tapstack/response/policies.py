@@ -6,7 +6,7 @@ condition keys for ..."). Describe calls of EC2 know no resource, so the Region 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -255,18 +255,6 @@ def sweeper(permissions: Permissions) -> list[Statement]:
         *_publish(permissions),
         *(_retire_and_keep(permissions, permissions.stack) if permissions.stack else ()),
     ]
-
-
-OF_FUNCTION: Final[Mapping[str, Callable[[Permissions], list[Statement]]]] = {
-    "api": api,
-    "findings": findings,
-    "prepare": prepare,
-    "appliance": appliance,
-    "capture": capture,
-    "incident": incident,
-    "sweeper": sweeper,
-}
-"""The statements of each function, without those for containment."""
 
 
 def basics(place: Place, *, log_group_arn: str, key_arn: str) -> list[Statement]:

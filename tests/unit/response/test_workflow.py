@@ -69,7 +69,7 @@ def test_when_a_task_fails_then_it_is_retried_and_then_caught(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(set(TASKS) - WAITS))
 def test_when_a_step_hangs_then_it_ends_after_its_function_does(name: str) -> None:
-    from tapstack.response.incident_response import STEP_SECONDS
+    from tapstack.response.function_table import STEP_SECONDS
 
     assert TASKS[name]["TimeoutSeconds"] == workflow.STEP_SECONDS > STEP_SECONDS
 
