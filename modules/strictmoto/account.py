@@ -26,8 +26,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from strictmoto.cloudwatch.metrics import Metrics
+from strictmoto.ec2.flow_records import FlowRecords
 from strictmoto.faults import Faults
 from strictmoto.front.front import Front
+from strictmoto.guardduty.findings import Findings
 from strictmoto.identity.callers import AccessKeys, make_root_credentials
 from strictmoto.identity.issuers import Issuers
 from strictmoto.identity.principals import Credentials, administrator
@@ -191,6 +193,8 @@ class Account:
         waits: how long wait states, retries, task tokens and schedules last, and how long snapshots are pending.
         enforces_iam: whether what IAM does not allow is refused; may be changed at any time.
         metrics: what CloudWatch says of mirrored packets, which do not flow here.
+        flow_records: writes files of flow logs into their buckets, on demand.
+        findings: lets GuardDuty find something, on demand.
         issuers: identity providers whose public keys are registered; none at first.
     """
 
@@ -204,6 +208,8 @@ class Account:
         self.faults = Faults()
         self.waits = Waits()
         self.metrics = Metrics(region)
+        self.flow_records = FlowRecords(region)
+        self.findings = Findings(region)
         self.issuers = Issuers()
         self.origins: set[str] = set()
         self._keys = AccessKeys(self.credentials)
@@ -254,6 +260,8 @@ class Account:
                 self.waits,
                 self.metrics,
                 self.issuers,
+                self.flow_records,
+                self.findings,
                 self.origins,
                 extend,
             )

@@ -227,5 +227,5 @@ class TestFaults:
     def test_fails_when_the_path_is_not_of_the_account(self, aws_account: Account) -> None:
         assert own_api(aws_account, "GET", "/fault") == (
             404,
-            {"message": "no GET /fault: expected calls, faults, waits, metrics or issuers"},
+            {"message": "no GET /fault: expected calls, faults, waits, metrics, issuers, flow-records or findings"},
         )

@@ -18,7 +18,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -54,53 +54,29 @@ _OPTIONS: Final[ContextVar[dict[str, Any] | None]] = ContextVar("_OPTIONS", defa
 """Of the call that is answered: moto's backend has no parameter for them."""
 _FILE_FORMATS: Final = ("plain-text", "parquet")
 _FIELD: Final = re.compile(r"\$\{([a-z-]+)\}")
-FIELDS: Final = frozenset(
-    [
-        "version",
-        "account-id",
-        "interface-id",
-        "srcaddr",
-        "dstaddr",
-        "srcport",
-        "dstport",
-        "protocol",
-        "packets",
-        "bytes",
-        "start",
-        "end",
-        "action",
-        "log-status",
-        "vpc-id",
-        "subnet-id",
-        "instance-id",
-        "tcp-flags",
-        "type",
-        "pkt-srcaddr",
-        "pkt-dstaddr",
-        "region",
-        "az-id",
-        "sublocation-type",
-        "sublocation-id",
-        "pkt-src-aws-service",
-        "pkt-dst-aws-service",
-        "flow-direction",
-        "traffic-path",
-        "ecs-cluster-arn",
-        "ecs-cluster-name",
-        "ecs-container-instance-arn",
-        "ecs-container-instance-id",
-        "ecs-container-id",
-        "ecs-second-container-id",
-        "ecs-service-name",
-        "ecs-task-definition-arn",
-        "ecs-task-arn",
-        "ecs-task-id",
-        "reject-reason",
-        "resource-id",
-        "encryption-status",
-    ]
+DEFAULT: Final = (
+    *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol"),
+    *("packets", "bytes", "start", "end", "action", "log-status"),
 )
-"""What a record of a VPC, a subnet or an interface may have."""
+"""What a record has by default: the fields of version 2."""
+_LATER: Final[Mapping[int, tuple[str, ...]]] = {
+    3: ("vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"),
+    4: ("region", "az-id", "sublocation-type", "sublocation-id"),
+    5: ("pkt-src-aws-service", "pkt-dst-aws-service", "flow-direction", "traffic-path"),
+    7: (
+        *("ecs-cluster-arn", "ecs-cluster-name", "ecs-container-instance-arn", "ecs-container-instance-id"),
+        *("ecs-container-id", "ecs-second-container-id", "ecs-service-name", "ecs-task-definition-arn"),
+        *("ecs-task-arn", "ecs-task-id"),
+    ),
+    8: ("reject-reason",),
+    9: ("resource-id",),
+    10: ("encryption-status",),
+}
+FIELDS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(DEFAULT, 2),
+    **{name: version for version, names in _LATER.items() for name in names},
+}
+"""What a record of a VPC, a subnet or an interface may have, and the version that brought it."""
 
 
 def install() -> None:
@@ -142,6 +118,11 @@ def install() -> None:
     EC2Backend.create_flow_logs = create_for_destination
 
 
+def fields_of(text: str) -> list[str]:
+    """Return the names of the fields of a format, in their order; empty for what is no field."""
+    return [found[1] if (found := _FIELD.fullmatch(one)) else "" for one in text.split(" ")]
+
+
 def folder_of(destination: str) -> tuple[str, str]:
     """Return the bucket of a destination and what its keys begin with, which is empty or ends with a slash."""
     found = _BUCKET.fullmatch(destination)
@@ -175,8 +156,7 @@ def _check_values(response: Any) -> None:
     text = response._get_param("LogFormat")
     if text is None or response._get_param("ResourceType") not in _WITH_TRAFFIC_TYPE:
         return
-    names = [_FIELD.fullmatch(one) for one in text.split(" ")]
-    if not all(name and name[1] in FIELDS for name in names):
+    if not all(name in FIELDS for name in fields_of(text)):
         raise refuse(
             "InvalidParameter", f"1 validation error detected: Value '{text}' at 'logFormat' has an invalid format"
         )

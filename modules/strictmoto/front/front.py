@@ -16,6 +16,7 @@ from botocore.model import OperationNotFoundError
 from strictmoto import http_api
 from strictmoto.call_rules.services import refusal_of_call
 from strictmoto.cloudwatch.metrics import Measurement, Metrics
+from strictmoto.ec2.flow_records import Flow, FlowRecords
 from strictmoto.faults import Fault, Faults, error_response
 from strictmoto.front.anonymous import anonymous_call, protocol_of, scope_of
 from strictmoto.front.denials import denial
@@ -23,6 +24,7 @@ from strictmoto.front.missing import refusal_of_missing
 from strictmoto.front.refusals import refusal
 from strictmoto.front.strangers import why_strange
 from strictmoto.front.unknown_calls import identified, is_no_answer, is_unknown, unknown
+from strictmoto.guardduty.findings import Findings
 from strictmoto.iam.enforcement import Connection, refusal_of
 from strictmoto.iam.identities import is_root
 from strictmoto.identity.callers import ANONYMOUS, CALLER, AccessKeys, Caller
@@ -86,7 +88,8 @@ class Front:
     Its own API, for other processes, signed by root: `GET /strictmoto/calls` returns the recorded calls,
     `DELETE` forgets them; `POST /strictmoto/faults` sets a fault, `DELETE` takes all back;
     `POST /strictmoto/waits` with a scale shortens waits; `POST /strictmoto/metrics` sets a metric, and
-    `POST /strictmoto/issuers` the keys of an identity provider.
+    `POST /strictmoto/issuers` the keys of an identity provider; `POST /strictmoto/flow-records` writes files of flow
+    logs, and `POST /strictmoto/findings` lets GuardDuty find something.
     """
 
     def __init__(
@@ -98,6 +101,8 @@ class Front:
         waits: Waits,
         metrics: Metrics,
         issuers: Issuers,
+        flow_records: FlowRecords,
+        findings: Findings,
         origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
@@ -109,6 +114,8 @@ class Front:
         self._waits = waits
         self._metrics = metrics
         self._issuers = issuers
+        self._flow_records = flow_records
+        self._findings = findings
         self._prepare = prepare
         self._moto = moto
         self._keys = keys
@@ -341,10 +348,23 @@ class Front:
                 except (TypeError, ValueError) as error:
                     return "400 Bad Request", {"message": str(error)}
                 return "200 OK", {}
+            case "POST", "/flow-records":
+                try:
+                    asked = json.loads(body)
+                    flows = [Flow(**one) for one in asked.pop("flows", ())]
+                    return "200 OK", {"objects": self._flow_records.write(*flows, **asked)}
+                except (AttributeError, TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
+            case "POST", "/findings":
+                try:
+                    return "200 OK", {"objects": self._findings.publish(**json.loads(body))}
+                except (TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return "200 OK", {}
-        return "404 Not Found", {"message": f"no {method} {path}: expected calls, faults, waits, metrics or issuers"}
+        known = "calls, faults, waits, metrics, issuers, flow-records or findings"
+        return "404 Not Found", {"message": f"no {method} {path}: expected {known}"}
 
 
 def _check_region(signature: Signature) -> None:

@@ -70,13 +70,12 @@ class Delivery:
             named = with_key or "the AWS managed key"
             raise NotDelivered(f"the policy of {named} does not let {self.service} encrypt with it")
 
-    def put(self, key: str, body: bytes, content: dict[str, str] | None = None) -> None:
+    def put(self, key: str, body: bytes) -> None:
         """Put an object; what the bucket notifies of hears of it.
 
         Args:
             key: of the object.
             body: of the object.
-            content: its headers, such as Content-Type.
 
         Raises:
             NotDelivered: the bucket is not there, its policy or that of the key does not allow it.
@@ -85,11 +84,9 @@ class Delivery:
 
         self.check(key)
         partition, account = s3_backends.bucket_accounts[self.bucket]
-        made = s3_backends[account][partition].put_object(
+        s3_backends[account][partition].put_object(
             self.bucket, key, body, encryption=_KMS if self.key_arn else None, kms_key_id=self.key_arn or None
         )
-        if content:
-            made.set_metadata(content)
 
     @property
     def _arn(self) -> str:
