@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -16,11 +17,13 @@ from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.ec2 import snapshots as account_snapshots
 from strictmoto.faults import Fault
 from strictmoto.recorder import Record
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.evidence_settings import TAG_APPLIANCE
-from tapstack.domain.incidents import as_time, utc_now
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
 from tapstack.responder.appliance import snapshots, stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
@@ -28,7 +31,7 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store import snapshots as kept_snapshots
 from tapstack.responder.store.keys import appliance_key
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import TABLE, Site, configure, item, prepared, tags
+from tests.responder.conftest import IMAGE, TABLE, Site, configure, item, prepared, tags
 from tests.responder.test_appliances import NAME, ready
 
 KEEPING = {"keep_days": 90}
@@ -278,17 +281,6 @@ def test_when_the_deletion_has_begun_then_an_incident_does_not_stop_it(keeping: 
     assert incidents.shown(incidents.get(first))["stored_packets"]["state"] == "snapshots"
 
 
-def test_when_the_instance_was_terminated_before_then_operators_learn_that_the_packets_are_lost(
-    keeping: Site,
-) -> None:
-    incident = captured(keeping)
-    keeping.ec2.terminate_instances(InstanceIds=[appliance_instance(keeping)])
-    assert appliance_steps.retire(incident) == {"status": "gone"}
-    assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "lost"
-    sweep()
-    assert [message for message in keeping.messages() if "LOST" in message["Subject"]]
-
-
 def test_when_the_stack_is_deleted_while_an_incident_uses_it_then_operators_learn_that_packets_are_lost(
     keeping: Site,
 ) -> None:
@@ -406,3 +398,97 @@ def test_when_no_snapshots_are_taken_then_every_notification_says_that_packets_a
     appliance_steps.retire(incident)
     assert "CreateSnapshots" not in launching.calls("ec2")
     assert item(incident)["stored_packets"]["state"] == "lost"
+
+
+def test_when_others_take_tags_off_the_instance_then_its_packets_are_kept_all_the_same(keeping: Site) -> None:
+    incident = captured(keeping)
+    instance = appliance_instance(keeping)
+    keeping.ec2.delete_tags(Resources=[instance], Tags=[{"Key": TAG_SITE}, {"Key": TAG_DEPLOYMENT}])
+    retired(keeping, incident)
+    assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "snapshots"
+
+
+def test_when_another_stack_has_a_name_that_begins_the_same_then_its_instance_is_left_alone(keeping: Site) -> None:
+    incident = captured(keeping)
+    other = {"Resources": {"Own": {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": IMAGE}}}}
+    keeping.client("cloudformation").create_stack(StackName=f"{NAME}-lab", TemplateBody=json.dumps(other))
+    retired(keeping, incident)
+    [theirs] = keeping.ec2.describe_instances(
+        Filters=[{"Name": "tag:aws:cloudformation:stack-name", "Values": [f"{NAME}-lab"]}]
+    )["Reservations"][0]["Instances"]
+    assert theirs["State"]["Name"] == "running"
+    assert len(taken(keeping)) == 1
+
+
+def test_when_its_instance_lies_in_a_nested_stack_then_it_is_found(keeping: Site) -> None:
+    s3, (bucket, key) = keeping.client("s3"), ("templates-of-a-nested-stack", "nested.template")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    own = {"Resources": {"Own": {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": IMAGE}}}}
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(own).encode())
+    url = f"https://{bucket}.s3.{REGION}.amazonaws.com/{key}"
+    parent = {"Resources": {"Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}}}
+    keeping.client("cloudformation").create_stack(StackName=f"{NAME}-parent", TemplateBody=json.dumps(parent))
+    [instance] = snapshots.instances_of(f"{NAME}-parent")
+    assert tags(dict(instance))["aws:cloudformation:logical-id"] == "Own"
+
+
+@pytest.mark.parametrize("lost", ["terminated", "detached", "detached meanwhile"])
+def test_when_an_instance_or_a_volume_is_not_found_then_the_stack_stays_and_operators_are_notified(
+    keeping: Site, lost: str
+) -> None:
+    incident = captured(keeping)
+    instance = appliance_instance(keeping)
+    [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
+    if lost == "terminated":
+        keeping.ec2.terminate_instances(InstanceIds=[instance])
+    elif lost == "detached":
+        keeping.ec2.stop_instances(InstanceIds=[instance])
+        keeping.ec2.detach_volume(VolumeId=volume)
+    else:
+        [described] = keeping.ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
+        more = keeping.ec2.create_volume(Size=1, AvailabilityZone=described["AvailabilityZone"])["VolumeId"]
+        keeping.ec2.attach_volume(VolumeId=more, InstanceId=instance, Device="/dev/sdf")
+        assert appliance_steps.retire(incident) == {"status": "wait"}
+        keeping.ec2.detach_volume(VolumeId=more)
+    assert appliance_steps.retire(incident) == {"status": "kept"}
+    for _ in range(2):
+        sweep()
+    assert stacks.describe(NAME) is not None
+    assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "appliance"
+    [said] = [message["Message"] for message in keeping.messages() if "NOT KEPT" in message["Subject"]]
+    assert ("terminated outside Tapstack" if lost == "terminated" else "attach") in said
+    # What the notification offers: to give the packets up. What was taken before is kept.
+    let(keeping, "completed")
+    keeping.client("cloudformation").delete_stack(StackName=NAME)
+    sweep()
+    assert stored.get().state == "absent"
+
+
+def test_when_others_took_a_snapshot_with_its_tag_before_then_that_is_not_taken_for_its_packets(keeping: Site) -> None:
+    incident = captured(keeping)
+    [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
+    settings = environment().appliance
+    assert isinstance(settings, DeployedLaunch)
+    name = snapshots.retirement_of(settings, stored.get())
+    forged = keeping.ec2.create_snapshot(
+        VolumeId=volume,
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": [{"Key": TAG_APPLIANCE, "Value": name}]}],
+    )["SnapshotId"]
+    ec2_backends[ACCOUNT_ID][REGION].snapshots[forged].start_time = utc_now() - timedelta(minutes=1)
+    let(keeping, "completed")
+    retired(keeping, incident)
+    sweep()
+    [ours] = incidents.shown(incidents.get(incident))["stored_packets"]["snapshots"]
+    [kept] = kept_snapshots.listed()
+    assert kept.snapshot_ids == {ours["snapshot_id"]}
+    assert ours["snapshot_id"] != forged
+
+
+def test_when_others_take_the_tag_off_a_snapshot_then_no_other_is_taken(keeping: Site) -> None:
+    incident = captured(keeping)
+    assert appliance_steps.retire(incident) == {"status": "wait"}
+    [snapshot] = taken(keeping)
+    keeping.ec2.delete_tags(Resources=[snapshot["SnapshotId"]], Tags=[{"Key": TAG_APPLIANCE}])
+    ec2_backends[ACCOUNT_ID][REGION].snapshots[snapshot["SnapshotId"]].status = "completed"
+    assert appliance_steps.retire(incident) == {"status": "gone"}
+    assert keeping.calls("ec2").count("CreateSnapshots") == 1

@@ -11,7 +11,7 @@ Guide, "Amazon EBS snapshots" (they are incremental; the snapshot of an encrypte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -21,6 +21,7 @@ from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots, incident_tags, notice_before
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
 from tapstack.domain.own_names import STACK_NAME_TAG
+from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.environment import environment
@@ -38,6 +39,10 @@ _STOPPED_WITHIN: Final = timedelta(minutes=30)
 """How long an instance may be stopping. AWS offers to force it; that could lose what is not written yet."""
 _SEEN_WITHIN: Final = timedelta(minutes=15)
 """How long EC2 may not show a snapshot that it has answered with."""
+_TAGS_NEEDED: Final = (
+    f"where others took {TAG_DEPLOYMENT} or {TAG_SITE} off its instance, give it these tags again: no function may "
+    "change an instance without them"
+)
 _GONE: Final = ("shutting-down", "terminated")
 
 
@@ -47,14 +52,22 @@ def retirement_of(settings: DeployedLaunch, appliance: Appliance) -> str:
 
 
 def keep(
-    settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appliance, *, again: bool = False
+    settings: DeployedLaunch,
+    keeping: ApplianceSnapshots,
+    appliance: Appliance,
+    *,
+    stack_gone: bool = False,
+    again: bool = False,
 ) -> Progress:
     """Take the next action towards a snapshot of each volume of the appliance that is retired.
+
+    While its stack exists, an instance or a volume that is not found is a failure: deleting the stack could delete it.
 
     Args:
         settings: of the appliance.
         keeping: how long the snapshots are kept.
         appliance: what the table knows.
+        stack_gone: whether its stack is deleted: then what was taken before is all there is.
         again: whether to repeat what failed before: its cause may be fixed.
 
     Returns:
@@ -62,24 +75,32 @@ def keep(
     """
     retirement = retirement_of(settings, appliance)
     kept = stored.get(retirement)
-    if kept is not None and (kept.complete or (kept.failure and not again)):
+    if kept is not None and (kept.complete or (kept.failure and not again and not stack_gone)):
         return "complete" if kept.complete else "failed"
     try:
-        return _keep(settings, keeping, appliance, retirement)
+        return _keep(settings, keeping, appliance, retirement, stack_gone)
     except ClientError as error:
         if is_transient(error):
             raise
-        stored.fail(retirement, message_of(error))
+        lost_tags = f"; {_TAGS_NEEDED}" if code_of(error) == "UnauthorizedOperation" else ""
+        stored.fail(retirement, f"{message_of(error)}{lost_tags}")
         return "failed"
 
 
-def _keep(settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appliance, retirement: str) -> Progress:
+def _keep(
+    settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appliance, retirement: str, stack_gone: bool
+) -> Progress:
     instances = instances_of(settings.stack_name)
     volumes = {volume_id: one["InstanceId"] for one in instances for volume_id in _volumes(one)}
     days = timedelta(days=keeping.keep_days)
     kept = stored.begin(retirement, appliance.where, days, appliance.captured_for, volumes)
+    if not stack_gone and (why := _not_found(settings, instances, kept.volume_ids - set(volumes))):
+        stored.fail(retirement, why)
+        return "failed"
     running = [one["InstanceId"] for one in instances if one["State"]["Name"] == "running"]
     if running:
+        # A snapshot that others begin now may lack what it still writes.
+        kept = stored.not_stopped(retirement)
         client("ec2").stop_instances(InstanceIds=running)
         instances = instances_of(settings.stack_name)
     if busy := [one["InstanceId"] for one in instances if one["State"]["Name"] != "stopped"]:
@@ -87,6 +108,8 @@ def _keep(settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appl
             stored.fail(retirement, f"{', '.join(busy)} is not stopped after {_STOPPED_WITHIN}")
             return "failed"
         return "wait"
+    if kept.stopped_at is None:
+        kept = stored.stopped(retirement)
     found = _found(kept)
     if failed := [one for one in found if one["State"] == "error"]:
         # A later attempt takes others of these volumes.
@@ -101,7 +124,7 @@ def _keep(settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appl
         for instance_id in sorted({volumes[volume_id] for volume_id in missing}):
             kept = stored.add(retirement, _create(instance_id, settings, retirement, kept))
         found = _found(kept)
-    # Where the instance is gone, what was taken of it before is all there is.
+    # Where the stack is gone, what was taken before is all there is.
     wanted = set(volumes) or {one["VolumeId"] for one in _good(found)}
     completed = {one["VolumeId"]: one for one in reversed(_good(found)) if one["State"] == "completed"}
     if wanted - set(completed):
@@ -111,22 +134,40 @@ def _keep(settings: DeployedLaunch, keeping: ApplianceSnapshots, appliance: Appl
     return "complete"
 
 
+def _not_found(settings: DeployedLaunch, instances: Sequence[Described], detached: Collection[str]) -> str | None:
+    """Return what of an appliance whose stack exists is not there; None where nothing is missing."""
+    region = environment().home.region
+    if not instances:
+        return (
+            f"the stack {settings.stack_name} exists, and no instance of it: it was terminated outside Tapstack. A "
+            f"volume of it may still exist: aws ec2 describe-volumes --region {region} --filters "
+            "Name=status,Values=available"
+        )
+    if without := [one["InstanceId"] for one in instances if not _volumes(one)]:
+        return f"{', '.join(without)} of the stack {settings.stack_name} has no EBS volume: attach its volumes again"
+    if detached:
+        missing = ", ".join(sorted(detached))
+        return f"{missing} was detached from the appliance of the stack {settings.stack_name}: attach it again"
+    return None
+
+
 def instances_of(stack_name: str) -> list[Described]:
     """Return the instances of the appliance that exist.
 
-    By the tags that only CloudFormation sets, in case the template has them in a nested stack, whose name begins with
-    the stack's, and by those of the deployment, which CloudFormation gives to all resources of the stack.
+    By the tag that only CloudFormation sets, and that no caller can remove. The name of a nested stack begins with
+    that of its parent, as may that of any other stack: CloudFormation says which are nested.
     """
-    named = environment()
-    wanted = {
-        f"tag:{STACK_NAME_TAG}": [stack_name, f"{stack_name}-*"],
-        f"tag:{TAG_DEPLOYMENT}": [named.deployment],
-        f"tag:{TAG_SITE}": [named.site],
-    }
-    filters = [{"Name": name, "Values": values} for name, values in wanted.items()]
+    filters = [{"Name": f"tag:{STACK_NAME_TAG}", "Values": [stack_name, f"{stack_name}-*"]}]
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
     found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    return [one for one in found if one["State"]["Name"] not in _GONE]
+    of = [(one, _stack_of(one)) for one in found if one["State"]["Name"] not in _GONE]
+    nested = stacks.nested_in(stack_name) if any(name != stack_name for _, name in of) else []
+    below = tuple(f"{name}-" for name in nested)
+    return [one for one, name in of if name in (stack_name, *nested) or name.startswith(below)]
+
+
+def _stack_of(instance: Described) -> str:
+    return next(str(tag["Value"]) for tag in instance["Tags"] if tag["Key"] == STACK_NAME_TAG)
 
 
 def start_again(settings: DeployedLaunch) -> bool:
@@ -162,30 +203,41 @@ def _create(instance_id: str, settings: DeployedLaunch, retirement: str, kept: K
 
 
 def _found(kept: Kept) -> list[Described]:
-    """Return the snapshots of a retirement, the newest first, and record those that were not recorded yet.
-
-    A tag alone proves nothing: any caller may set it. They must also be of the appliance's volumes.
-    """
-    found = _tagged([kept])
-    if unknown := [one["SnapshotId"] for one in found if one["SnapshotId"] not in kept.snapshot_ids]:
+    """Return the snapshots of a retirement, the newest first, and record those that were not recorded yet."""
+    found = {one["SnapshotId"]: one for one in _tagged([kept]) if _is_of(one, kept)}
+    # Others may have taken the tag off.
+    if unseen := sorted(kept.snapshot_ids - found.keys()):
+        found |= {one["SnapshotId"]: one for one in _described("snapshot-id", unseen)}
+    if unknown := found.keys() - kept.snapshot_ids:
         stored.add(kept.retirement, unknown)
-    return sorted(found, key=lambda one: str(one["StartTime"]), reverse=True)
+    return sorted(found.values(), key=lambda one: str(one["StartTime"]), reverse=True)
+
+
+def _is_of(snapshot: Described, kept: Kept) -> bool:
+    """Return whether a snapshot with the tag of a retirement has the packets of the appliance.
+
+    A tag alone proves nothing: any caller may set it, and the name of a retirement can be foreseen. Either
+    CreateSnapshots answered with the snapshot; or it is of the appliance's volumes, and was begun after the instance
+    was stopped for this retirement.
+    """
+    if snapshot["SnapshotId"] in kept.snapshot_ids:
+        return True
+    begun_after = kept.stopped_at is not None and snapshot["StartTime"] >= as_time(kept.stopped_at)
+    return begun_after and snapshot["VolumeId"] in kept.volume_ids
 
 
 def _tagged(all_kept: Sequence[Kept]) -> list[Described]:
-    of = {kept.retirement: kept.volume_ids for kept in all_kept}
-    found: list[Described] = []
-    names = sorted(of)
-    for start in range(0, len(names), 100):
-        pages = (
-            client("ec2")
-            .get_paginator("describe_snapshots")
-            .paginate(
-                OwnerIds=["self"], Filters=[{"Name": f"tag:{TAG_APPLIANCE}", "Values": names[start : start + 100]}]
-            )
-        )
-        found += [one for page in pages for one in page["Snapshots"]]
-    return [one for one in found if one["VolumeId"] in of.get(_retirement(one), ())]
+    return _described(f"tag:{TAG_APPLIANCE}", sorted({kept.retirement for kept in all_kept}))
+
+
+def _described(name: str, values: Sequence[str]) -> list[Described]:
+    pages = client("ec2").get_paginator("describe_snapshots")
+    return [
+        one
+        for start in range(0, len(values), 100)
+        for page in pages.paginate(OwnerIds=["self"], Filters=[{"Name": name, "Values": values[start : start + 100]}])
+        for one in page["Snapshots"]
+    ]
 
 
 def _retirement(snapshot: Described) -> str:
@@ -244,7 +296,8 @@ def supervise(current: str | None) -> tuple[list[str], list[str]]:
     # A call whose response was lost, or that another function made at the same time, may have taken more.
     for described in _tagged(known) if known else ():
         for kept in known:
-            if _retirement(described) == kept.retirement and described["SnapshotId"] not in kept.snapshot_ids:
+            new = described["SnapshotId"] not in kept.snapshot_ids
+            if new and _retirement(described) == kept.retirement and _is_of(described, kept):
                 stored.add(kept.retirement, [described["SnapshotId"]])
     for each in known:
         # The listing may be late.

@@ -28,6 +28,7 @@ Stack = dict[str, Any]
 TARGET: Final = "AWS::EC2::TrafficMirrorTarget"
 FILTER: Final = "AWS::EC2::TrafficMirrorFilter"
 SESSION: Final = "AWS::EC2::TrafficMirrorSession"
+STACK: Final = "AWS::CloudFormation::Stack"
 GONE: Final = "DELETE_COMPLETE"
 COMPLETE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 IN_PROGRESS: Final = "_IN_PROGRESS"
@@ -165,6 +166,18 @@ def resources(stack: Stack) -> dict[str, str]:
         if resource.get("PhysicalResourceId"):
             found.setdefault(resource["ResourceType"], resource["PhysicalResourceId"])
     return found
+
+
+def nested_in(stack_name: str) -> list[str]:
+    """Return the names of the stacks that are nested in a stack; none where it does not exist."""
+    try:
+        answer = client("cloudformation").describe_stack_resources(StackName=stack_name)
+    except ClientError as error:
+        if _is_absence(error):
+            return []
+        raise
+    arns = [one.get("PhysicalResourceId") for one in answer["StackResources"] if one["ResourceType"] == STACK]
+    return [str(arn).split("/")[1] for arn in arns if arn]
 
 
 def portal_url(stack: Stack) -> str | None:

@@ -285,8 +285,7 @@ def _continue_retirement(settings: DeployedLaunch, *, again: bool = False) -> st
         return "wait"
     # Before it was ready, it captured nothing.
     if settings.snapshots is not None and now.target_id is not None:
-        # Where the stack is gone, what was taken of it before is all there is.
-        progress = snapshots.keep(settings, settings.snapshots, now, again=again or gone)
+        progress = snapshots.keep(settings, settings.snapshots, now, stack_gone=gone, again=again)
         if progress != "complete" and not (gone and progress == "failed"):
             return {"failed": "kept"}.get(progress, progress)
     elif now.target_id is not None:

@@ -35,7 +35,7 @@ def kept(its: Kept) -> tuple[str, str]:
         return _subject("packets LOST with the appliance"), _text(
             its,
             "No snapshot could be taken of the appliance: it had no instance or no volume any more. What it captured "
-            "until then is lost. Its stack or its instance was deleted outside Tapstack; AWS CloudTrail shows by whom.",
+            "until then is lost. Its stack was deleted outside Tapstack; AWS CloudTrail shows by whom.",
         )
     size = sum(one.size_gib for one in its.snapshots)
     return _subject("packets kept in snapshots"), _text(
@@ -64,7 +64,7 @@ def failed(its: Kept) -> tuple[str, str]:
         ],
         [
             "What to do, one of:",
-            "  remove the cause, which AWS names above; the next attempt then succeeds",
+            "  remove the cause that is named above; the next attempt then succeeds",
             "  give the packets up: deploy with evidence: {appliance_snapshots: null} in the response, or run",
             f"  aws cloudformation delete-stack --region {region} --stack-name {its.retirement.split()[0]}",
         ],

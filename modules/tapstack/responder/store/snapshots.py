@@ -30,6 +30,7 @@ class Kept:
         where: account and Region.
         opened_at: when the retirement began.
         expires_at: when the snapshots are deleted; the notification about that comes before.
+        stopped_at: since when its instance was stopped for that; none before.
         incidents: the incidents that the appliance captured for.
         volume_ids: the volumes of the appliance; none where it had none any more.
         snapshot_ids: all snapshots that were taken, repeated ones included.
@@ -44,6 +45,7 @@ class Kept:
     where: AccountRegion
     opened_at: str
     expires_at: str
+    stopped_at: str | None = None
     incidents: frozenset[str] = frozenset()
     volume_ids: frozenset[str] = frozenset()
     snapshot_ids: frozenset[str] = frozenset()
@@ -82,6 +84,16 @@ def begin(
         no=False,
         **given,
     )
+
+
+def stopped(retirement: str) -> Kept:
+    """Record that its instance is stopped; a repetition does not change the time."""
+    return _changed(retirement, "SET stopped_at = if_not_exists(stopped_at, :now)", now=as_text(utc_now()))
+
+
+def not_stopped(retirement: str) -> Kept:
+    """Record that its instance runs."""
+    return _changed(retirement, "REMOVE stopped_at")
 
 
 def add(retirement: str, snapshot_ids: Iterable[str]) -> Kept:
