@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from scripts.incident_event_schema import schema
+from tapstack.domain.incident_events import WHATS
 
 FIRST = Path(__file__).parents[1] / "responder" / "incident-event-1.first.json"
 """As it was published first."""
@@ -65,3 +67,17 @@ def test_when_something_is_added_then_nothing_is_lost() -> None:
     more["properties"]["more"] = {"type": "string"}
     more["properties"]["incident"]["required"].append("more")
     assert list(lost(schema(), more)) == []
+
+
+def test_when_the_page_shows_an_event_then_it_is_one_with_all_members() -> None:
+    page = (
+        (Path(__file__).parents[2] / "docs" / "xdr.md")
+        .read_text(encoding="utf-8")
+        .partition("## Events of incidents")[2]
+    )
+    (shown,) = re.findall(r"^```json\n(.*?)^```", page.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+    event = json.loads(shown)
+    Draft202012Validator(schema()).validate(event)
+    assert list(event) == list(schema()["properties"])
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert set(WHATS) <= set(rows)
