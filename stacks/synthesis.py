@@ -12,7 +12,7 @@ from tapstack.capture.scaffold import blocks_of
 from tapstack.settings.model import Deployment
 from tapstack.workspace import provider_mirror, state
 from tapstack.workspace.privacy import keep_private
-from tapstack.workspace.stacks import used_of_capture
+from tapstack.workspace.stacks import used_of_capture, used_of_telemetry
 
 
 def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
@@ -32,10 +32,11 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
     app = cdk.App(outdir=str(outdir), hcl_output=renders_hcl())
     for name, site in deployment.sites.items():
         capture = CaptureStack(app, name, deployment=deployment, base=base, outdir=outdir)
+        telemetry = None
         if site.xdr is not None:
             from stacks.xdr import XdrStack
 
-            XdrStack(app, name, deployment=deployment, base=base, outdir=outdir)
+            telemetry = XdrStack(app, name, deployment=deployment, base=base, outdir=outdir)
         if site.response is not None:
             # Imported only when needed, because the import takes time.
             from stacks.response import ResponseStack
@@ -44,6 +45,8 @@ def synthesize(deployment: Deployment, base: Path, outdir: Path) -> list[str]:
             # The cdktf CLI refuses a stack whose dependency is not named with it: only where there is a reason.
             if used_of_capture(site):
                 response.add_dependency(capture)
+            if telemetry is not None and used_of_telemetry(site):
+                response.add_dependency(telemetry)
     app.synth()
     for stack in app.node.children:
         if isinstance(stack, cdk.TerraformStack):

@@ -38,6 +38,8 @@ ENDED: Final = frozenset({"closed", "failed"})
 LEFT_ALONE: Final = frozenset({None, "rejected", "released"})
 """States of a containment in which nothing of the instance is changed."""
 _APPROVE: Final = Path(__file__).resolve().parents[2] / "docs/iam/responders/approve.json"
+LANDING: Final = "security-lake"
+"""The bucket that alerts are kept in which lead to no instance."""
 _PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.05
 _LONGEST_PAUSE: Final = 0.2
@@ -494,8 +496,20 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "snapshots": True,
         "instance_profile": "restrict",
     }
-    common = {"deletion_protection": False, "policy": policy, "notify": {"topic_arns": [topic_arn]}}
-    place = {"region": REGION, "vpc_id": company.shop.id, "quarantine_security_group": False}
+    alerts = {"security_hub": True, "sources": {"soc": {"preset": "generic"}}}
+    common = {
+        "deletion_protection": False,
+        "policy": policy,
+        "alerts": alerts,
+        "notify": {"topic_arns": [topic_arn]},
+    }
+    place = {
+        "region": REGION,
+        "vpc_id": company.shop.id,
+        "quarantine_security_group": False,
+        # One that exists: its stack is not deployed here.
+        "xdr": {"landing": {"bucket": LANDING}},
+    }
     return json.dumps(
         {
             "sites": {
@@ -545,6 +559,7 @@ def deployed_responses(
     target_id = target["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
     filter_id = ec2.create_traffic_mirror_filter()["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
     topic_arn = account.client("sns").create_topic(Name="security")["TopicArn"]
+    account.client("s3").create_bucket(Bucket=LANDING, CreateBucketConfiguration={"LocationConstraint": REGION})
     file = scratch / "deployment.yaml"
     file.write_text(_settings(company, publish_template(account.client("s3")), target_id, filter_id, topic_arn))
     stacks = {site: f"{site}-response" for site in sites}

@@ -16,9 +16,10 @@ from strictmoto.faults import Fault
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.rehearsal.packet_basics import vendor_client
 from tests.end_to_end.appliance_templates import NESTED, everything, nested_updated, nesting, updated, with_role
-from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+from tests.end_to_end.deployed import LANDING, DeployedResponse, Incident, wait_for
 
 NESTED_TEMPLATE: Final = "nested-templates/nested.template"
 """Bucket and key of a template within the appliance's, in the site's own account."""
@@ -238,6 +239,72 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
     assert len(_mails(response, "joined by another alert")) == 3
     assert len(response.sessions()) == 1
     response.end(incident)
+
+
+def other_tools_raise_alerts(its: Scenarios) -> None:
+    """Security Hub brings what GuardDuty found, and another tool names the instance by its address, and one of none."""
+    response = its.response
+    instance = response.company.instances["web-1"]
+    bucket = response.account.client("s3")
+    with heard_by(response):
+        _find_by_security_hub(response, instance, "found")
+        wait_for(lambda: len(opened(response)) == 1, lambda: f"opened: {opened(response)}")
+        [incident] = opened(response)
+        response.until(incident, "capturing")
+        find(response, instance, "found")
+        wait_for(lambda: len(_emitted(response, "findings")) == 2, lambda: f"{_emitted(response, 'findings')}")
+    [described] = response.account.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
+    address = described["Instances"][0]["PrivateIpAddress"]
+    vpc = response.company.shop.id
+    _send(response, "soc-1", {"private_ip": address, "vpc_id": vpc})
+    _send(response, "soc-2", {"private_ip": "10.255.255.254", "vpc_id": vpc})
+    assert [one["id"] for one in opened(response)] == [incident["id"]]
+    assert (incident["source"], incident["alert_id"]) == ("securityhub", "found")
+    assert [entry["detail"].partition(",")[0] for entry in _joined(response, incident)] == ["alert soc:soc-1"]
+    [kept] = bucket.list_objects_v2(Bucket=LANDING)["Contents"]
+    assert kept["Key"].startswith("unmatched/soc/2026/01/02/20260102T030405Z-")
+    bucket.delete_object(Bucket=LANDING, Key=kept["Key"])
+    response.end(incident)
+
+
+def _find_by_security_hub(response: DeployedResponse, instance: str, finding_id: str) -> None:
+    finding = {
+        "Id": f"arn:aws:guardduty:{REGION}:{ACCOUNT_ID}:detector/d/finding/{finding_id}",
+        "ProductArn": f"arn:aws:securityhub:{REGION}::product/aws/guardduty",
+        "AwsAccountId": ACCOUNT_ID,
+        "Region": REGION,
+        "Types": ["TTPs/UnauthorizedAccess:EC2-TorClient"],
+        "UpdatedAt": "2026-01-02T03:04:05Z",
+        "Severity": {"Label": "HIGH", "Product": 8},
+        "Title": "Tor",
+        "Resources": [{"Type": "AwsEc2Instance", "Id": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{instance}"}],
+        "Workflow": {"Status": "NEW"},
+        "RecordState": "ACTIVE",
+    }
+    # A finding about the configuration of the instance: the rule does not take it.
+    other = {**finding, "Id": "configuration", "Types": ["Software and Configuration Checks/IMDSv1"]}
+    for one in (other, finding):
+        entry = {
+            "Source": "aws.securityhub",
+            "DetailType": "Security Hub Findings - Imported",
+            "Detail": json.dumps({"findings": [one]}),
+        }
+        response.account.client("events").put_events(Entries=[entry])
+
+
+def _send(response: DeployedResponse, alert_id: str, target: dict[str, str]) -> None:
+    """Bring an alert of another tool to the function, as the queue does."""
+    document = json.dumps({"version": "1", "alert_id": alert_id, "severity": "high", "target": target})
+    kept = KeptAlert("soc", alert_id, "2026-01-02T03:04:05Z", document)
+    event = {"Records": [{"messageId": alert_id, "eventSource": "aws:sqs", "body": kept.as_json()}]}
+    done = response.account.client("lambda").invoke(
+        FunctionName=response.function("findings"), Payload=json.dumps(event).encode()
+    )
+    assert json.loads(done["Payload"].read()) == {"batchItemFailures": []}
+
+
+def _emitted(response: DeployedResponse, function: str) -> list[Record]:
+    return [record for record in response.records(function) if record.call.action == "PutEvents"]
 
 
 def _mails(response: DeployedResponse, what: str) -> list[str]:
@@ -596,6 +663,7 @@ EVERYWHERE: Final = (
     guardduty_finds_something,
     several_findings_about_an_instance_join_one_incident,
     alerts_join_an_open_incident,
+    other_tools_raise_alerts,
     the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,
     the_sweeper_repairs_sessions_that_others_change,

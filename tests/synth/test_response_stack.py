@@ -145,6 +145,36 @@ def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_nam
     assert dependencies(tmp_path) == {"a": [], "a-response": ["a"]}
 
 
+ALERTS = "alerts: {security_hub: true, sources: {soc: {preset: generic}}}"
+
+
+def test_when_alerts_come_in_then_the_landing_that_the_site_makes_is_looked_up_and_deployed_before(
+    tmp_path: Path,
+) -> None:
+    stack = written(tmp_path, deployment(f"{{appliance: {{launch: {LAUNCH}}}, {ALERTS}}}", "xdr: {}"))["a-response"]
+    assert stack["data"]["aws_kms_alias"]["landing-key"]["name"] == "alias/ir-a-xdr-key"
+    bucket = "ir-a-xdr-${data.aws_caller_identity.account.account_id}"
+    assert variables(stack, "findings")["TAPSTACK_LANDING_BUCKET"] == bucket
+    policies = [json.loads(body["policy"]) for body in stack["resource"]["aws_iam_role_policy"].values()]
+    put = [one for policy in policies for one in policy["Statement"] if one.get("Action") == "s3:PutObject"]
+    assert [one["Resource"].rpartition(":::")[2] for one in put] == [f"{bucket}/unmatched/*"]
+    assert dependencies(tmp_path)["a-response"] == ["a-xdr"]
+
+
+def test_when_alerts_come_in_and_the_landing_exists_then_nothing_is_looked_up(tmp_path: Path) -> None:
+    xdr = "xdr: {landing: {bucket: security-lake}}"
+    stack = written(tmp_path, deployment(f"{{appliance: {{launch: {LAUNCH}}}, {ALERTS}}}", xdr))["a-response"]
+    assert "aws_kms_alias" not in stack["data"]
+    assert variables(stack, "findings")["TAPSTACK_LANDING_BUCKET"] == "security-lake"
+    assert dependencies(tmp_path)["a-response"] == []
+
+
+def variables(stack: dict[str, Any], name: str) -> dict[str, str]:
+    [found] = [one for one in stack["resource"]["aws_lambda_function"].values() if f".{name}." in one["handler"]]
+    values: dict[str, str] = found["environment"]["variables"]
+    return values
+
+
 def test_when_containment_is_written_then_every_setting_arrives(tmp_path: Path) -> None:
     containment = """
       modes: [approval, now]

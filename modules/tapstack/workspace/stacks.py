@@ -56,6 +56,13 @@ def used_of_capture(site: Site) -> list[str]:
     return used
 
 
+def used_of_telemetry(site: Site) -> list[str]:
+    """Return what a site's response uses of the site's telemetry: the landing that it makes, for unmatched alerts."""
+    if site.response is None or site.xdr is None or not site.response.alerts.any:
+        return []
+    return [] if site.xdr.landing.bucket is not None else ["the landing"]
+
+
 def select(deployment: Deployment, patterns: Sequence[str], command: Command, *, file: str) -> Selection:
     """Return the stacks that names and patterns (`*`, `?`) mean.
 
@@ -67,31 +74,32 @@ def select(deployment: Deployment, patterns: Sequence[str], command: Command, *,
 
     Raises:
         SelectionError: a pattern matches no stack; none was given where there are several; `diff` was given more
-            than one; `destroy` was given a capture without the response that uses it.
+            than one; `destroy` was given a stack without the response that uses it.
     """
     known = stack_names(deployment)
     if not patterns and len(known) > 1:
         hint = "diff shows one of them at a time" if command == "diff" else "'*' means all"
         raise SelectionError(f"no stack is named: {_known(known, file)}; {hint}")
     chosen = set(known) if not patterns else {name for pattern in patterns for name in _matching(pattern, known, file)}
-    needs = {
-        response_stack_name(name): (name, used_of_capture(site))
+    needs = [
+        (response_stack_name(name), stack, used)
         for name, site in deployment.sites.items()
-        if used_of_capture(site)
-    }
+        for stack, used in ((name, used_of_capture(site)), (xdr_stack_name(name), used_of_telemetry(site)))
+        if used
+    ]
     if command == "diff" and len(chosen) > 1:
         names = ", ".join(name for name in known if name in chosen)
         raise SelectionError(f"diff shows one stack at a time, and these are {len(chosen)}: {names}")
-    pairs = [(response, capture) for response, (capture, _) in needs.items() if {response, capture} <= chosen]
+    pairs = [(response, other) for response, other, _ in needs if {response, other} <= chosen]
     if command == "destroy":
-        for response, (capture, used) in needs.items():
-            if capture in chosen and response not in chosen:
+        for response, other, used in needs:
+            if other in chosen and response not in chosen:
                 raise SelectionError(
-                    f"{response} uses {' and '.join(used)} of {capture}: destroy both, the response goes first "
-                    f'(make destroy ARGS="{response} {capture}")'
+                    f"{response} uses {' and '.join(used)} of {other}: destroy both, the response goes first "
+                    f'(make destroy ARGS="{response} {other}")'
                 )
         return Selection(tuple(name for name in reversed(known) if name in chosen), ordered=bool(pairs))
-    needed = [capture for response, (capture, _) in needs.items() if response in chosen and capture not in chosen]
+    needed = [other for response, other, _ in needs if response in chosen and other not in chosen]
     return Selection(tuple(name for name in known if name in chosen), tuple(needed), bool(pairs))
 
 

@@ -26,6 +26,13 @@ def deployment(**appliances: str | None) -> Deployment:
     return parse_deployment(f"sites:\n{sites}")
 
 
+def with_alerts(xdr: str) -> Deployment:
+    """A site whose response receives findings of Security Hub."""
+    response = f"{{appliance: {LAUNCH}, alerts: {{security_hub: true}}}}"
+    place = "region: eu-central-1, vpc_id: vpc-0a1b2c3d4e5f60710"
+    return parse_deployment(f"sites: {{a: {{{place}, xdr: {xdr}, response: {response}}}}}\n")
+
+
 def chosen(given: Deployment, command: Command, *patterns: str) -> Selection:
     return select(given, patterns, command, file="deployment.yaml")
 
@@ -73,6 +80,16 @@ class TestOrder:
     def test_when_its_appliance_is_launched_then_it_needs_nothing(self) -> None:
         assert chosen(deployment(a=LAUNCH), "deploy", "a-response") == Selection(("a-response",))
         assert chosen(deployment(a=LAUNCH), "destroy", "a") == Selection(("a",))
+
+    def test_when_alerts_come_in_then_the_landing_goes_before_the_response(self) -> None:
+        given = with_alerts("{}")
+        assert chosen(given, "deploy", "a-response", "a-xdr") == Selection(("a-xdr", "a-response"), (), True)
+        assert chosen(given, "deploy", "a-response") == Selection(("a-response",), ("a-xdr",))
+        with pytest.raises(SelectionError) as caught:
+            chosen(given, "destroy", "a-xdr")
+        assert str(caught.value).startswith("a-response uses the landing of a-xdr: destroy both, the response goes")
+        existing = with_alerts("{landing: {bucket: security-lake}}")
+        assert chosen(existing, "deploy", "a-response") == Selection(("a-response",))
 
     def test_fails_when_a_capture_is_destroyed_without_the_response_that_uses_it(self) -> None:
         with pytest.raises(SelectionError) as caught:

@@ -12,7 +12,7 @@ from tapstack.responder.incident import alerts, findings
 
 def handler(event: object, context: object) -> dict[str, Any]:
     """Receive a finding from EventBridge, and return what was done about it; or alerts from the queue (`_batch`)."""
-    if isinstance(event, dict) and isinstance(event.get("Records"), list):
+    if isinstance(event, dict) and _is_batch(event.get("Records")):
         return _batch(event["Records"])
     if isinstance(event, dict) and event.get("source") == SECURITY_HUB_EVENT_SOURCE:
         with observed("alerts.receive"):
@@ -21,6 +21,13 @@ def handler(event: object, context: object) -> dict[str, Any]:
         result = findings.receive(event)
         logger.info({"message": "finding received", **result})
     return result
+
+
+def _is_batch(records: object) -> bool:
+    """Return whether these are messages of a queue; SNS has records, too."""
+    return isinstance(records, list) and all(
+        isinstance(one, dict) and one.get("eventSource") == "aws:sqs" for one in records
+    )
 
 
 def _batch(records: list[dict[str, Any]]) -> dict[str, Any]:
