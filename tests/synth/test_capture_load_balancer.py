@@ -229,7 +229,7 @@ def test_when_addresses_and_port_are_tokens_then_they_are_passed_on() -> None:
         ({"instance_ids": INSTANCES, "ip_addresses": ["10.0.0.1"]}, "either as instance_ids or as ip_addresses"),
         ({"instance_ids": ["eni-1"]}, "'eni-1' is not the id of an instance"),
         ({"ip_addresses": ["10.0.0"]}, "'10.0.0' is not an IPv4 address"),
-        ({"health_check_port": 0}, "health check port must be from 1 to 65535, got 0"),
+        ({"health_check_port": 0}, "health check port must be a whole number from 1 to 65535, got 0"),
         ({"vpc_id": "x"}, "'x' is not the id of a VPC"),
     ],
 )

@@ -27,7 +27,12 @@ from tapstack.capture.security_groups import MIRRORED, CaptureSecurityGroup, all
 from tapstack.domain import limits
 from tapstack.domain.destinations import Destination
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.load_balancers import appliance_address_warnings, check_appliances, check_load_balancer
+from tapstack.domain.load_balancers import (
+    HEALTH_CHECK_PORT,
+    appliance_address_warnings,
+    check_appliances,
+    check_load_balancer,
+)
 from tapstack.domain.peers import Peer
 from tapstack.domain.tags import EC2, ELASTIC_LOAD_BALANCING, check_construct_tags
 from tapstack.domain.tokens import is_token
@@ -84,7 +89,7 @@ class CaptureLoadBalancer(AwsConstruct):
         instance_ids: Sequence[str] = (),
         ip_addresses: Sequence[str] = (),
         packet_basics: IPacketBasics | None = None,
-        health_check_port: int = 443,
+        health_check_port: int = HEALTH_CHECK_PORT,
         deletion_protection: bool = False,
         accept_open_mirrored_from: bool = False,
         logical_id: str | None = None,

@@ -311,8 +311,7 @@ def _follow(api: IncidentApi, name: str, call: _Call, minutes: int) -> Mapping[s
 
 def _list(call: _Call) -> int:
     chosen = call.chosen
-    if not _PAGE[0] <= chosen.limit <= _PAGE[1]:
-        raise UserError(f"--limit must be a whole number from {_PAGE[0]} to {_PAGE[1]}, got {chosen.limit}")
+    check_range("--limit", chosen.limit, _PAGE)
     query = {"state": chosen.state or "open", "limit": str(chosen.limit)}
     if chosen.next:
         query["next"] = chosen.next

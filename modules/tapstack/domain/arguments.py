@@ -132,8 +132,18 @@ def check_fields(instance: Any) -> None:
     check_arguments(type(instance), {field.name: getattr(instance, field.name) for field in fields(instance)})
 
 
-def check_range(what: str, value: Any, allowed: tuple[int, int], unit: str = "") -> None:
-    """Refuse what is no whole number of a range, both ends included; 5.0 is one, True and False are none."""
+def check_range(what: str, value: Any, allowed: tuple[int, int], unit: str = "", *, accept_token: bool = False) -> None:
+    """Refuse what is no whole number of a range, both ends included; 5.0 is one, True and False are none.
+
+    Args:
+        what: in the message.
+        value: what was given.
+        allowed: the lowest and the highest number.
+        unit: behind the range in the message.
+        accept_token: a number that is known after apply only is right as well.
+    """
+    if accept_token and is_token(value):
+        return
     low, high = allowed
     whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
     if not whole or not low <= value <= high:

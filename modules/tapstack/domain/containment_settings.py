@@ -43,7 +43,9 @@ DECISIONS: Final = ("approved", "overridden", "rejected", "default")
 """`overridden`: approved without another person, by a caller with the right to override."""
 
 APPROVAL_MINUTES: Final = (1, 1440)
-ROLE_NAME: Final = r"[A-Za-z0-9_+=,.@-]{1,64}"
+ROLE_NAME: Final = r"[A-Za-z0-9_+=,.@-]+"
+ROLE_NAME_LENGTH: Final = (1, 64)
+"""IAM User Guide, "IAM and AWS STS quotas": a role's name, without its path."""
 PER_HOUR: Final = (1, 1000)
 WAIT_FOR_PACKETS_SECONDS: Final = (60, 3600)
 TWO_STEP_SECONDS: Final = (1, 3600)
@@ -83,8 +85,7 @@ class Approval:
                 f"approval.source_identity_roles has at most {SOURCE_IDENTITY_ROLES} names, got {len(roles)}"
             )
         for name in roles:
-            # IAM User Guide, "IAM and AWS STS quotas": a role's name, without its path.
-            if not is_token(name) and not re.fullmatch(ROLE_NAME, name):
+            if not is_token(name) and not (re.fullmatch(ROLE_NAME, name) and len(name) <= ROLE_NAME_LENGTH[1]):
                 raise RuleViolation(
                     f"approval.source_identity_roles: {name!r} is not the name of a role: expected 1 to 64 letters, "
                     "digits and _+=,.@-, without path and ARN"

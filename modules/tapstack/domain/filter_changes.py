@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from tapstack.domain.filter_rules import Direction, MirrorRule, PortRange
+from tapstack.domain.filter_rules import PORTS, Direction, MirrorRule, PortRange
 
-_ALL_PORTS: Final = PortRange(0, 65535)
+_ALL_PORTS: Final = PortRange(*PORTS)
 _IPV6_BEHIND: Final = 1 << 32
 """Addresses of both families as numbers that differ: those of IPv6 come after those of IPv4."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from tapstack.domain import cidrs, limits
-from tapstack.domain.arguments import check_fields
+from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.tokens import is_token
@@ -26,6 +26,8 @@ UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
 PROTOCOLS: Final = {"all": None, "tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6}
+PROTOCOL_NUMBERS: Final = (0, 255)
+PORTS: Final = (0, 65535)
 NUMBERING_STEP: Final = 100
 _PORTS: Final = re.compile(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?")
 
@@ -38,7 +40,7 @@ def parse_protocol(value: int | str) -> int | None:
     """
     if isinstance(value, str) and value in PROTOCOLS:
         return PROTOCOLS[value]
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+    if isinstance(value, int) and not isinstance(value, bool) and PROTOCOL_NUMBERS[0] <= value <= PROTOCOL_NUMBERS[1]:
         return value
     meant = did_you_mean(value, PROTOCOLS) if isinstance(value, str) else ""
     raise RuleViolation(
@@ -56,8 +58,7 @@ class PortRange:
     def __post_init__(self) -> None:
         """Refuse ports out of range and ranges that run backwards."""
         for port in (self.first, self.last):
-            if not is_token(port) and not (type(port) is int and 0 <= port <= 65535):
-                raise RuleViolation(f"a port must be a whole number from 0 to 65535, got {port!r}")
+            check_range("a port", port, PORTS, accept_token=True)
         if not is_token(self.first) and not is_token(self.last) and self.first > self.last:
             raise RuleViolation(f"a port range must not run backwards, got {self.first}-{self.last}")
 
@@ -89,8 +90,8 @@ class Traffic:
     def __post_init__(self) -> None:
         """Refuse protocols out of range, and ports where the protocol has none."""
         check_fields(self)
-        if self.protocol is not None and not is_token(self.protocol) and not 0 <= self.protocol <= 255:
-            raise RuleViolation(f"an IP protocol number must be from 0 to 255, got {self.protocol!r}")
+        if self.protocol is not None:
+            check_range("an IP protocol number", self.protocol, PROTOCOL_NUMBERS, accept_token=True)
         has_ports = self.source_ports or self.destination_ports
         if has_ports and self.protocol not in (TCP, UDP) and not is_token(self.protocol):
             names = {number: f"{name} ({number})" for name, number in PROTOCOLS.items()}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from tapstack.domain.arguments import check_range
 from tapstack.domain.containment_settings import REQUESTED, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
@@ -160,10 +161,8 @@ def read_request(body: Mapping[str, Any], *, minutes: int, max_minutes: int) -> 
 
 def check_minutes(value: int, *, most: int = MINUTES[1]) -> int:
     """Return `value` when it is a whole number of minutes from 1 to `most`, which a deployment may lower."""
-    if isinstance(value, bool) or not isinstance(value, int) or not MINUTES[0] <= value <= most:
-        limit = f"{most} (capture.max_minutes)" if most < MINUTES[1] else str(most)
-        raise RuleViolation(f"minutes must be a whole number from {MINUTES[0]} to {limit}, got {value!r}")
-    return value
+    check_range("minutes", value, (MINUTES[0], most), " (capture.max_minutes)" if most < MINUTES[1] else "")
+    return int(value)
 
 
 def highest(*severities: Severity) -> Severity:

@@ -9,7 +9,6 @@ from typing import Final
 
 from tapstack.domain.arguments import check_range
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.tokens import is_token
 
 SESSION_NUMBER: Final = (1, 32766)
 """Session 1 is evaluated first; the first session whose filter accepts a packet mirrors it."""
@@ -31,24 +30,19 @@ PACKET_LENGTH_FLOORS: Final = {"IPv4": 35, "IPv6": 55}
 """Below these, headers are cut: advice of AWS's, which refuses no length that is shorter."""
 
 
-def _check_range(what: str, value: float, allowed: tuple[int, int], unit: str = "") -> None:
-    if not is_token(value):
-        check_range(what, value, allowed, unit)
-
-
 def check_session_number(value: float) -> None:
     """Refuse a session number outside 1 to 32766."""
-    _check_range("session number", value, SESSION_NUMBER)
+    check_range("session number", value, SESSION_NUMBER, accept_token=True)
 
 
 def check_rule_number(value: float) -> None:
     """Refuse a filter rule number outside 1 to 32766."""
-    _check_range("rule number", value, FILTER_RULE_NUMBER)
+    check_range("rule number", value, FILTER_RULE_NUMBER, accept_token=True)
 
 
 def check_virtual_network_id(value: float) -> None:
     """Refuse a VXLAN network identifier outside 1 to 16777215."""
-    _check_range("virtual network id", value, VIRTUAL_NETWORK_ID)
+    check_range("virtual network id", value, VIRTUAL_NETWORK_ID, accept_token=True)
 
 
 def check_packet_length(value: float, *, load_balancer: bool = False) -> None:
@@ -58,10 +52,9 @@ def check_packet_length(value: float, *, load_balancer: bool = False) -> None:
         value: bytes to keep of every packet.
         load_balancer: the target is a Network Load Balancer (at most 8500 bytes).
     """
-    if load_balancer:
-        _check_range("packet length", value, PACKET_LENGTH_LOAD_BALANCER, " bytes for a Network Load Balancer target")
-    else:
-        _check_range("packet length", value, PACKET_LENGTH, " bytes")
+    allowed = PACKET_LENGTH_LOAD_BALANCER if load_balancer else PACKET_LENGTH
+    unit = " bytes for a Network Load Balancer target" if load_balancer else " bytes"
+    check_range("packet length", value, allowed, unit, accept_token=True)
 
 
 def packet_length_warnings(value: int) -> list[str]:

@@ -10,11 +10,15 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
+from tapstack.domain.arguments import check_range
 from tapstack.domain.cidrs import kind_without_hosts
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 
+HEALTH_CHECK_PORTS: Final = (1, 65535)
+HEALTH_CHECK_PORT: Final = 443
+"""On which a healthy appliance answers, by default."""
 _PRIVATE: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
 """What a target group takes outside of its VPC: User Guide for Network Load Balancers, "Target groups for your
 Network Load Balancers", target type ip."""
@@ -37,8 +41,7 @@ def check_load_balancer(*, subnet_ids: Sequence[str], health_check_port: int) ->
         )
     if len(set(literal)) != len(literal):
         raise RuleViolation(f"each subnet once, got {', '.join(subnet_ids)}")
-    if not is_token(health_check_port) and not 1 <= health_check_port <= 65535:
-        raise RuleViolation(f"health check port must be from 1 to 65535, got {health_check_port}")
+    check_range("health check port", health_check_port, HEALTH_CHECK_PORTS, accept_token=True)
 
 
 def check_appliances(*, instance_ids: Sequence[str], ip_addresses: Sequence[str]) -> None:

@@ -35,8 +35,9 @@ from tapstack.domain import (
     xdr_settings,
 )
 from tapstack.domain import packet_basics as template
+from tapstack.domain.containment_settings import ROLE_NAME, ROLE_NAME_LENGTH
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.filter_rules import PROTOCOLS, PortRange, parse_protocol
+from tapstack.domain.filter_rules import PORTS, PROTOCOL_NUMBERS, PROTOCOLS, PortRange, parse_protocol
 from tapstack.domain.identifiers import (
     NAME_PATTERN,
     check_cloudformation_stack_name,
@@ -258,9 +259,8 @@ Name = _text(check_name, pattern=NAME_PATTERN, examples=["web"])
 RoleSessionName = _matching(
     r"[A-Za-z0-9_+=,.@-]+", (2, 64), "the name of a role's session: expected {} letters, digits and signs of _+=,.@-"
 )
-# IAM User Guide, "IAM and AWS STS quotas".
 RoleName = _matching(
-    r"[A-Za-z0-9_+=,.@-]+", (1, 64), "the name of a role: expected {} letters, digits and signs of _+=,.@-, no ARN"
+    ROLE_NAME, ROLE_NAME_LENGTH, "the name of a role: expected {} letters, digits and signs of _+=,.@-, no ARN"
 )
 # AWS STS API Reference, AssumeRole.
 ExternalId = _matching(
@@ -341,7 +341,14 @@ FindingSeverity = Annotated[
 Protocol = Annotated[
     int | None,
     BeforeValidator(parse_protocol),
-    WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 0, "maximum": 255}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(PROTOCOLS)},
+                {"type": "integer", "minimum": PROTOCOL_NUMBERS[0], "maximum": PROTOCOL_NUMBERS[1]},
+            ]
+        }
+    ),
 ]
 Ports = Annotated[
     PortRange,
@@ -349,7 +356,7 @@ Ports = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": 65535},
+                {"type": "integer", "minimum": PORTS[0], "maximum": PORTS[1]},
                 {"type": "string", "pattern": r"^\d{1,5}(-\d{1,5})?$"},
             ],
             "examples": [443, "8000-8999"],

@@ -18,6 +18,7 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
+from tapstack.domain.load_balancers import HEALTH_CHECK_PORT, HEALTH_CHECK_PORTS
 from tapstack.domain.packet_basics import DELETION_PROTECTION, NOTIFICATION_ARNS, ON_FAILURE, OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
 from tapstack.domain.sources import AnySource, Source, SourceLookup
@@ -217,7 +218,7 @@ class LoadBalancer(Settings):
     """The appliances; the site's `packet_basics` by default."""
     ip_addresses: list[str] = Field(default_factory=list)
     """The appliances by private address, in place of `instance_ids`."""
-    health_check_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    health_check_port: Annotated[int, Field(ge=HEALTH_CHECK_PORTS[0], le=HEALTH_CHECK_PORTS[1])] = HEALTH_CHECK_PORT
     """TCP port on which a healthy appliance answers the health check."""
     deletion_protection: bool = False
     """Deletion protection of the load balancer."""

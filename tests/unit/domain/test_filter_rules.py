@@ -80,7 +80,7 @@ class TestTraffic:
     @pytest.mark.parametrize("number", [-1, 256])
     def test_fails_when_a_protocol_is_out_of_range(self, number: int) -> None:
         assert refusal(lambda: Traffic.of_protocol(number)) == (
-            f"an IP protocol number must be from 0 to 255, got {number}"
+            f"an IP protocol number must be a whole number from 0 to 255, got {number}"
         )
 
     @pytest.mark.parametrize(

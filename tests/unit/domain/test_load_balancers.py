@@ -91,8 +91,9 @@ def test_when_a_load_balancer_can_work_then_it_passes(changes: dict[str, Any]) -
             {"instance_ids": [], "ip_addresses": ["10.0.1.20", "10.0.1.21", "10.0.1.20"]},
             "appliance 10.0.1.20 is given twice: keep one",
         ),
-        ({"health_check_port": 0}, "health check port must be from 1 to 65535, got 0"),
-        ({"health_check_port": 65536}, "health check port must be from 1 to 65535, got 65536"),
+        ({"health_check_port": 0}, "health check port must be a whole number from 1 to 65535, got 0"),
+        ({"health_check_port": True}, "health check port must be a whole number from 1 to 65535, got True"),
+        ({"health_check_port": 65536}, "health check port must be a whole number from 1 to 65535, got 65536"),
     ],
 )
 def test_fails_when_a_load_balancer_cannot_work(changes: dict[str, Any], message: str) -> None:
