@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
-from tapstack.domain.operations import gateway_routes, right_of
+from tapstack.domain.alert_mappings import AlertSource, dump_sources
+from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK, gateway_routes, right_of
+from tapstack.domain.policy import dump
+from tapstack.domain.policy_rules import Rule
+from tapstack.domain.webhook_secrets import ALERT_QUEUE, webhook_secret_name
 from tapstack.response import workflow
 from tapstack.response.authorization import Authorization
 from tapstack.response.package import build_package
@@ -71,6 +75,8 @@ def deploy(
     throttling: tuple[float, int] | None = None,
     containment: Mapping[str, Any] | None = None,
     authorization: Authorization | None = None,
+    alerts: Mapping[str, AlertSource] | None = None,
+    policy: Sequence[Rule] = (),
 ) -> Deployed:
     """Create a response with an existing appliance behind a load balancer.
 
@@ -81,6 +87,8 @@ def deploy(
         throttling: requests a second, and at once, that the API takes; any number by default.
         containment: how instances are contained, but for the groups; they are not, by default.
         authorization: who may call the API; callers sign with AWS credentials by default.
+        alerts: sources of alerts, whose secrets have no value yet; none come in by default.
+        policy: what is done about them.
     """
     callers = authorization or Authorization.iam()
     ec2 = account.client("ec2")
@@ -112,7 +120,8 @@ def deploy(
     }
     role = _role(account)
     names = (*FUNCTIONS, *(workflow.CONTAINMENT_FUNCTIONS if containment else ()))
-    functions = {name: _function(account, name, role, variables) for name in names}
+    package = build_package(dump_sources(alerts) if alerts else None).content
+    functions = {name: _function(account, name, role, variables, package) for name in names}
     account.client("stepfunctions").create_state_machine(
         name=f"{NAME}-incidents",
         definition=json.dumps(
@@ -124,6 +133,11 @@ def deploy(
     )
     routes = gateway_routes(contains=containment is not None)
     api_id, endpoint = _api(account, functions["api"], routes, throttling, callers)
+    if alerts:
+        its = {ALERT_QUEUE: _alert_queue(account), "TAPSTACK_POLICY": dump(policy)}
+        for name in ("alerts", "findings"):
+            functions[name] = _function(account, name, role, {**variables, **its}, package)
+        _take_alerts(account, api_id, functions, callers, [name for name, source in alerts.items() if source.webhook])
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 
 
@@ -168,14 +182,46 @@ def _role(account: Account) -> str:
     return arn
 
 
-def _function(account: Account, name: str, role: str, variables: Mapping[str, str]) -> str:
+def _alert_queue(account: Account) -> str:
+    made = account.client("sqs").create_queue(QueueName=f"{NAME}-alerts", Attributes={"VisibilityTimeout": "720"})
+    return str(made["QueueUrl"])
+
+
+def _take_alerts(
+    account: Account, api_id: str, functions: Mapping[str, str], callers: Authorization, webhooks: Sequence[str]
+) -> None:
+    """Add the routes for alerts, the secrets of those with webhooks, and the way from the queue."""
+    gateway = account.client("apigatewayv2")
+    integration = _integration(gateway, api_id, functions["alerts"])
+    routes = {SEND_ALERT.route: _asked(gateway, api_id, callers, SEND_ALERT.route)}
+    routes |= {SEND_WEBHOOK.route: {"AuthorizationType": "NONE"}} if webhooks else {}
+    for route, asked in routes.items():
+        gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", **asked)
+    for name in webhooks:
+        account.client("secretsmanager").create_secret(Name=webhook_secret_name(DEPLOYMENT, SITE, name))
+    functions_client = account.client("lambda")
+    functions_client.add_permission(
+        FunctionName=functions["alerts"],
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{api_id}/*/*",
+    )
+    functions_client.create_event_source_mapping(
+        EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{NAME}-alerts",
+        FunctionName=functions["findings"],
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+
+
+def _function(account: Account, name: str, role: str, variables: Mapping[str, str], package: bytes) -> str:
     made = account.client("lambda").create_function(
         FunctionName=f"{NAME}-{name}",
         Runtime="python3.13",
         Handler=f"tapstack.responder.handlers.{name}.handler",
         Role=role,
-        Code={"ZipFile": build_package().content},
-        Timeout=25 if name == "api" else 120,
+        Code={"ZipFile": package},
+        Timeout=25 if name in ("api", "alerts") else 120,
         MemorySize=512,
         Environment={"Variables": dict(variables)},
     )
@@ -200,28 +246,17 @@ def _api(
     gateway = account.client("apigatewayv2")
     made = gateway.create_api(Name=f"{NAME}-api", ProtocolType="HTTP")
     api_id = made["ApiId"]
-    integration = gateway.create_integration(
-        ApiId=api_id,
-        IntegrationType="AWS_PROXY",
-        IntegrationMethod="POST",
-        IntegrationUri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
-        PayloadFormatVersion="2.0",
-        TimeoutInMillis=29_000,
-    )["IntegrationId"]
-    authorizer = None
+    integration = _integration(gateway, api_id, function)
     if callers.issuer is not None:
-        authorizer = gateway.create_authorizer(
+        gateway.create_authorizer(
             ApiId=api_id,
             Name="tokens",
             AuthorizerType="JWT",
             IdentitySource=["$request.header.Authorization"],
             JwtConfiguration={"Issuer": callers.issuer, "Audience": list(callers.audience)},
-        )["AuthorizerId"]
+        )
     for route in routes:
-        asked: dict[str, Any] = {"AuthorizationType": "AWS_IAM"}
-        if authorizer is not None:
-            scopes = list(callers.scopes_for(right_of(route)))
-            asked = {"AuthorizationType": "JWT", "AuthorizerId": authorizer, "AuthorizationScopes": scopes}
+        asked = _asked(gateway, api_id, callers, route)
         gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", **asked)
     limits = {"ThrottlingRateLimit": throttling[0], "ThrottlingBurstLimit": throttling[1]} if throttling else {}
     gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
@@ -233,3 +268,24 @@ def _api(
         SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{api_id}/*/*",
     )
     return api_id, str(made["ApiEndpoint"])
+
+
+def _integration(gateway: Any, api_id: str, function: str) -> str:
+    made = gateway.create_integration(
+        ApiId=api_id,
+        IntegrationType="AWS_PROXY",
+        IntegrationMethod="POST",
+        IntegrationUri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
+        PayloadFormatVersion="2.0",
+        TimeoutInMillis=29_000,
+    )
+    return str(made["IntegrationId"])
+
+
+def _asked(gateway: Any, api_id: str, callers: Authorization, route: str) -> dict[str, Any]:
+    """Return what a route asks of its caller."""
+    if callers.issuer is None:
+        return {"AuthorizationType": "AWS_IAM"}
+    [authorizer] = gateway.get_authorizers(ApiId=api_id)["Items"]
+    scopes = list(callers.scopes_for(right_of(route)))
+    return {"AuthorizationType": "JWT", "AuthorizerId": authorizer["AuthorizerId"], "AuthorizationScopes": scopes}

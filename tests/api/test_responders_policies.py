@@ -11,7 +11,8 @@ import pytest
 from botocore.credentials import Credentials
 
 from strictmoto.account import ACCOUNT_ID, Account
-from tapstack.domain.operations import OPERATIONS
+from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.operations import OPERATIONS, SEND_ALERT
 from tests.response_by_hand import Deployed, deploy
 from tests.strictmoto.signing import signed
 from tests.strictmoto.trusting import TRUST
@@ -29,14 +30,15 @@ LETS = {
     "approve": {"POST /incidents/{id}/approve", "POST /incidents/{id}/reject"},
     "override": {"POST /incidents/{id}/override", "POST /incidents/{id}/contain-protected"},
     "release": {"POST /incidents/{id}/release"},
+    "alert": {SEND_ALERT.route},
 }
-ASKED = [*(each.route for each in OPERATIONS), "DELETE /incidents/{id}", "GET /"]
+ASKED = [*(each.route for each in OPERATIONS), SEND_ALERT.route, "DELETE /incidents/{id}", "GET /"]
 
 
 @pytest.fixture(scope="module")
 def deployed(aws_account_server: Account) -> Deployed:
     aws_account_server.reset()
-    return deploy(aws_account_server, containment={})
+    return deploy(aws_account_server, containment={}, alerts={"soc": AlertSource("generic")})
 
 
 def keys_with(deployed: Deployed, policy: str) -> Credentials:
@@ -56,7 +58,7 @@ def keys_with(deployed: Deployed, policy: str) -> Credentials:
 def let_in(deployed: Deployed, keys: Credentials, route: str) -> bool:
     """Return whether the gateway passes a call on; the function then refuses it, because the id does not exist."""
     method, _, path = route.partition(" ")
-    url = deployed.endpoint + path.replace("{id}", "inc-20260102T030405-k3v9x0ab")
+    url = deployed.endpoint + path.replace("{id}", "inc-20260102T030405-k3v9x0ab").replace("{source}", "nowhere")
     request = signed(keys, method, url, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request):

@@ -158,6 +158,7 @@ sites:
       alerts:
         sources:
           edr:
+            webhook: true
             mapping:
               {match: a, alert_id: b, severity: c, each: d, title: e, type: f, time: g, technique: h, tactics: i,
                account_id: j, region: k, instance_id: l, instance_arn: m, network_interface_id: n, private_ip: o,

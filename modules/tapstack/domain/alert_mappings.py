@@ -263,10 +263,10 @@ class AlertSource:
     """A source of alerts: how its documents are read.
 
     Attributes:
-        preset: the name of a mapping in `PRESETS`.
-        mapping: one of its own, in place of a preset.
-        webhook: whether the tool sends them itself, signed with a secret of its own; otherwise only callers of the API
-            that have the right to.
+        preset: The name of a mapping in `PRESETS`.
+        mapping: One of its own, in place of a preset.
+        webhook: Whether the tool sends its alerts itself, signed with a secret that `tapstack xdr rotate-secret` sets.
+            By default only callers of the API send them that have the right `alert`.
     """
 
     preset: str | None = None

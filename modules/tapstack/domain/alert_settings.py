@@ -12,11 +12,12 @@ from typing import Final
 
 from tapstack.domain.alert_mappings import AlertSource
 from tapstack.domain.alerts import GUARDDUTY, SECURITY_HUB
-from tapstack.domain.arguments import check_fields
+from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
 from tapstack.domain.incidents import API
 from tapstack.domain.suggestions import did_you_mean
+from tapstack.domain.webhook_secrets import DEFAULT_OVERLAP_HOURS, OVERLAP_HOURS
 
 SOURCES: Final = 20
 RESERVED_SOURCES: Final = (API, GUARDDUTY, SECURITY_HUB)
@@ -31,27 +32,36 @@ class AlertSettings:
         security_hub: Whether findings of Security Hub about instances are decided about, CSPM's and v2's. Those about
             their configuration never are.
         sources: What else sends alerts, and how its documents are read: at most 20, by name.
+        overlap_hours: For how many hours after a new secret was set the one before is accepted that webhooks are signed
+            with, 0 to 168.
     """
 
     security_hub: bool = False
     sources: Mapping[str, AlertSource] = field(default_factory=dict)
+    overlap_hours: int = DEFAULT_OVERLAP_HOURS
 
     def __post_init__(self) -> None:
         """Check the sources.
 
         Raises:
-            RuleViolation: too many, or one under a name that stands for another way.
+            RuleViolation: too many, or one under a name that stands for another way; or the overlap is out of range.
         """
         check_fields(self)
         if len(self.sources) > SOURCES:
             raise RuleViolation(f"sources has {len(self.sources)} entries: expected at most {SOURCES}")
         for name in self.sources:
             check_source_name(name)
+        check_range("overlap_hours", self.overlap_hours, OVERLAP_HOURS)
 
     @property
     def any(self) -> bool:
         """Whether any alerts come in besides GuardDuty's findings."""
         return self.security_hub or bool(self.sources)
+
+    @property
+    def webhooks(self) -> tuple[str, ...]:
+        """The sources that sign what they send."""
+        return tuple(name for name, source in self.sources.items() if source.webhook)
 
     @property
     def names(self) -> tuple[str, ...]:

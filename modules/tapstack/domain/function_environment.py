@@ -20,6 +20,7 @@ from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.own_names import EVENT_BUS, METRICS_NAMESPACE, METRICS_SERVICE
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.webhook_secrets import ALERT_QUEUE, DEFAULT_OVERLAP_HOURS, OVERLAP
 
 ENVIRONMENT_BYTES: Final = 4096
 _TOKEN: Final = re.compile(r"\$\{(?:TfToken\[[^]]*\]|[^{}]*)\}")
@@ -50,6 +51,9 @@ class FunctionEnvironment:
             the same request contains.
         landing_bucket: the bucket that unmatched alerts are kept in, which only the function that receives findings
             gets; None where there is none.
+        alert_queue_url: the queue that alerts of other tools wait in, which only the function that takes them gets;
+            None where none come in.
+        overlap_hours: for how long a secret before is accepted that webhooks are signed with; likewise.
     """
 
     deployment: str
@@ -66,6 +70,8 @@ class FunctionEnvironment:
     rules: Sequence[Rule]
     open_scopes: Sequence[str] = ()
     landing_bucket: str | None = None
+    alert_queue_url: str | None = None
+    overlap_hours: int = DEFAULT_OVERLAP_HOURS
 
     def variables(self) -> dict[str, str]:
         """Return the variables of every function."""
@@ -88,13 +94,20 @@ class FunctionEnvironment:
         landing = {} if self.landing_bucket is None else {"TAPSTACK_LANDING_BUCKET": self.landing_bucket}
         return {"TAPSTACK_POLICY": _json(json.loads(policy.dump(self.rules))), **landing}
 
+    def alert_variables(self) -> dict[str, str]:
+        """Return what the function that takes alerts gets besides; nothing where none come in."""
+        if self.alert_queue_url is None:
+            return {}
+        return {ALERT_QUEUE: self.alert_queue_url, OVERLAP: str(self.overlap_hours)}
+
     def problem(self, rooms: Mapping[str, str] | None = None) -> tuple[str, str] | None:
         """Return what is too large, with the part that takes most room; None where it fits.
 
         Args:
             rooms: examples of what tokens stand for; other tokens are taken for 64 characters.
         """
-        size = _measure({**self.variables(), **self.policy_variables()}, rooms or {})
+        own = (self.policy_variables(), self.alert_variables())
+        size = max(_measure({**self.variables(), **its}, rooms or {}) for its in own)
         if size <= ENVIRONMENT_BYTES:
             return None
         parts = sorted(self._parts(rooms or {}).items(), key=lambda part: -part[1])

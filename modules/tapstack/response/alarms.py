@@ -26,6 +26,7 @@ class Watched:
         appliance_hours: how long a launched appliance may run; not watched when None.
         dimensions: of the functions' own metrics.
         contains: whether instances may be contained.
+        alert_dead_letters: name of the queue of alerts that failed every time; none where none come in.
     """
 
     state_machine_arn: str
@@ -35,6 +36,7 @@ class Watched:
     appliance_hours: int | None
     dimensions: Mapping[str, str]
     contains: bool = False
+    alert_dead_letters: str | None = None
 
 
 class ResponseAlarms(AwsConstruct):
@@ -87,6 +89,17 @@ class ResponseAlarms(AwsConstruct):
             statistic="Maximum",
             period=_MINUTE,
         )
+        if watched.alert_dead_letters is not None:
+            self._alarm(
+                "alert-dead-letters",
+                "An alert of another tool could not be decided about: inspect the log of the function findings, then "
+                "move the alerts back (aws sqs start-message-move-task).",
+                namespace="AWS/SQS",
+                metric_name="ApproximateNumberOfMessagesVisible",
+                dimensions={"QueueName": watched.alert_dead_letters},
+                statistic="Maximum",
+                period=_MINUTE,
+            )
         for metric, words in (
             ("Errors", "reported errors; the dashboard shows which: inspect its log."),
             (

@@ -6,7 +6,13 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.place import Place
-from tapstack.domain.own_names import APPLIANCE_HOURS, METRICS_NAMESPACE
+from tapstack.domain.own_names import (
+    ALERTS_KEPT,
+    ALERTS_UNMATCHED,
+    APPLIANCE_HOURS,
+    METRICS_NAMESPACE,
+    WEBHOOKS_REFUSED,
+)
 from tapstack.response.alarms import Watched
 
 _WIDTH, _HEIGHT = 12, 6
@@ -90,6 +96,11 @@ def _widgets(place: Place, watched: Watched) -> list[dict[str, Any]]:
         ),
         ("Launched appliance: hours", "Maximum", [[METRICS_NAMESPACE, APPLIANCE_HOURS, *own]]),
     ]
+    if watched.alert_dead_letters is not None:
+        names = (ALERTS_KEPT, ALERTS_UNMATCHED, WEBHOOKS_REFUSED)
+        charts.append(("Alerts of other tools", "Sum", [[METRICS_NAMESPACE, name, *own] for name in names]))
+        queue = ["QueueName", watched.alert_dead_letters]
+        charts.append(("Alerts: dead letters", "Maximum", [["AWS/SQS", "ApproximateNumberOfMessagesVisible", *queue]]))
     return [
         {
             "type": "metric",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import document
+from tapstack.capture.iam_documents import Statement, document
 from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
@@ -24,7 +24,8 @@ class DeadLetters(AwsConstruct):
         id_: its id within `scope`.
         name: of the queue.
         key: encrypts it.
-        rule_arns: the EventBridge rules that may put events into it; roles do so by policies of their own.
+        rule_arns: the EventBridge rules that may put events into it; roles do so by policies of their own, and queues
+            whose messages failed need none.
         tags: on the queue.
 
     See "Using dead-letter queues to process undelivered events" in the Amazon EventBridge User Guide.
@@ -37,7 +38,7 @@ class DeadLetters(AwsConstruct):
         *,
         name: str,
         key: ResponseKey,
-        rule_arns: Sequence[str],
+        rule_arns: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the queue and its policy."""
@@ -50,7 +51,7 @@ class DeadLetters(AwsConstruct):
             message_retention_seconds=RETENTION_SECONDS,
             tags=dict(tags) if tags else None,
         )
-        statement = {
+        undelivered: Statement = {
             "Sid": "AllowUndeliveredEvents",
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
@@ -62,7 +63,14 @@ class DeadLetters(AwsConstruct):
             self,
             "Policy",
             queue_url=self.resource.url,
-            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, "sqs:*")])),
+            policy=json_text(
+                document(
+                    [
+                        *([undelivered] if rule_arns else []),
+                        policies.secure_transport(self.resource.arn, "sqs:*"),
+                    ]
+                )
+            ),
         )
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from tapstack.capture.iam_documents import Statement
+from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.response import containment_policies, policies
 from tapstack.response.containment_policies import Containable
 from tapstack.response.policies import Permissions
@@ -33,6 +34,7 @@ class Function:
         of_containment: it is there only where instances may be contained.
         asynchronous: it is invoked by events and schedules, which end among the dead letters where it fails.
         applies_policy: it decides by the policy, which it has in its environment.
+        of_alerts: it is there only where alerts of other tools come in, whose queue it has in its environment.
     """
 
     name: str
@@ -43,6 +45,18 @@ class Function:
     of_containment: bool = False
     asynchronous: bool = False
     applies_policy: bool = False
+    of_alerts: bool = False
+
+    def is_there(self, *, contains: bool, takes_alerts: bool) -> bool:
+        """Return whether a response has it that contains instances, or that takes alerts of other tools."""
+        return (contains or not self.of_containment) and (takes_alerts or not self.of_alerts)
+
+    def variables(self, environment: FunctionEnvironment) -> dict[str, str]:
+        """Return what it gets in its environment besides what all functions do."""
+        return {
+            **(environment.policy_variables() if self.applies_policy else {}),
+            **(environment.alert_variables() if self.of_alerts else {}),
+        }
 
     def allowed(self, permissions: Permissions, containable: Containable | None) -> list[Statement]:
         """Return all statements of it; those for containment where instances may be contained."""
@@ -67,6 +81,13 @@ FUNCTIONS: Final = (
         containment_policies.findings,
         asynchronous=True,
         applies_policy=True,
+    ),
+    Function(
+        "alerts",
+        "keeps alerts that other tools send",
+        policies.alerts,
+        timeout_seconds=API_SECONDS,
+        of_alerts=True,
     ),
     Function("prepare", "finds the interfaces of an incident", policies.prepare),
     Function("appliance", "launches and deletes the appliance", policies.appliance),

@@ -43,8 +43,10 @@ from tapstack.domain.retention import (
 from tapstack.domain.tags import RESPONSE, check_construct_tags
 from tapstack.domain.telemetry import BUCKET_LENGTH, LandingBucket
 from tapstack.domain.tokens import is_token
+from tapstack.domain.webhook_secrets import example_of_queue_url
 from tapstack.response import policies
 from tapstack.response.alarms import ResponseAlarms, Watched
+from tapstack.response.alert_intake import AlertIntake
 from tapstack.response.api import IncidentApi
 from tapstack.response.authorization import Authorization
 from tapstack.response.containment_groups import ContainmentGroups
@@ -52,7 +54,7 @@ from tapstack.response.containment_policies import Containable
 from tapstack.response.dashboard import ResponseDashboard
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.findings import GuardDutyFindings, SecurityHubFindings, SweeperSchedule
-from tapstack.response.function_table import FUNCTIONS
+from tapstack.response.function_table import FUNCTIONS, STEP_SECONDS
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.key import ResponseKey
 from tapstack.response.notifications import Notifications
@@ -190,6 +192,7 @@ class IncidentResponse(AwsConstruct):
             rule_arns=[self._place.arn("events", f"rule/{name}") for name in rules],
             tags=tags,
         )
+        self.intake = self._alert_intake()
         settings, self._permissions = self._appliance(appliance, vpc_id, evidence or EvidenceSettings())
         self.containment_groups = self._containment_groups(containment, vpc_id)
         self._containable = self._containment_permissions(containment)
@@ -208,6 +211,8 @@ class IncidentResponse(AwsConstruct):
             rules=policy,
             open_scopes=(authorization or Authorization.iam()).scopes_for("open"),
             landing_bucket=self._kept_in.bucket_name if self._kept_in else None,
+            alert_queue_url=self.intake.queue_url if self.intake else None,
+            overlap_hours=self._alerts.overlap_hours,
         )
         with located(scope, id_):
             if problem := environment.problem(self._longest_values(environment)):
@@ -234,8 +239,12 @@ class IncidentResponse(AwsConstruct):
             key=self.key,
             log_retention_days=log_retention_days,
             contains=containment is not None,
+            alerts=self.functions.get("alerts"),
+            webhooks=bool(self._alerts.webhooks),
             tags=tags,
         )
+        if self.intake is not None:
+            self.intake.feed(self.functions["findings"])
         GuardDutyFindings(
             self,
             "Findings",
@@ -302,6 +311,20 @@ class IncidentResponse(AwsConstruct):
         """The bucket for unmatched alerts; None where there are no alerts that could be unmatched."""
         return self._landing if self._alerts.any else None
 
+    def _alert_intake(self) -> AlertIntake | None:
+        if not self._alerts.sources:
+            return None
+        return AlertIntake(
+            self,
+            "Alerts",
+            deployment=self._deployment,
+            site=self._site,
+            key=self.key,
+            webhooks=self._alerts.webhooks,
+            seconds=STEP_SECONDS,
+            tags=self._tags,
+        )
+
     def _named(self, what: str, limit: int = 64) -> str:
         return name_within(self._name, what, limit)
 
@@ -320,6 +343,8 @@ class IncidentResponse(AwsConstruct):
             "state_machine": self._named("incidents", 80),
             "asks_for_interfaces": bool(self._alerts.sources),
             "landing": self._kept_in,
+            "alert_queue_arn": self.intake.queue_arn if self.intake else None,
+            "alert_secret_arns": self.intake.secret_arns if self.intake else (),
         }
         if isinstance(appliance, ExistingAppliance):
             settings = self._expressions.safe(appliance.settings())
@@ -402,6 +427,7 @@ class IncidentResponse(AwsConstruct):
             self._place.region: _REGION,
             self._place.account: example_of("account")[1:13],
             **({self._kept_in.bucket_name: "x" * BUCKET_LENGTH} if self._kept_in else {}),
+            **({self.intake.queue_url: example_of_queue_url(_REGION)} if self.intake else {}),
         }
         return {token: example for token, example in examples.items() if is_token(token)}
 
@@ -439,17 +465,18 @@ class IncidentResponse(AwsConstruct):
                 statements=each.allowed(self._permissions, self._containable),
                 description=each.description,
                 timeout_seconds=each.timeout_seconds,
-                environment=environment.policy_variables() if each.applies_policy else None,
+                environment=each.variables(environment),
                 dead_letters=self.dead_letters if each.asynchronous else None,
             )
             for each in FUNCTIONS
-            if self._containable is not None or not each.of_containment
+            if each.is_there(contains=self._containable is not None, takes_alerts=self.intake is not None)
         }
 
     def _watch(self, appliance_hours: int | None) -> None:
         watched = Watched(
             state_machine_arn=self.workflow.arn,
             dead_letters=self.dead_letters.name,
+            alert_dead_letters=self.intake.dead_letters.name if self.intake else None,
             functions=[function.name for function in self.functions.values()],
             api_id=self.api.id,
             contains=self._containable is not None,

@@ -88,6 +88,8 @@ class Permissions:
         stack: the appliance that may be launched; none where one exists.
         asks_for_interfaces: whether alerts may name an interface or an address, whose instance EC2 is asked for.
         landing: the bucket that unmatched alerts are kept in; none where there is none.
+        alert_queue_arn: the queue that alerts of other tools wait in; none where there are none.
+        alert_secret_arns: what their senders sign with.
     """
 
     place: Place
@@ -103,6 +105,8 @@ class Permissions:
     stack: LaunchedStack | None = None
     asks_for_interfaces: bool = False
     landing: LandingBucket | None = None
+    alert_queue_arn: str | None = None
+    alert_secret_arns: Sequence[str] = ()
 
     @property
     def state_machine_arn(self) -> str:
@@ -131,8 +135,37 @@ def findings(permissions: Permissions) -> list[Statement]:
         _task_success(permissions),
         describe(permissions, "DescribeInstances", *interfaces, sid="DescribeInstances"),
         *(_keep_unmatched(permissions.place, permissions.landing) if permissions.landing else ()),
+        *([_receive_alerts(permissions.alert_queue_arn)] if permissions.alert_queue_arn else ()),
         *_publish(permissions),
     ]
+
+
+def alerts(permissions: Permissions) -> list[Statement]:
+    """Verifies alerts of other tools and keeps them: it has no other right, because callers reach it unknown."""
+    keep: Statement = {
+        "Sid": "KeepAlerts",
+        "Effect": "Allow",
+        "Action": "sqs:SendMessage",
+        "Resource": permissions.alert_queue_arn,
+    }
+    if not permissions.alert_secret_arns:
+        return [keep]
+    read: Statement = {
+        "Sid": "ReadSecrets",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": list(permissions.alert_secret_arns),
+    }
+    return [keep, read]
+
+
+def _receive_alerts(queue_arn: str) -> Statement:
+    return {
+        "Sid": "ReceiveAlerts",
+        "Effect": "Allow",
+        "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        "Resource": queue_arn,
+    }
 
 
 def _keep_unmatched(place: Place, landing: LandingBucket) -> list[Statement]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from tapstack.domain import alert_mappings, alert_settings
 from tapstack.domain.alert_settings import SOURCES
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.webhook_secrets import OVERLAP_HOURS
 from tapstack.settings import fields
 from tapstack.settings.fields import Settings
 
@@ -62,6 +63,7 @@ class Alerts(Settings, domain=alert_settings.AlertSettings):
 
     security_hub: bool
     sources: Annotated[dict[fields.AlertSourceName, AlertSource], Field(max_length=SOURCES)]
+    overlap_hours: Annotated[int, Field(ge=OVERLAP_HOURS[0], le=OVERLAP_HOURS[1])]
 
     @property
     def any(self) -> bool:

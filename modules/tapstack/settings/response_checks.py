@@ -27,6 +27,7 @@ from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
 from tapstack.domain.policy import policy_problems
 from tapstack.domain.regions import AccountRegion, check_arn, partition_of
 from tapstack.domain.telemetry import BUCKET_LENGTH
+from tapstack.domain.webhook_secrets import example_of_queue_url
 from tapstack.settings.checking import (
     Checker,
     check_filter_reference,
@@ -148,6 +149,7 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
         rules=response.rules(),
         open_scopes=_open_scopes(response),
         landing_bucket="x" * BUCKET_LENGTH if response.alerts.any else None,
+        alert_queue_url=example_of_queue_url(site.region) if response.alerts.sources else None,
     )
 
 
@@ -160,7 +162,9 @@ def _warn_of_any_token(checker: Checker, path: Path, response: Response) -> None
     jwt = response.authorization.jwt
     if jwt is None or response.containment is None or jwt.scopes:
         return
-    if without := [right for right in RIGHTS if right not in jwt.scopes_of and right != "alert"]:
+    if without := [
+        right for right in RIGHTS if right not in jwt.scopes_of and (right != "alert" or response.alerts.sources)
+    ]:
         every = "every token of this audience may contain, approve and release; give the scopes that may"
         some = f"every token of this audience has the rights {', '.join(without)}; give scopes, or scopes_of them"
         checker.warn(path, f"has no scopes: {some if jwt.scopes_of else every}")
@@ -201,6 +205,10 @@ def _refuse_without_effect(checker: Checker, path: Path, response: Response) -> 
         if kept and (launch is None or launch.retire_after_minutes is None):
             why = "without appliance.launch" if launch is None else "where retire_after_minutes is null"
             checker.say((*path, "evidence", "appliance_snapshots"), f"has no effect {why}: leave it out")
+    with checker.part():
+        alerts = response.alerts
+        if "overlap_hours" in alerts.model_fields_set and not any(one.webhook for one in alerts.sources.values()):
+            checker.say((*path, "alerts", "overlap_hours"), "has no effect: no source has webhook: true; leave it out")
     with checker.part():
         captures = any(rule.action != "notify" for rule in response.policy)
         for name in sorted({"reserved_sources", "incidents_per_finding"} & response.capture.model_fields_set):

@@ -38,10 +38,12 @@ def test_when_security_hub_is_on_then_two_rules_bring_its_findings_and_may_leave
     rules = {rule["name"]: rule for rule in made.all("aws_cloudwatch_event_rule")}
     assert set(rules) == {f"ir-a-response-{name}" for name in ("findings", "securityhub", "securityhub-v2")}
     targets = made.all("aws_cloudwatch_event_target")
-    assert len(targets) == len(made.all("aws_lambda_permission")) - 1 == 3
+    assert len(targets) == len(made.all("aws_lambda_permission")) - 2 == 3
     assert {target["arn"] for target in targets} == {targets[0]["arn"]}
-    [queue] = made.all("aws_sqs_queue_policy")
-    allowed = json.loads(queue["policy"])["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    # Queues of alerts take nothing from rules.
+    policies = [json.loads(queue["policy"])["Statement"] for queue in made.all("aws_sqs_queue_policy")]
+    [statement] = [found[0] for found in policies if found[0]["Effect"] == "Allow"]
+    allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert {arn.rpartition("/")[2] for arn in allowed} == set(rules)
 
 

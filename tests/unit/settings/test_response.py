@@ -102,14 +102,17 @@ MAPPING = "{match: id, alert_id: id, severity: score, severity_scale: 100, insta
 
 
 def test_when_alerts_say_everything_then_they_are_read() -> None:
-    alerts = f"{{security_hub: true, sources: {{xdr: {{preset: hunters}}, edr: {{mapping: {MAPPING}}}}}}}"
+    sources = f"{{xdr: {{preset: hunters, webhook: true}}, edr: {{mapping: {MAPPING}}}}}"
+    alerts = f"{{security_hub: true, overlap_hours: 1, sources: {sources}}}"
     rule = "{name: a, action: capture, sources: [edr], types: ['Beacon *'], techniques: [T1071]}"
     text = f"{USABLE}    xdr: {{}}\n    response: {{alerts: {alerts}, policy: [{rule}]}}\n"
     response = parse_deployment(text).sites["production"].response
     assert response is not None
     mapping = AlertMapping("id", "id", "score", instance_id="host.id", severity_scale=100)
     assert response.alerts.to_domain() == AlertSettings(
-        security_hub=True, sources={"xdr": AlertSource("hunters"), "edr": AlertSource(mapping=mapping)}
+        security_hub=True,
+        sources={"xdr": AlertSource("hunters", webhook=True), "edr": AlertSource(mapping=mapping)},
+        overlap_hours=1,
     )
     assert response.rules() == (Rule("a", "capture", types=("Beacon *",), sources=("edr",), techniques=("T1071",)),)
 
@@ -277,6 +280,16 @@ def test_fails_when_a_mistake_is_made_and_the_schema_refuses_it_too(mistake: str
             "{alerts: {sources: {edr: {mapping: {match: a, alert_id: b, severity: c}}}}}",
             "alerts.sources.edr.mapping",
             "expected one of instance_id, instance_arn, network_interface_id, private_ip: what the alert is about",
+        ),
+        (
+            "{alerts: {overlap_hours: 200, sources: {soc: {preset: generic, webhook: true}}}}",
+            "alerts.overlap_hours",
+            "expected at most 168, got 200",
+        ),
+        (
+            "{alerts: {overlap_hours: 1, sources: {soc: {preset: generic}}}}",
+            "alerts.overlap_hours",
+            "has no effect: no source has webhook: true; leave it out",
         ),
         (
             "{alerts: {sources: {soc: {preset: generic}}}}",

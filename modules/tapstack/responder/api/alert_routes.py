@@ -16,6 +16,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
+from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED
 from tapstack.domain.webhook_signatures import LARGEST_BODY, TOLERANCE_SECONDS, check_webhook_id, verify
 from tapstack.responder.api.answers import Answer, answered
 from tapstack.responder.api.problems import Problem
@@ -31,9 +32,6 @@ REFUSED: Final = (
     f"minutes, and a JSON document of at most {LARGEST_BODY:,} bytes"
 )
 """What is said of every wrong webhook: its sender does not learn which part was right."""
-ALERTS_KEPT: Final = "AlertsKept"
-WEBHOOKS_REFUSED: Final = "WebhooksRefused"
-"""Metrics of the deployment and site."""
 
 
 def answer(event: dict[str, Any]) -> dict[str, Any]:

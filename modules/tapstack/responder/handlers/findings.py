@@ -6,6 +6,7 @@ from typing import Any
 
 from tapstack.domain.finding_documents import SECURITY_HUB_EVENT_SOURCE
 from tapstack.domain.kept_alerts import kept_alert
+from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.responder.handlers.observability import count, logger, observed
 from tapstack.responder.incident import alerts, findings
 
@@ -49,5 +50,5 @@ def _batch(records: list[dict[str, Any]]) -> dict[str, Any]:
 def _measured(result: dict[str, Any]) -> dict[str, Any]:
     logger.info({"message": "alert received", **result})
     if result["unmatched"]:
-        count("AlertsUnmatched")
+        count(ALERTS_UNMATCHED)
     return result

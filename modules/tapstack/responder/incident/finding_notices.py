@@ -12,6 +12,7 @@ from tapstack.domain.alerts import Alert, AlertInstance, title_of
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
 from tapstack.domain.outside_text import one_line, quoted
+from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
 from tapstack.responder.store.incidents import Incident
@@ -131,7 +132,8 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         f"Kept:     {kept_as or 'nowhere: the response has no landing'}",
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
-        f"Further ones of {shown} in this hour are kept and counted (metric AlertsUnmatched), without a notification.",
+        f"Further ones of {shown} in this hour are kept and counted (metric {ALERTS_UNMATCHED}), without a "
+        "notification.",
         "",
         "What to run next:",
     ]
