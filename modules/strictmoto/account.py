@@ -87,7 +87,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "sqs": ("sqs.queues",),
     "events": ("events",),
     "guardduty": ("guardduty.publishing_destinations",),
-    "s3": ("s3.buckets", "s3.notifications", "s3.uploads", "s3.locks"),
+    "s3": ("s3.buckets", "s3.access_logs", "s3.notifications", "s3.uploads", "s3.locks"),
     "logs": ("logs.queries", "logs.filters"),
     "secretsmanager": ("secretsmanager.passwords",),
     "sns": ("sns.topics",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -42,6 +43,7 @@ from strictmoto.running import Waits, running
 
 OWN_PATH: Final = "/strictmoto"
 _DRAINED: Final = 1 << 20
+_CODE: Final = re.compile(rb"<Code>([^<]+)</Code>")
 _log = logging.getLogger(__name__)
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -292,6 +294,8 @@ class Front:
 
     def _send(self, request: _Request, answer: _Answer, fault: str) -> Iterable[bytes]:
         self._record(request, answer.code, fault, answer)
+        if request.call.service == "s3":
+            _log_access(request, answer)
         request.start_response(answer.status, answer.headers)
         return [answer.body]
 
@@ -365,6 +369,29 @@ class Front:
                 return "200 OK", {}
         known = "calls, faults, waits, metrics, issuers, flow-records or findings"
         return "404 Not Found", {"message": f"no {method} {path}: expected {known}"}
+
+
+def _log_access(request: _Request, answer: _Answer) -> None:
+    """Let the bucket of a request log it."""
+    # Late: S3 is the first to need it.
+    from strictmoto.s3 import access_logs
+
+    environ = request.environ
+    said = {name.lower(): value for name, value in answer.headers}
+    code = _CODE.search(answer.body) if answer.code >= 400 else None
+    exchange = access_logs.Exchange(
+        method=environ["REQUEST_METHOD"],
+        target=str(environ["REQUEST_URI"]),
+        protocol=environ.get("SERVER_PROTOCOL", ""),
+        headers=_headers(environ),
+        address=environ.get("REMOTE_ADDR", ""),
+        status=answer.code,
+        error=code[1].decode() if code else "",
+        request_id=said.get("x-amz-request-id") or said.get("x-amzn-requestid", ""),
+        size=len(answer.body),
+        seconds=time.perf_counter() - request.clock,
+    )
+    access_logs.write(request.call, request.caller, exchange)
 
 
 def _check_region(signature: Signature) -> None:

@@ -33,6 +33,7 @@ class Delivery:
         bucket: its name.
         acl: canned ACL that it puts objects with; empty for none.
         key_arn: of the key that its requests name; empty where the bucket's default encryption decides.
+        by_acl: whether an ACL of the bucket lets it put, so that no policy has to.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Delivery:
     bucket: str
     acl: str = ""
     key_arn: str = ""
+    by_acl: bool = False
 
     def may(self, action: str) -> bool:
         """Return whether the bucket's policy allows an action on the bucket itself."""
@@ -60,7 +62,7 @@ class Delivery:
         if not enforces_iam():
             return
         arn = f"{self._arn}/{key}"
-        if not service_may(self.service, "s3:PutObject", arn, self.source_arn, self._keys):
+        if not self.by_acl and not service_may(self.service, "s3:PutObject", arn, self.source_arn, self._keys):
             raise NotDelivered(f"the policy of the bucket does not let {self.service} put {arn}")
         encrypts, with_key = (True, self.key_arn) if self.key_arn else default_encryption(bucket)
         if not encrypts:
