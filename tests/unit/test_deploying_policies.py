@@ -132,9 +132,11 @@ def test_when_a_responder_gets_a_policy_then_no_name_of_the_example_is_left(tmp_
     shutil.copytree(deploying.FOLDER / "responders", tmp_path / "checkout/docs/iam/responders")
     block = block.replace("=111122223333", "=999900001111").replace("=eu-c", "=ap-c").replace("aws iam", "true")
 
-    subprocess.run(["sh", "-ec", block], cwd=tmp_path / "checkout", env={"PATH": "/usr/bin:/bin"}, check=True)
+    (tmp_path / "temporary").mkdir()
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path / "temporary")}
+    subprocess.run(["sh", "-ec", block], cwd=tmp_path / "checkout", env=environment, check=True)
 
-    made = list((tmp_path / "tapstack-policies").glob("*.json"))
+    made = list((tmp_path / "temporary").glob("*/*.json"))
     assert made
     for file in made:
         (statement,) = json.loads(file.read_text(encoding="utf-8"))["Statement"]

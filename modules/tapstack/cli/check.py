@@ -142,6 +142,8 @@ def _response(response: Response) -> str:
     what = "launches an appliance" if appliance.launch else f"to {appliance.target} through {appliance.filter}"
     rules = counted(len(response.policy), "policy rule") if response.policy else "no policy, so findings only notify"
     recipients = counted(len(response.notify.emails) + len(response.notify.topic_arns), "recipient")
+    ways = [*(["Security Hub"] if response.alerts.security_hub else []), *response.alerts.sources]
+    rules += f"; alerts of {', '.join(ways)}" if ways else ""
     contains = f"contains {_modes(response.containment)}" if response.containment else "never contains"
     return f"a response ({what}; called with {calls}; {rules}; {contains}; {recipients})"
 

@@ -76,7 +76,7 @@ FUNCTIONS: Final = (
     ),
     Function(
         "findings",
-        "evaluates the policy for GuardDuty findings",
+        "evaluates the policy for findings and alerts",
         policies.findings,
         containment_policies.findings,
         asynchronous=True,

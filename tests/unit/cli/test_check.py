@@ -96,6 +96,13 @@ def test_when_sites_have_a_response_then_it_is_summarized_too(capsys: pytest.Cap
     )
 
 
+def test_when_alerts_come_in_then_the_summary_says_by_which_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    alerts = "{security_hub: true, sources: {soc: {preset: generic}}}"
+    Path("deployment.yaml").write_text(f"{USABLE}    xdr: {{}}\n    response: {{alerts: {alerts}}}\n")
+    assert main(["check"]) == 0
+    assert "; no policy, so findings only notify; alerts of Security Hub, soc; never" in capsys.readouterr().out
+
+
 def test_when_no_file_is_named_then_the_usual_one_is_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
