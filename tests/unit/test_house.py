@@ -330,6 +330,32 @@ def test_when_iam_and_code_share_a_name_then_one_module_writes_it() -> None:
     assert found == []
 
 
+def words_listed(file: Path) -> Iterator[tuple[int, frozenset[str], bool]]:
+    """Each list of three or more words in a module: its line, the words, and whether a type says them."""
+    types = {
+        id(node.slice)
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
+    }
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 2:
+            words = [each.value for each in node.elts if isinstance(each, ast.Constant) and type(each.value) is str]
+            if len(words) == len(node.elts):
+                yield node.lineno, frozenset(map(str, words)), id(node) in types
+
+
+def test_when_a_type_lists_words_then_no_other_place_lists_them_too() -> None:
+    """`typing.get_args` gives the words of a type."""
+    places: dict[frozenset[str], list[str]] = {}
+    typed: set[frozenset[str]] = set()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for line, words, in_type in words_listed(file):
+            places.setdefault(words, []).append(f"{file.relative_to(PACKAGE)}:{line}")
+            typed |= {words} if in_type else set()
+    assert len(typed) > 10
+    assert {" ".join(sorted(words)): places[words] for words in typed if len(places[words]) > 1} == {}
+
+
 def test_when_a_number_is_refused_then_one_function_does_it() -> None:
     """A comparison alone takes True for 1."""
     said = "must be a whole number from"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, get_args
 
 from tapstack.cli.arguments import count, directory, outputs_file
 from tapstack.cli.check import print_summary, read, try_access, warn_of_state
@@ -26,7 +26,8 @@ from tapstack.workspace.provider_mirror import UnusableMirrorError, find_mirror
 from tapstack.workspace.stacks import Command, Selection, SelectionError, select
 
 SKIP_VARIABLE: Final = "TAPSTACK_SKIP_AWS_CHECKS"
-COMMANDS: Final = ("synth", "diff", "deploy", "destroy")
+_BY_CDKTF: Final[tuple[Command, ...]] = get_args(Command)
+COMMANDS: Final = ("synth", *_BY_CDKTF)
 _CDKTF: Final = Path("node_modules", ".bin", "cdktf")
 _SET_UP: Final = Path("scripts", "set_up.py")
 INTERRUPTS: Final = Path(__file__).with_name("interrupts.cjs")
@@ -38,13 +39,13 @@ _IGNORE_MISSING: Final = "--ignore-missing-stack-dependencies"
 _PASSED_ON: Final[Mapping[str, tuple[str | None, str, Sequence[str]]]] = {
     "--auto-approve": (None, "do not ask before anything is changed", ("deploy", "destroy")),
     "--refresh-only": (None, "update the state from the resources that exist, change nothing else", ("diff", "deploy")),
-    "--migrate-state": (None, "move the state to the backend that the file names now", ("diff", "deploy", "destroy")),
-    "--skip-synth": (None, "use the Terraform that was synthesized before", ("diff", "deploy", "destroy")),
-    "--skip-provider-lock": (None, "do not ask the registry for checksums", ("diff", "deploy", "destroy")),
-    "--no-color": (None, "no colors, even on a terminal", ("diff", "deploy", "destroy")),
+    "--migrate-state": (None, "move the state to the backend that the file names now", _BY_CDKTF),
+    "--skip-synth": (None, "use the Terraform that was synthesized before", _BY_CDKTF),
+    "--skip-provider-lock": (None, "do not ask the registry for checksums", _BY_CDKTF),
+    "--no-color": (None, "no colors, even on a terminal", _BY_CDKTF),
     _IGNORE_MISSING: (None, "has no effect: passed to the cdktf CLI where it is needed", ("deploy",)),
     _PARALLELISM: ("N", "how many stacks to work on at once", ("deploy", "destroy")),
-    "--terraform-parallelism": ("N", "how many calls Terraform makes at once", ("diff", "deploy", "destroy")),
+    "--terraform-parallelism": ("N", "how many calls Terraform makes at once", _BY_CDKTF),
     "--outputs-file": ("FILE", "write the outputs into a file", ("deploy",)),
     "--outputs-file-include-sensitive-outputs": (None, "write sensitive outputs, too", ("deploy",)),
     "--output": ("DIRECTORY", "where the Terraform is written; cdktf.out by default", COMMANDS),

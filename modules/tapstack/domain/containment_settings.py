@@ -25,22 +25,19 @@ Mode = Literal["approval", "now"]
 Requested = Literal["none", "approval", "now"]
 """The containment that a request to open an incident may ask for."""
 ApprovalDefault = Literal["leave", "contain"]
+ContainmentState = Literal[
+    "pending", "containing", "contained", "releasing", "released", "rejected", "failed", "blocked"
+]
+"""`pending` waits for approval; `blocked` is a release that would overwrite what others changed."""
+OperatorDecision = Literal["approved", "overridden", "rejected"]
+"""`overridden`: approved without another person, by a caller with the right to override."""
+Decision = OperatorDecision | Literal["default"]
+"""`default`: there was no answer before the deadline."""
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 REQUESTED: Final[tuple[Requested, ...]] = get_args(Requested)
-STATES: Final = (
-    "pending",
-    "containing",
-    "contained",
-    "releasing",
-    "released",
-    "rejected",
-    "failed",
-    "blocked",
-)
-"""`pending` waits for approval; `blocked` is a release that would overwrite what others changed."""
-DECISIONS: Final = ("approved", "overridden", "rejected", "default")
-"""`overridden`: approved without another person, by a caller with the right to override."""
+STATES: Final[tuple[ContainmentState, ...]] = get_args(ContainmentState)
+DECISIONS: Final[tuple[Decision, ...]] = (*get_args(OperatorDecision), "default")
 
 APPROVAL_MINUTES: Final = (1, 1440)
 ROLE_NAME: Final = r"[A-Za-z0-9_+=,.@-]+"

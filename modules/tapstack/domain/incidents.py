@@ -30,10 +30,20 @@ InterfaceState = Literal["eligible", "mirrored", "waiting", "refused", "ended"]
 """`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it; `ended` once the
 incident no longer mirrors it."""
 Listing = Literal["open", "closed"]
+ApplianceState = Literal["standing", "launching", "ready", "retiring", "gone", "failed"]
+"""`standing` where it exists already; the others are of a launched one."""
+InstanceState = Literal["running", "stopped", "gone"]
+StorageState = Literal["appliance", "snapshots", "deleted", "lost"]
+"""Where the packets of a launched appliance are: on it, or in snapshots of its volumes, which are `deleted` at their
+time; `lost`: it was gone before there were snapshots."""
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 LISTINGS: Final[tuple[Listing, ...]] = get_args(Listing)
+REASONS_OF_CLOSING: Final[tuple[Because, ...]] = get_args(Because)
+APPLIANCE_STATES: Final[tuple[ApplianceState, ...]] = get_args(ApplianceState)
+INSTANCE_STATES: Final[tuple[InstanceState, ...]] = get_args(InstanceState)
+STORAGE_STATES: Final[tuple[StorageState, ...]] = get_args(StorageState)
 INTERFACE_STATES: Final[tuple[InterfaceState, ...]] = get_args(InterfaceState)
 DEFAULT_SEVERITY: Final[Severity] = "medium"
 API: Final[Source] = "api"

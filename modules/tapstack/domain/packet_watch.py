@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 PacketsState = Literal["mirroring", "packets seen", "no packets seen"]
 """`mirroring` while sessions exist and nothing is known of packets; `no packets seen` after ten minutes without any."""
-STATES: Final[tuple[PacketsState, ...]] = ("mirroring", "packets seen", "no packets seen")
+STATES: Final[tuple[PacketsState, ...]] = get_args(PacketsState)
 WARN_AFTER: Final = timedelta(minutes=10)
 """How long CloudWatch may count nothing. Its metrics are one to five minutes late."""
 SEEN_AFTER_SECONDS: Final = 300

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.buckets import check_bucket_name
@@ -22,7 +22,7 @@ from tapstack.domain.external_ids import check_external_id
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.telemetry import prefix_of
 from tapstack.domain.tokens import is_token
-from tapstack.domain.xdr_presets import ANY, PRESETS, Preset, PresetName
+from tapstack.domain.xdr_presets import ANY, PRESETS, Preset, PresetName, TrustName
 
 KEEP_DAYS: Final = (1, 3653)
 FLOW_LOG_ACCOUNTS: Final = 100
@@ -401,7 +401,7 @@ class ReaderSettings:
         return trust.external_id if trust is not None else None
 
 
-_TRUSTS: Final = ("vendor", "oidc", "own")
+_TRUSTS: Final[tuple[TrustName, ...]] = get_args(TrustName)
 
 
 def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = False) -> Iterator[tuple[str, str, str]]:

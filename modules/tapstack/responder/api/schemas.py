@@ -190,7 +190,7 @@ APPLIANCE: Final[Schema] = {
     "required": ["stack_name", "state", "portal_url", "target_id", "filter_id", "launched_by_us"],
     "properties": {
         "stack_name": {"type": ["string", "null"]},
-        "state": {"type": "string", "enum": ["standing", "launching", "ready", "retiring", "gone", "failed"]},
+        "state": {"type": "string", "enum": list(incidents.APPLIANCE_STATES)},
         "portal_url": {"type": ["string", "null"], "description": "Portal of the appliance, which shows the packets."},
         "target_id": {"type": ["string", "null"]},
         "filter_id": {"type": ["string", "null"]},
@@ -225,7 +225,7 @@ STORED_PACKETS: Final[Schema] = {
     "properties": {
         "state": {
             "type": "string",
-            "enum": ["appliance", "snapshots", "deleted", "lost"],
+            "enum": list(incidents.STORAGE_STATES),
             "description": "`appliance`: on it. `snapshots`: it is deleted, or about to be, and its volumes are "
             "snapshotted. `deleted`: the time of the snapshots was over. `lost`: it is deleted, and no snapshot was "
             "taken.",
@@ -274,7 +274,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "appliance": {"$ref": "#/components/schemas/Appliance"},
     "instance_state": {
         "type": ["string", "null"],
-        "enum": ["running", "stopped", "gone", None],
+        "enum": [*incidents.INSTANCE_STATES, None],
         "description": "Of its instance, as the sweeper saw it last, while it captures or is contained. gone: it was "
         "terminated, or did not exist when the capture began. null where it is not known.",
     },
@@ -287,7 +287,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     },
     "undo": {"type": ["string", "null"], "description": "The command that deletes what remains."},
     "close_requested": {"type": "boolean"},
-    "closed_because": {"type": ["string", "null"], "enum": ["closed", "expired", "failed", None]},
+    "closed_because": {"type": ["string", "null"], "enum": [*incidents.REASONS_OF_CLOSING, None]},
     "containment": {"$ref": "#/components/schemas/Containment"},
     "containment_modes": {
         "type": "array",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
+from tapstack.domain.incidents import ApplianceState
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import appliance as stored
@@ -64,7 +65,7 @@ def existing(appliance: ExistingAppliance) -> IncidentAppliance:
     )
 
 
-def launched(stack_name: str, appliance: Appliance, state: str) -> IncidentAppliance:
+def launched(stack_name: str, appliance: Appliance, state: ApplianceState) -> IncidentAppliance:
     """Return a launched appliance as incidents show it.
 
     Args:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, ApplianceState
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import MIRROR_SOURCE
@@ -223,7 +223,8 @@ def retire(incident_id: str) -> dict[str, str]:
     if status == "wait" and _seconds_overdue(last) > _LEFT_TO_THE_SWEEPER:
         # The history of an execution has 25,000 events at most, and large snapshots take hours.
         status = "kept"
-    state = {"gone": "gone", "wait": "retiring"}.get(status)
+    states: Mapping[str, ApplianceState] = {"gone": "gone", "wait": "retiring"}
+    state = states.get(status)
     incident = incidents.get(incident_id)
     if state is not None and incident.appliance and incident.appliance.launched_by_us:
         incidents.record_appliance(incident, replace(incident.appliance, state=state))

@@ -11,11 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from tapstack.domain.callers import Caller, is_same_person
 from tapstack.domain.containment import Plan, tags_word
-from tapstack.domain.containment_settings import DeployedContainment, Mode, contain_command, override_command
+from tapstack.domain.containment_settings import (
+    ContainmentState,
+    DeployedContainment,
+    Mode,
+    OperatorDecision,
+    contain_command,
+    override_command,
+)
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.domain.outside_text import LONG, quoted, word
@@ -27,7 +34,6 @@ from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store import requests as store
 from tapstack.responder.store.incidents import Incident, IncidentContainment
-from tapstack.responder.store.records import ContainmentState
 from tapstack.responder.store.retry import retried
 
 _STATE_OF: Final[Mapping[str, ContainmentState]] = {
@@ -276,7 +282,7 @@ def _check_can_be_contained(incident: Incident) -> None:
 
 def decide(
     incident_id: str,
-    decision: Literal["approved", "overridden", "rejected"],
+    decision: OperatorDecision,
     *,
     by: Caller,
     reason: str = "",
@@ -337,7 +343,7 @@ def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) 
 
 def _decide_once(
     incident_id: str,
-    decision: Literal["approved", "overridden", "rejected"],
+    decision: OperatorDecision,
     by: Caller,
     reason: str = "",
     *,
@@ -378,7 +384,7 @@ def _reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident |
     return changed
 
 
-def _is_repeated(incident: Incident, decision: Literal["approved", "overridden", "rejected"], by: str) -> bool:
+def _is_repeated(incident: Incident, decision: OperatorDecision, by: str) -> bool:
     """Return whether this is the decision of this caller again, whose response may have been lost, and it holds."""
     decided = incident.containment
     return (

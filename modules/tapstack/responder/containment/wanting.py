@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tapstack.domain.containment_settings import ContainmentState
 from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents, requests
 from tapstack.responder.store.incidents import Incident
-from tapstack.responder.store.records import ContainmentState
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tapstack.domain.appliance_settings import DeployedLaunch
-from tapstack.domain.containment_settings import Mode
+from tapstack.domain.containment_settings import ContainmentState, Mode
 from tapstack.domain.incident_events import Occurrence, failed_or_refused, recorded
 from tapstack.domain.incidents import (
     Because,
+    InstanceState,
     OpenRequest,
     Source,
     State,
@@ -32,12 +33,10 @@ from tapstack.responder.store.items import pack, pack_item
 from tapstack.responder.store.keys import event_key, incident_key, instance_key
 from tapstack.responder.store.records import (
     PUBLIC,
-    ContainmentState,
     Incident,
     IncidentAppliance,
     IncidentContainment,
     IncidentInterface,
-    InstanceState,
     StoredPackets,
     incident_of,
     public,

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from tapstack.domain.callers import is_policy
-from tapstack.domain.containment_settings import ApprovalDefault, Mode
-from tapstack.domain.incidents import Because, InterfaceState, Severity, Source, State
+from tapstack.domain.containment_settings import ApprovalDefault, ContainmentState, Decision, Mode
+from tapstack.domain.incidents import ApplianceState, Because, InterfaceState, Severity, Source, State, StorageState
 from tapstack.domain.packet_watch import PacketsState
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import OPEN
@@ -20,12 +20,6 @@ from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
 """Tasks of executions beside the capture."""
-ContainmentState = Literal[
-    "pending", "containing", "contained", "releasing", "released", "blocked", "failed", "rejected"
-]
-Decision = Literal["approved", "overridden", "rejected", "default"]
-InstanceState = Literal["running", "stopped", "gone"]
-StorageState = Literal["appliance", "snapshots", "deleted", "lost"]
 
 PUBLIC: Final = (
     "id",
@@ -118,7 +112,7 @@ class IncidentAppliance:
 
     Attributes:
         stack_name: of a launched one.
-        state: `standing` where it exists already; otherwise launching, ready, retiring, gone or failed.
+        state: of it.
         portal_url: where packets are shown.
         target_id: traffic mirror target.
         filter_id: traffic mirror filter.
@@ -127,7 +121,7 @@ class IncidentAppliance:
     """
 
     stack_name: str | None
-    state: str
+    state: ApplianceState
     portal_url: str | None
     target_id: str | None
     filter_id: str | None

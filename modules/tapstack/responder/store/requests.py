@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 from tapstack.domain.containment import difference_line
+from tapstack.domain.containment_settings import ContainmentState, Decision, OperatorDecision
 from tapstack.domain.incident_events import Occurrence, decided, failed_or_refused
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.errors import ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.containments import Containment
-from tapstack.responder.store.records import ContainmentState, Decision, Incident, IncidentContainment, Task
+from tapstack.responder.store.records import Incident, IncidentContainment, Task
 
 End = Literal["released", "blocked"]
 """How a release ends."""
@@ -66,7 +67,7 @@ def request_release(incident: Incident, by: str) -> Incident | None:
 
 def answer(
     incident: Incident,
-    decision: Literal["approved", "overridden", "rejected"],
+    decision: OperatorDecision,
     to: ContainmentState,
     by: str,
     reason: str = "",
