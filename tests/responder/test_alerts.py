@@ -21,7 +21,7 @@ from tapstack.responder.incident import alerts
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
 from tests.responder.conftest import Site, item
-from tests.responder.test_findings import decides, finding
+from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
 
 LANDING = "tap-frankfurt-xdr"
@@ -336,6 +336,22 @@ class TestTargets:
         resources.append({**resources[0], "Id": resources[0]["Id"].replace(instance, "i-0123456789abcdef0")})
         [alert] = handler.handler(event, None)["alerts"]
         assert [one["instance_id"] for one in alert["decisions"]] == [instance]
+
+    def test_when_a_forwarded_finding_names_instances_then_those_that_exist_count(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        gone = "i-0123456789abcdef0"
+        assert why_unmatched(finding(gone), "forwarder").endswith(
+            f"there is no instance {gone} in this account and Region"
+        )
+        both = sequence(arn(instance), arn(gone), arn(gone, region="eu-west-1"))
+        [alert] = receive_kept(kept(both, "msg_2", "forwarder"))["alerts"]
+        assert [(one["instance_id"], one["region"], one["decision"]) for one in alert["decisions"]] == [
+            (instance, "eu-central-1", "capture"),
+            (gone, "eu-west-1", "notify"),
+        ]
 
     def test_when_a_sample_comes_then_ec2_is_not_asked(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         decides(monkeypatch, CAPTURE)

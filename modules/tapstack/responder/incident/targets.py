@@ -6,7 +6,7 @@ and vpc-id; an interface that is attached to an instance has the instance's id i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ def resolved(alert: Alert) -> Alert:
     """
     target = alert.target
     if target is None:
-        return alert
+        return _with_its_own(alert)
     if alert.where != environment().home:
         if not target.instance_ids:
             where = alert.where
@@ -41,24 +41,40 @@ def resolved(alert: Alert) -> Alert:
     if alert.sample:
         return _with(alert, target.instance_ids)
     if target.instance_ids:
-        return _existing(alert, target)
+        return _named(alert, target)
     if target.network_interface_id is not None:
         return _with(alert, [_of_interface(target.network_interface_id)])
     return _with(alert, [_of_address(str(target.private_ip), str(target.vpc_id))])
 
 
-def _with(alert: Alert, instance_ids: Any) -> Alert:
+def _with_its_own(alert: Alert) -> Alert:
+    """Return an alert that has instances already, with those of this site that exist, and all others."""
+    home = environment().home
+    asked = [one.id for one in alert.instances if one.where == home and not alert.sample]
+    if not asked:
+        return alert
+    found, missing = _existing(asked)
+    kept = tuple(one for one in alert.instances if one.where != home or one.id in found)
+    if not kept:
+        raise Unresolved("; ".join(missing))
+    return replace(alert, instances=kept, left_out=(*alert.left_out, *missing))
+
+
+def _existing(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of some instances that exist, and what is said of the others."""
+    known = {one["InstanceId"] for one in existing_instances(ids)}
+    missing = [f"there is no instance {one} in this account and Region" for one in ids if one not in known]
+    return [one for one in ids if one in known], missing
+
+
+def _with(alert: Alert, instance_ids: Sequence[str]) -> Alert:
     interface = alert.target.network_interface_id if alert.target else None
     interfaces = () if interface is None else (interface,)
     return replace(alert, instances=tuple(AlertInstance(one, alert.where, interfaces) for one in instance_ids))
 
 
-def _existing(alert: Alert, target: Target) -> Alert:
-    known = {one["InstanceId"] for one in existing_instances(target.instance_ids)}
-    found = [one for one in target.instance_ids if one in known]
-    missing = [
-        f"there is no instance {one} in this account and Region" for one in target.instance_ids if one not in known
-    ]
+def _named(alert: Alert, target: Target) -> Alert:
+    found, missing = _existing(target.instance_ids)
     if not found:
         raise Unresolved("; ".join(missing))
     if (interface := target.network_interface_id) is not None:
