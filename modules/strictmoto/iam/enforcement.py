@@ -16,6 +16,7 @@ from strictmoto.iam.authorizations import Authorization, authorizations_of
 from strictmoto.iam.authorizations.place import Place
 from strictmoto.iam.common_keys import request_keys, resource_keys
 from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
+from strictmoto.iam.encrypted import keys_of_objects
 from strictmoto.iam.evaluation import Denial, Guard, decide
 from strictmoto.iam.guards import GUARDED, guard_of
 from strictmoto.iam.identities import UNKNOWN, Identity, identity_of, is_root
@@ -90,7 +91,10 @@ def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tup
     account = principal_arn.split(":")[4] if principal_arn.count(":") >= 5 else ""
     meant = as_meant(call, requested, principal_arn)
     found = authorizations_of(call, meant, principal_arn)
-    return (*with_unnamed(call, meant, found, account), *roles_of_profiles(call, meant, account)) if account else found
+    if not account:
+        return found
+    more = (*roles_of_profiles(call, meant, account), *keys_of_objects(call, meant, account))
+    return (*with_unnamed(call, meant, found, account), *more)
 
 
 def _check(call: Call, principal_arn: str, connection: Connection) -> None:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from strictmoto.iam.access import service_may
 from strictmoto.iam.policies import Context
+from strictmoto.kms.keys import customer_key
 from strictmoto.requests.arns import is_somewhere
 
-_MANAGED: Final = "alias/aws/"
 _SENDING: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 
 
@@ -32,8 +32,10 @@ def service_may_use(
         source_arn: of the rule, the bucket or the detector on whose behalf it is used.
         more: condition keys of the use, such as kms:EncryptionContext:aws:s3:arn.
     """
-    arn = _key_arn(key, place)
-    return bool(arn) and all(service_may(service, action, arn, source_arn, more) for action in actions)
+    found = customer_key(key, place)
+    if found is None or not found.enabled:
+        return False
+    return all(service_may(service, action, found.arn, source_arn, more) for action in actions)
 
 
 def service_may_send(service: str, action: str, arn: str, source_arn: str) -> bool:
@@ -50,23 +52,6 @@ def service_may_send(service: str, action: str, arn: str, source_arn: str) -> bo
     find = _KEYS.get(arn.split(":")[2])
     key = find(arn) if find and is_somewhere(arn) else ""
     return not key or service_may_use(service, _SENDING, key, arn, source_arn)
-
-
-def _key_arn(key: str, place: str) -> str:
-    """Return the ARN of an enabled customer managed key; empty where there is none of that name."""
-    from moto.kms.models import kms_backends
-
-    partition, region, account = (place.split(":")[index] for index in (1, 3, 4))
-    name = key if key.startswith("arn:") else f"arn:{partition}:kms:{region}:{account}:{key}"
-    if not is_somewhere(name):
-        return ""
-    parts = name.split(":", 5)
-    backend = kms_backends[parts[4]][parts[3]]
-    short = parts[5].removeprefix("key/")
-    for one in list(backend.keys.values()):
-        if short == one.id or (short in one.aliases and not short.startswith(_MANAGED)):
-            return str(one.arn) if one.enabled else ""
-    return ""
 
 
 def _of_queue(arn: str) -> str:

@@ -1,0 +1,95 @@
+"""The keys of objects: who puts or gets one that a key of KMS encrypts must be allowed to use the key, by way of S3.
+
+Sources: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys (SSE-KMS)" (permissions, encryption
+context, bucket keys) and "Uploading and copying objects using multipart upload" (kms:Decrypt for parts); AWS KMS
+Developer Guide, "kms:ViaService". AWS's own key of S3 lets in all principals of its account, who need nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from strictmoto.dns_suffixes import dns_suffix_of
+from strictmoto.iam.authorizations import Authorization
+from strictmoto.kms.keys import customer_key
+from strictmoto.requests.calls import Call
+
+_ENCRYPT: Final = ("kms:GenerateDataKey",)
+_DECRYPT: Final = ("kms:Decrypt",)
+_PUTS: Final = frozenset({"CopyObject", "CreateMultipartUpload", "PutObject"})
+_OF_PARTS: Final = frozenset({"CompleteMultipartUpload", "UploadPart", "UploadPartCopy"})
+_GETS: Final = frozenset({"GetObject", "SelectObjectContent"})
+_COPIES: Final = frozenset({"CopyObject", "UploadPartCopy"})
+_KMS: Final = "aws:kms"
+
+
+def keys_of_objects(call: Call, requested: Mapping[str, Any], account: str) -> Iterator[Authorization]:
+    """Yield what IAM has to allow of the keys of the objects that a call puts, gets or copies.
+
+    Args:
+        call: what is asked.
+        requested: its parameters in the structure of the API.
+        account: of who asks.
+    """
+    if call.service != "s3" or (bucket := _bucket(requested.get("Bucket"))) is None:
+        return
+    key = str(requested.get("Key") or "")
+    if call.action in _PUTS:
+        yield from _use(_ENCRYPT, bucket, key, _key_of_request(requested, bucket), account)
+    elif call.action in _OF_PARTS:
+        upload = bucket.multiparts.get(str(requested.get("UploadId")))
+        if upload is not None:
+            yield from _use(_DECRYPT, bucket, key, _key_of_upload(upload, bucket), account)
+    elif call.action in _GETS:
+        yield from _use(_DECRYPT, bucket, key, _key_of_object(bucket, key, requested.get("VersionId")), account)
+    if call.action in _COPIES:
+        name, _, source = str(requested.get("CopySource") or "").lstrip("/").partition("/")
+        source, _, version = source.partition("?versionId=")
+        if (origin := _bucket(name)) is not None:
+            yield from _use(_DECRYPT, origin, source, _key_of_object(origin, source, version or None), account)
+
+
+def _use(actions: tuple[str, ...], bucket: Any, key: str, named: str, account: str) -> Iterator[Authorization]:
+    place = f"arn:{bucket.partition}:kms:{bucket.region_name}:{bucket.account_id}:"
+    if not named or (found := customer_key(named, place)) is None:
+        return
+    rule = (bucket.encryption or {}).get("Rule") or {}
+    whole = str(rule.get("BucketKeyEnabled", "")).lower() == "true"
+    context = {
+        "kms:CallerAccount": account,
+        "kms:EncryptionContext:aws:s3:arn": bucket.arn if whole else f"{bucket.arn}/{key}",
+        "kms:ViaService": f"s3.{bucket.region_name}.{dns_suffix_of(bucket.region_name)}",
+    }
+    for action in actions:
+        yield Authorization(action, (found.arn,), context)
+
+
+def _bucket(name: Any) -> Any:
+    from strictmoto.s3.deliveries import bucket_named
+
+    return bucket_named(str(name)) if name else None
+
+
+def _key_of_request(requested: Mapping[str, Any], bucket: Any) -> str:
+    from strictmoto.s3.deliveries import default_encryption
+
+    asked = str(requested.get("ServerSideEncryption") or "")
+    encrypts, named = default_encryption(bucket)
+    if asked:
+        encrypts = asked.startswith(_KMS)
+        named = str(requested.get("SSEKMSKeyId") or named)
+    return named if encrypts else ""
+
+
+def _key_of_upload(upload: Any, bucket: Any) -> str:
+    asked = {"ServerSideEncryption": upload.sse_encryption, "SSEKMSKeyId": upload.kms_key_id}
+    return _key_of_request(asked, bucket)
+
+
+def _key_of_object(bucket: Any, key: str, version: Any) -> str:
+    from moto.s3.models import s3_backends
+
+    found = s3_backends[bucket.account_id][bucket.partition].get_object(bucket.name, key, version_id=version)
+    encrypted = str(getattr(found, "encryption", None) or "").startswith(_KMS)
+    return str(getattr(found, "kms_key_id", None) or "") if encrypted else ""
