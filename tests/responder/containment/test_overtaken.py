@@ -69,7 +69,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
     incident = contained(shop.database)
     first = there(shop)
     containments.begin_release(first)
-    second = containments.hold(shop.database, incident, vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
+    second = containments.hold(incidents.get(incident), vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
     assert second is not None
     assert (second.generation, second.holders) == (first.generation, first.holders)
     remembered = containments.prior_states(shop.database)

@@ -10,18 +10,22 @@ import pytest
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.policy import Rule
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.interfaces import prepare
-from tapstack.responder.containment import isolation, packets_wait, steps
+from tapstack.responder.containment import isolation, packets_wait, restoration, steps
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import commands
 from tapstack.responder.store import incidents
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
-from tests.responder.containment.conftest import Shop
+from tests.responder.containment.conftest import Shop, contained
 from tests.responder.test_api import ask
+from tests.responder.test_findings import decided, decides
+from tests.responder.test_joining import found
 
+NOW = Rule("worst", "contain_now")
 AT_MOST = 300
 
 
@@ -125,17 +129,67 @@ def test_when_it_is_rejected_or_released_meanwhile_then_nothing_is_changed(
         containment_requests.decide(waiting, "rejected", by=OTHER, reason="false alarm")
     else:
         containment_requests.release(waiting, by=OTHER.name)
-    assert containment(waiting)["state"] == "rejected"
+    ended, subject = ("rejected", "NOT contained") if command == "reject" else ("released", "released")
+    assert containment(waiting)["state"] == ended
     seen(shop)
     assert packets_wait.wait(waiting, 15)["status"] == "decide"
     assert steps.decide(waiting) == {"status": "leave"}
     assert isolation.contain(waiting) == {"status": "overtaken"}
     assert shop.groups(shop.database) == before
-    assert len([one for one in shop.site.messages() if one["Subject"].endswith("NOT contained")]) == 1
+    assert len([one for one in shop.site.messages() if one["Subject"].endswith(f": {subject}")]) == 1
     # A responder may ask for it again, and it waits again.
     shop.set(modes=["now", "approval"])
     containment_requests.contain(waiting, "now", by=CALLER)
     assert containment(waiting)["packets_until"] is None
+
+
+class TestRelease:
+    def test_when_it_is_released_meanwhile_then_only_newer_activity_contains_it(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+        decides(monkeypatch, NOW)
+        incident = str(decided(found(shop.database, 1, 9.0, seen=utc_now()))["incident_id"])
+        assert packets_wait.wait(incident, 0)["status"] == "wait"
+        assert ask("POST", f"/incidents/{incident}/release")[0] == 202
+        # The same command again, whose answer may have been lost.
+        assert ask("POST", f"/incidents/{incident}/release")[0] == 202
+        released = containment(incident)["released_at"]
+        assert (containment(incident)["state"], containment(incident)["decision"]) == ("released", None)
+        said_of_it = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "released"]
+        assert said_of_it == ["it waited for packets: nothing had been changed"]
+        assert steps.decide(incident) == {"status": "leave"}
+        mail = shop.site.messages()[-1]
+        assert mail["Subject"].endswith(": released")
+        assert "It waited for packets: nothing had been changed." in mail["Message"].splitlines()
+        hours = timedelta(hours=2)
+        decided(found(shop.database, 2, 9.0, seen=utc_now() - hours))
+        assert containment(incident)["state"] == "released"
+        # Nor by an incident that is opened afterwards.
+        change(incident, "SET close_requested = :yes", yes=True)
+        other = str(decided(found(shop.database, 3, 9.0, seen=utc_now() - hours))["incident_id"])
+        assert (other != incident, item(other).get("containment")) == (True, None)
+        assert any(f"it was released at {released}" in entry["detail"] for entry in incidents.timeline(other))
+        decided(found(shop.database, 4, 9.0, seen=utc_now() + hours))
+        assert containment(other)["state"] == "containing"
+
+    def test_when_it_is_released_for_all_then_what_waits_for_packets_is_released_too(
+        self, shop: Shop, waiting: str
+    ) -> None:
+        shop.set(wait_for_packets=None)
+        incident = contained(shop.database)
+        note = f"its containment for {waiting} waits for packets, and contains it again: release that too. --all withd"
+        [wanting] = ask("GET", f"/incidents/{incident}")[1]["wanted_by"]
+        assert wanting["note"].startswith(note)
+        shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+        status, answered = ask("POST", f"/incidents/{incident}/release", {"all": True})
+        assert (status, answered["wanted_by"]) == (202, [])
+        assert containment(waiting)["state"] == "released"
+        assert restoration.release(incident, all_incidents=True) == {"status": "released"}
+        seen(shop)
+        assert packets_wait.wait(waiting, 15)["status"] == "decide"
+        assert isolation.contain(waiting) == {"status": "overtaken"}
+        assert not shop.is_isolated(shop.database)
 
 
 def test_when_it_is_requested_without_the_wait_then_the_wait_ends_and_it_is_contained(shop: Shop, waiting: str) -> None:

@@ -103,8 +103,83 @@ class TestSaid:
         # Of what is not contained nothing is said, and nothing listed for it.
         assert ask("GET", f"/incidents/{waits}")[1]["wanted_by"] == []
 
+    def test_fails_when_it_waits_for_approval_itself_and_withdraws_nothing_of_others(self, shop: Shop) -> None:
+        incident, other = pending(shop, "leave"), pending(shop, "leave")
+        status, answer = ask("POST", f"/incidents/{incident}/release", {"all": True})[:2]
+        assert (status, answer["detail"]) == (
+            409,
+            f"the containment of incident {incident} waits for approval: reject it",
+        )
+        assert (shop.state(incident), shop.state(other), entries(other, "containment rejected")) == (
+            "pending",
+            "pending",
+            [],
+        )
+
+
+def before_the_release(shop: Shop, incident: str, name: str) -> None:
+    """Let a decision about an incident be older than the release of its instance."""
+    there = containments.get(shop.database)
+    assert there is not None
+    assert there.release_began_at is not None
+    change(incident, f"SET containment.{name} = :then", then=as_text(around(there.release_began_at, -1)))
+
 
 class TestNothingContainsAgain:
+    @pytest.mark.parametrize("state", ["absent", "releasing"])
+    @pytest.mark.parametrize("how", ["approved", "now"])
+    def test_when_a_person_decided_before_a_release_and_its_execution_is_late_then_it_is_not_contained(
+        self, shop: Shop, how: str, state: str
+    ) -> None:
+        first = contained(shop.database)
+        late = opened(shop.database, containment="approval" if how == "approved" else "now")
+        if how == "approved":
+            containment_requests.decide(late, "approved", by=OTHER)
+        if state == "absent":
+            assert release(first, all_incidents=True) == "released"
+        else:
+            there = containments.get(shop.database)
+            assert there is not None
+            containments.begin_release(there)
+        before_the_release(shop, late, "decided_at" if how == "approved" else "asked_at")
+        before = shop.groups(shop.database)
+        assert isolation.contain(late) == {"status": "overtaken"}
+        assert shop.groups(shop.database) == before
+        assert shop.state(late) == "rejected"
+        assert entries(late, "containment ended") == [
+            f"{shop.database} was released since: only a new decision contains it again"
+        ]
+        # A new decision, of the same incident.
+        containment_requests.contain(late, "now", by=CALLER)
+        assert isolation.contain(late) == {"status": "contained"}
+        assert shop.is_isolated(shop.database)
+
+    def test_when_a_person_contains_again_while_others_release_it_then_that_is_a_new_decision(self, shop: Shop) -> None:
+        first, second = contained(shop.database), contained(shop.database)
+        there = containments.get(shop.database)
+        assert there is not None
+        containments.begin_release(there)
+        before_the_release(shop, second, "asked_at")
+        assert isolation.contain(second) == {"status": "overtaken"}
+        # The release records itself in what it ends.
+        assert (shop.state(first), shop.state(second)) == ("contained", "contained")
+        shop.give(shop.company.interfaces["database"][0], *shop.groups_of(shop.company.interfaces["web-1"][0]))
+        containment_requests.contain(second, "now", by=CALLER)
+        assert isolation.contain(second) == {"status": "contained"}
+
+    def test_when_a_release_ended_a_request_then_newer_activity_is_asked_about(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, *NOW)
+        first = contained(shop.database)
+        change(first, "SET close_requested = :yes", yes=True)
+        asked = str(decided(found(shop.database, 1, seen=utc_now()))["incident_id"])
+        assert release(first) == "released"
+        assert isolation.contain(asked) == {"status": "overtaken"}
+        decides(monkeypatch, Rule("bad", "contain_on_approval"))
+        decided(found(shop.database, 2, seen=around(released_at(shop), 1)))
+        assert shop.state(asked) == "pending"
+
     def test_when_nobody_answers_after_a_release_then_the_default_does_not_contain_it(self, shop: Shop) -> None:
         incident, waits = contained(shop.database), pending(shop, "contain")
         assert release(incident) == "released"

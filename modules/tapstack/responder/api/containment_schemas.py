@@ -150,6 +150,9 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "instance ends it.",
         format="date-time",
     ),
+    "asked_again_at": _or_null(
+        "When a responder requested it again while it was contained, for what was attached since.", format="date-time"
+    ),
     "overridden_tags": {
         **_TEXTS,
         "description": "The tags that protected the instance when this was requested, and that it overrides.",

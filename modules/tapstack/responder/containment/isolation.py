@@ -178,18 +178,13 @@ class _Containing:
             whose = "the policy" if by_policy else "responders"
             raise ContainmentRefused(f"per_hour is {most}: {were} contained by {whose} in this clock hour")
         group = self.settings.groups[facts.vpc_id].quarantine
-        return containments.hold(
-            self.instance_id,
-            self.incident.id,
-            self.incident.where,
-            vpc_id=facts.vpc_id,
-            quarantine_group_id=group,
-            as_of=self.incident.requested_containment.as_of,
-        )
+        return containments.hold(self.incident, vpc_id=facts.vpc_id, quarantine_group_id=group)
 
     def _end_released(self) -> None:
         """Record, where the incident still requests it, that a release has ended its request."""
-        ended = requests.withdraw(self.incident, "release")
+        # Of what was contained already, the release records that itself.
+        begun = self.incident.containment_state == "contained"
+        ended = None if begun else requests.withdraw(self.incident, requests.BY_RELEASE)
         if ended is not None:
             self._add_event("containment ended", f"{self.instance_id} was released since: {NO_NEW_DECISION}")
 

@@ -19,6 +19,7 @@ from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.requests import NOTHING_CHANGED
 
 SURVIVES: Final = (
     "TCP, UDP and ICMP flows that EC2 tracks, while they are used; those through gateways, load balancers,",
@@ -131,6 +132,7 @@ def released(incident: Incident, others: Sequence[Wanting] = ()) -> tuple[str, s
         incident,
         f"{incident.instance_id} was released by {word(str(incident.requested_containment.released_by))}.",
         ["Not restored:", *(f"  {line}" for line in lost)] if lost else [],
+        [f"{NOTHING_CHANGED.capitalize()}."] if incident.requested_containment.released_before_change else [],
         _wanted_by(others),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )

@@ -27,7 +27,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.responder.containment import isolation, restoration
-from tapstack.responder.containment.wanting import others_wanting, withdraw_pending
+from tapstack.responder.containment.wanting import others_wanting, withdraw_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded
 from tapstack.responder.outbound import executions, telemetry
@@ -153,7 +153,7 @@ def _without_wait(incident: Incident, by: Caller) -> Incident:
     waits = asked is not None and asked.state == "containing" and asked.packets_wait is None
     if configured().wait_for_packets is None or not waits:
         return incident
-    store.end_packets_wait(incident, f"no longer, as {by.name} requested")
+    store.end_packets_wait(incident, f"no longer, as {word(by.name)} requested")
     return incidents.get(incident.id)
 
 
@@ -189,7 +189,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
 def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
     """Record the request; only its count where the instance is contained already."""
     if asked is None:
-        return store.request_containment_again(incident)
+        return store.request_containment_again(incident, of_person=True)
     return store.request_containment(incident, asked)
 
 
@@ -488,7 +488,8 @@ def release(
         by: who requests it.
         overwrite: restore the prior state also where it was changed outside Tapstack.
         keep: leave what others changed as it is.
-        all_incidents: even where other incidents contain the instance too; what is pending for it is withdrawn.
+        all_incidents: even where other incidents contain the instance too; what is pending for it, or waits for
+            packets, is withdrawn.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -504,17 +505,19 @@ def release(
 
 def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident | None:
     incident = in_time(incidents.get(incident_id))
-    withdrawn = withdraw_pending(incident, by=by) if given["all"] and incident.instance_id else []
     state = incident.containment_state
     if state == "released" and not given["all"]:
         return incident
+    waits = incident.containment is not None and incident.containment.waits_for_packets
+    if not waits:
+        # Before anything is withdrawn from others.
+        check_can_be_released(incident)
+    withdrawn = withdraw_requests(incident, by=by) if given["all"] else []
+    if waits:
+        return store.release_waiting(incident, by)
     if state == "releasing":
         executions.ensure(incident, "release", **given)
         return incident
-    if incident.containment is not None and incident.containment.waits_for_packets:
-        # Nothing is changed yet: there is nothing to restore.
-        return _reject_waiting(incident, by)
-    check_can_be_released(incident)
     changed = store.request_release(incident, by)
     if changed is not None:
         flags = [name for name, chosen in given.items() if chosen]

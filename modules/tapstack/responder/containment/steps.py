@@ -46,6 +46,9 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
     if incident.containment_state == "rejected":
         others = containments.other_holders(incident)
         _notify(incident, "left", lambda found: containment_notifications.left(found, others))
+    elif incident.containment_state == "released":
+        # While it waited for packets; another release has notified already.
+        notify(incident_id)
     return {"status": "leave"}
 
 

@@ -43,6 +43,11 @@ class Wanting:
                 f"its containment is pending for {name} until {until}: approving that contains it again. The default "
                 "does not, after a release. --all withdraws it"
             )
+        if self.incident.requested_containment.waits_for_packets:
+            return (
+                f"its containment for {name} waits for packets, and contains it again: release that too. --all "
+                "withdraws it"
+            )
         return f"it is being contained for {name}, which contains it again: release that too"
 
 
@@ -63,15 +68,30 @@ def others_wanting(incident: Incident) -> list[Wanting]:
     return sorted(wanting, key=lambda one: (not one.holds, one.incident.id))
 
 
-def withdraw_pending(incident: Incident, *, by: str) -> list[str]:
-    """Reject what is pending for the instance in other incidents, because it is released for all; return which."""
+def withdraw_requests(incident: Incident, *, by: str) -> list[str]:
+    """Withdraw what other incidents requested for the instance, because it is released for all; return which.
+
+    What is pending is rejected, and what waits for packets is released. What is being contained already is not
+    withdrawn: the release ends it, or the time of its decision does.
+    """
     withdrawn = []
     for one in others_wanting(incident):
-        if one.state != "pending" or (changed := requests.withdraw(one.incident, by)) is None:
+        if (changed := _withdraw(one, by, f"released for all incidents, by {incident.id}")) is None:
             continue
-        incidents.add_event(changed.id, by, "containment rejected", f"released for all incidents, by {incident.id}")
         if changed.approval_token:
             executions.end_wait(changed.approval_token, "rejected")
         telemetry.settle(changed)
         withdrawn.append(changed.id)
     return withdrawn
+
+
+def _withdraw(one: Wanting, by: str, why: str) -> Incident | None:
+    if one.state == "pending":
+        changed, what = requests.withdraw(one.incident, by), "containment rejected"
+    elif one.incident.requested_containment.waits_for_packets:
+        changed, what = requests.release_waiting(one.incident, by), "release requested"
+    else:
+        return None
+    if changed is not None:
+        incidents.add_event(changed.id, by, what, why)
+    return changed

@@ -28,13 +28,14 @@ from tapstack.domain.incidents import (
     undo_command,
     utc_now,
 )
-from tapstack.domain.outside_text import quoted
+from tapstack.domain.outside_text import quoted, word
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import ContainmentRefused
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.opening import Joining
+from tapstack.responder.store.requests import BY_RELEASE
 
 _ENDS_NOW: Final = timedelta(seconds=10)
 """An incident whose time is over in less may be closing already."""
@@ -143,9 +144,15 @@ def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *
 def _despite(incident: Incident, joining: Joining) -> str | None:
     """Return what is to be said where a person has rejected less than what is requested now."""
     before = incident.containment
-    if not joining.anew or before is None or before.decision != "rejected":
+    if not joining.anew or before is None or not _was_rejected(before):
         return None
-    return f"{before.decided_by} rejected its containment before; this rule contains without asking"
+    return f"{word(str(before.decided_by))} rejected its containment before; this rule contains without asking"
+
+
+def _was_rejected(containment: IncidentContainment) -> bool:
+    """Return whether a person rejected a containment; a release that ended it forbids what is not newer, no more."""
+    rejected = containment.state == "rejected" and containment.decision == "rejected"
+    return rejected and containment.decided_by != BY_RELEASE
 
 
 def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
@@ -197,8 +204,8 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
             return "not contained: it is being released"
         if before.state == "failed" and str(before.failure).startswith(ContainmentRefused.__name__):
             return f"not contained: {before.failure}"
-        if before.state == "rejected" and before.decision == "rejected" and mode == "approval":
-            return f"not asked again whether to contain it: {before.decided_by} rejected that"
+        if _was_rejected(before) and mode == "approval":
+            return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None
     if released is not None and not report.is_newer_than(released):
         return f"not contained again: it was released at {released}, and nothing newer is reported"
@@ -208,7 +215,8 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
 def last_release(incident: Incident) -> str | None:
     """Return when the instance of an incident was released last; None where it never was."""
     there = containments.get(incident.named_instance_id, incident.where)
-    known = [there.released_since(_LONG_AGO)] if there is not None else []
+    known = [incidents.last_release_before_change(incident.named_instance_id, incident.where)]
+    known += [there.released_since(_LONG_AGO)] if there is not None else []
     if (containment := incident.containment) is not None and containment.state == "released":
         known.append(containment.released_at)
     return max((moment for moment in known if moment), default=None)

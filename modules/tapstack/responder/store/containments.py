@@ -16,7 +16,6 @@ from tapstack.domain.containment import Change, Kind, PriorState
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import CONTAINED, PRIOR_STATE, PRIOR_STATES
-from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack_item
@@ -46,6 +45,7 @@ class Containment:
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
         released_at: when it was released last; none where it never was, or an earlier version released it.
+        release_began_at: when that release, or the one that is under way, began; likewise.
     """
 
     instance_id: str
@@ -58,6 +58,7 @@ class Containment:
     since: str = ""
     untracked_at: int = 0
     released_at: str | None = None
+    release_began_at: str | None = None
 
     @property
     def wanted(self) -> bool:
@@ -73,6 +74,11 @@ class Containment:
         """Return when it was released, where that is not before a moment; a release that is under way counts."""
         released = as_text(utc_now()) if self.state == "releasing" else self.released_at
         return released if released is not None and released >= moment else None
+
+    def release_began_after(self, moment: str) -> bool:
+        """Return whether its last release, which may be under way, began after a moment."""
+        began = self.release_began_at if not self.wanted else None
+        return began is not None and began > moment
 
 
 def get(instance_id: str, where: AccountRegion | None = None) -> Containment | None:
@@ -111,24 +117,16 @@ def count(instance_id: str, limit: int, where: AccountRegion | None = None, *, b
     return counted is not None
 
 
-def hold(
-    instance_id: str,
-    incident_id: str,
-    where: AccountRegion | None = None,
-    *,
-    vpc_id: str,
-    quarantine_group_id: str,
-    as_of: str | None = None,
-) -> Containment | None:
-    """Hold an instance contained for an incident: join its containment, or begin one; a running release is overtaken.
+def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Containment | None:
+    """Hold an instance contained for an incident: join its containment, or begin one.
+
+    None is begun where the instance was released since the decision. What a person decides overtakes a release that
+    began before; what the policy decided, or the default, is about activity, which a release ends until it is over.
 
     Args:
-        instance_id: which.
-        incident_id: for which incident.
-        where: account and Region of the instance, at home by default.
+        incident: which wants it contained.
         vpc_id: of the instance.
         quarantine_group_id: that it gets.
-        as_of: none is begun where the instance was released since; none for the request of an operator.
 
     Returns:
         The containment; None where the incident no longer requests it, or a release ended its request. Its request and
@@ -139,7 +137,9 @@ def hold(
         TryAgain: others change it at the same time.
         UnknownIncident: there is none of that id.
     """
-    there = where or environment().home
+    instance_id, incident_id, there = incident.named_instance_id, incident.id, incident.where
+    asked = incident.requested_containment
+    as_of, decided_at = asked.as_of or "", asked.decided_by_person_at
     wants = incidents.check(
         incident_id,
         "containment.#state IN (:containing, :contained)",
@@ -156,6 +156,15 @@ def hold(
         contained="contained",
     )
 
+    # What an earlier version released has no times.
+    if decided_at is not None:
+        may_begin = "#state IN (:absent, :releasing) AND (attribute_not_exists(release_began_at) OR "
+        may_begin += "release_began_at <= :decided_at)"
+        moments = {"releasing": "releasing", "decided_at": decided_at}
+    else:
+        may_begin = "#state = :absent AND (attribute_not_exists(released_at) OR released_at < :as_of)"
+        moments = {"as_of": as_of}
+
     def attempt() -> tuple[Containment | None] | None:
         begin = _update(
             instance_id,
@@ -164,14 +173,11 @@ def hold(
             "generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
             "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
-            "attribute_not_exists(#state) OR #state IN (:absent, :releasing)"
-            if as_of is None
-            else "attribute_not_exists(#state) OR "
-            "(#state = :absent AND (attribute_not_exists(released_at) OR released_at < :as_of))",
+            f"attribute_not_exists(#state) OR ({may_begin})",
             incident={incident_id},
             containing="containing",
             absent="absent",
-            **({"releasing": "releasing"} if as_of is None else {"as_of": as_of}),
+            **moments,
             instance=instance_id,
             account=there.account_id,
             region=there.region,
@@ -191,8 +197,11 @@ def hold(
         return None
 
     def is_ended() -> bool:
-        found = get(instance_id, there) if as_of is not None else None
-        return found is not None and found.released_since(str(as_of)) is not None
+        if (found := get(instance_id, there)) is None:
+            return False
+        if decided_at is not None:
+            return found.release_began_after(decided_at)
+        return found.released_since(as_of) is not None
 
     [held] = retried(attempt, f"the containment of {instance_id} is changed by others")
     return held
@@ -304,7 +313,7 @@ def begin_release(containment: Containment) -> Containment:
     holders = containment.holders
     return _own(
         containment,
-        "SET #state = :to, turn = turn + :one REMOVE holders, untracked_at"
+        "SET #state = :to, turn = turn + :one, release_began_at = :now REMOVE holders, untracked_at"
         # The incidents of a release that was overtaken are kept: this release is recorded in them as well.
         + (" ADD releasing_for :holders" if holders else ""),
         "containing",
@@ -312,6 +321,7 @@ def begin_release(containment: Containment) -> Containment:
         and_also="holders = :holders" if holders else "attribute_not_exists(holders)",
         to="releasing",
         one=1,
+        now=as_text(utc_now()),
         **({"holders": holders} if holders else {}),
     )
 

@@ -25,6 +25,7 @@ from tapstack.domain.incidents import (
     new_id,
     utc_now,
 )
+from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import CLOSED, EVENT, LISTING, OPEN, OPENED_AT
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
@@ -360,6 +361,29 @@ def _no_longer_listed(incident: Incident) -> dict[str, Any]:
         {"ttl": instance_ttl(), "this": {incident.id}},
         _names("#ttl"),
     )
+
+
+def released_before_change(incident: Incident, at: str) -> dict[str, Any]:
+    """Return a write for a transaction: the instance of an incident was released before it was contained."""
+    return table.part(
+        instance_key(incident.named_instance_id, incident.where),
+        "SET released_at = :at, #ttl = :ttl, instance_id = :instance, account_id = :account, #region = :region",
+        "",
+        {
+            "at": at,
+            "ttl": instance_ttl(),
+            "instance": incident.named_instance_id,
+            "account": incident.where.account_id,
+            "region": incident.where.region,
+        },
+        {"ttl": "ttl", "region": "region"},
+    )
+
+
+def last_release_before_change(instance_id: str, where: AccountRegion) -> str | None:
+    """Return when an instance was released last before it was contained; None where it was not."""
+    released_at: str | None = (table.read(instance_key(instance_id, where)) or {}).get("released_at")
+    return released_at
 
 
 def instance_ttl() -> int:

@@ -192,6 +192,7 @@ class IncidentContainment:
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
+        asked_again_at: when a responder requested it again while it was contained, for what was attached since.
         overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
         override_reason: why, as whoever requested it wrote; none where nothing is overridden.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
@@ -217,6 +218,7 @@ class IncidentContainment:
     deadline: str | None = None
     default: ApprovalDefault | None = None
     as_of: str | None = None
+    asked_again_at: str | None = None
     overridden_tags: tuple[str, ...] = ()
     override_reason: str | None = None
     two_step: bool = False
@@ -234,6 +236,19 @@ class IncidentContainment:
     def waits_for_packets(self) -> bool:
         """Whether it waits for packets to be seen: nothing is changed yet."""
         return self.state == "containing" and self.packets_until is not None and self.packets_wait is None
+
+    @property
+    def released_before_change(self) -> bool:
+        """Whether it was released while it waited for packets, before anything was changed."""
+        return self.state == "released" and self.packets_until is not None and self.packets_wait is None
+
+    @property
+    def decided_by_person_at(self) -> str | None:
+        """When a person decided that the instance is contained; none where the policy, or the default, did."""
+        if self.as_of is not None:
+            return self.asked_again_at
+        decided = self.decided_at if self.decision in ("approved", "overridden") else None
+        return max(moment for moment in (decided or self.asked_at, self.asked_again_at) if moment is not None)
 
     @property
     def decided_by_policy(self) -> bool:

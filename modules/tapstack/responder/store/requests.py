@@ -19,6 +19,9 @@ from tapstack.responder.store.records import Incident, IncidentContainment, Task
 
 End = Literal["released", "blocked"]
 """How a release ends."""
+BY_RELEASE: Final = "release"
+"""Who withdrew a request that a release of the instance has ended."""
+NOTHING_CHANGED: Final = "it waited for packets: nothing had been changed"
 
 
 def request_execution(incident: Incident, task: Task) -> Incident | None:
@@ -47,9 +50,17 @@ def request_containment(incident: Incident, asked: IncidentContainment) -> Incid
     )
 
 
-def request_containment_again(incident: Incident) -> Incident | None:
-    """Record that a contained instance is to be contained again, for new interfaces; None as for the first time."""
-    return _requested(incident, "contain", condition=_same(incident))
+def request_containment_again(incident: Incident, *, of_person: bool = False) -> Incident | None:
+    """Record that a contained instance is to be contained again, for new interfaces; None as for the first time.
+
+    Args:
+        incident: whose instance.
+        of_person: a person decided that now; otherwise what was decided before holds.
+    """
+    if not of_person:
+        return _requested(incident, "contain", condition=_same(incident))
+    now = as_text(utc_now())
+    return _requested(incident, "contain", "containment.asked_again_at = :at", condition=_same(incident), at=now)
 
 
 def request_release(incident: Incident, by: str) -> Incident | None:
@@ -149,6 +160,29 @@ def reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | 
         by=by,
         now=as_text(utc_now()),
     )
+
+
+def release_waiting(incident: Incident, by: str) -> Incident | None:
+    """Record that a containment that waits for packets is released; None as in `reject_waiting`.
+
+    Nothing is changed yet, and nothing to restore. As after any release, only what is newer contains the instance.
+    """
+    now = as_text(utc_now())
+    write = incidents.update(
+        incident.id,
+        "SET containment.#state = :to, containment.released_by = :by, containment.released_at = :now",
+        f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
+        owes=[Occurrence("released", by=by, detail=NOTHING_CHANGED)],
+        containing="containing",
+        asked_at=incident.requested_containment.asked_at,
+        nothing=None,
+        to="released",
+        by=by,
+        now=now,
+    )
+    entry = incidents.event(incident.id, by, "released", NOTHING_CHANGED)
+    written = table.write_together([write, incidents.released_before_change(incident, now), entry])
+    return incidents.get(incident.id) if written else None
 
 
 _WANTED: Final = "containment.#state = :containing AND containment.asked_at = :asked_at"
