@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from tapstack.domain.incidents import utc_now
 from tapstack.domain.policy import Rule
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
@@ -72,6 +73,15 @@ def after(incident: str, seconds: int = 1) -> datetime:
     closed_at = incidents.get(incident).closed_at
     assert closed_at is not None
     return datetime.strptime(closed_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def refuse(incident: str) -> None:
+    change(
+        incident,
+        "SET containment.#state = :failed, containment.failure = :why",
+        failed="failed",
+        why="ContainmentRefused: it is protected by its tag x",
+    )
 
 
 class TestFindings:
@@ -246,21 +256,29 @@ class TestAnswers:
         assert item(incident)["containment"]["state"] == state
         assert "it is being released" in joined_mails(policy)[-1]
 
-    def test_when_containing_was_refused_then_each_finding_does_not_try_again(self, policy: Site) -> None:
+    def test_when_containing_was_refused_then_another_finding_tries_again_and_says_so(self, policy: Site) -> None:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1, 9.5))["incident_id"]
-        change(
-            incident,
-            "SET containment.#state = :failed, containment.failure = :why",
-            failed="failed",
-            why="ContainmentRefused: it is protected by its tag x",
-        )
+        refuse(incident)
+        # The same finding again reports nothing newer.
+        assert decided(found(instance, 1, 9.5))["action"] == "silent"
         decided(found(instance, 2, 9.5))
-        assert item(incident)["containment"]["state"] == "failed"
-        assert "not contained: ContainmentRefused: it is protected" in joined_mails(policy)[-1]
-        change(incident, "SET containment.failure = :why", why="TryAgain: throttled")
-        decided(found(instance, 3, 9.5))
-        assert item(incident)["containment"]["state"] == "containing"
+        assert (item(incident)["containment"]["state"], item(incident)["contain_runs"]) == ("containing", 2)
+        said = "its containment is tried again; before, ContainmentRefused: it is protected by its tag x"
+        assert entries(incident, "joined")[-1].endswith(said)
+        refuse(incident)
+        decided(found(instance, 3, 8.0))
+        assert item(incident)["containment"]["state"] == "pending"
+
+    def test_when_containing_was_refused_and_the_finding_goes_on_then_its_update_tries_again(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 9.5))["incident_id"]
+        refuse(incident)
+        assert decided(found(instance, 1, 9.5, seen=utc_now() - timedelta(hours=1)))["action"] == "silent"
+        assert decided(found(instance, 1, 9.5, seen=utc_now() + timedelta(minutes=5)))["action"] == "updated"
+        assert (item(incident)["containment"]["state"], item(incident)["contain_runs"]) == ("containing", 2)
 
 
 class TestLateActivity:

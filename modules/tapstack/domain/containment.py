@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, get_args
 from tapstack.domain.containment_settings import DeployedContainment, override_protection_command
 from tapstack.domain.globs import matches
 from tapstack.domain.outside_text import word
+from tapstack.domain.quarantine import has_rules
 
 Kind = Literal[
     "shutdown",
@@ -196,6 +197,8 @@ class Facts:
         is_appliance: it receives the packets that this response mirrors.
         other_targets: the other mirror targets that its interfaces are.
         spot: it is a Spot Instance, which cannot be protected from termination.
+        open_groups: the rules of the quarantine groups that have any, by id: they should have none.
+        unchecked_groups: why it is not known whether they have; none where it is.
         admission: to the network interface that its packets are mirrored to; empty where it has none.
     """
 
@@ -216,6 +219,8 @@ class Facts:
     is_appliance: bool = False
     other_targets: tuple[OtherTarget, ...] = ()
     spot: bool = False
+    open_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unchecked_groups: str | None = None
     admission: Admission = field(default_factory=Admission)
 
 
@@ -569,6 +574,11 @@ def _warnings(
                 f"{interface.id} is a trunk: pods with security groups of their own STAY CONNECTED through its branch "
                 f"interfaces ({branches}), and AWS mirrors neither"
             )
+    used = {settings.groups[one.vpc_id].quarantine for one in facts.interfaces if one.vpc_id in settings.groups}
+    for group in sorted(used & set(facts.open_groups)):
+        yield f"{has_rules(group, facts.open_groups[group])}. Delete these rules, and contain it again"
+    if facts.unchecked_groups is not None:
+        yield f"whether {', '.join(sorted(used))} has rules is not known: {facts.unchecked_groups}"
     for target in facts.other_targets:
         yield (
             f"{target.interface_id} is the mirror target {target.id}, which mirrors no other instance of this account: "

@@ -1,8 +1,45 @@
-"""The security group with which an operator isolates an instance by hand."""
+"""Security groups that isolate: that with which an operator isolates an instance by hand, and what all must not have.
+
+Source: Amazon EC2 API Reference, IpPermission.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 DEFAULT_NAME: Final = "tapstack-quarantine"
 """Of a library's group by default, and of those that sites made before each had a name of its own."""
+_PEERS: Final = (
+    ("IpRanges", "CidrIp"),
+    ("Ipv6Ranges", "CidrIpv6"),
+    ("PrefixListIds", "PrefixListId"),
+    ("UserIdGroupPairs", "GroupId"),
+)
+
+
+def rule_lines(group: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the rules of a security group, as EC2 describes it, a line each.
+
+    >>> rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    >>> list(rule_lines({"IpPermissions": [], "IpPermissionsEgress": [rule]}))
+    ['outbound tcp 443 to 0.0.0.0/0']
+    """
+    for listed, direction, word in (("IpPermissions", "inbound", "from"), ("IpPermissionsEgress", "outbound", "to")):
+        for rule in group.get(listed, []):
+            for peers, name in _PEERS:
+                for peer in rule.get(peers, []):
+                    yield f"{direction} {_traffic(rule)} {word} {peer.get(name)}"
+
+
+def _traffic(rule: Mapping[str, Any]) -> str:
+    protocol = str(rule["IpProtocol"])
+    if protocol == "-1":
+        return "all traffic"
+    first, last = rule.get("FromPort"), rule.get("ToPort")
+    return protocol if first is None else f"{protocol} {first}" + (f"-{last}" if last != first else "")
+
+
+def has_rules(group_id: str, rules: Sequence[str]) -> str:
+    """Return a warning that a group that should isolate has rules."""
+    return f"the quarantine group {group_id} HAS RULES: {'; '.join(rules)}. What it isolates is connected by them"

@@ -40,6 +40,11 @@ class ContainmentRefused(Exception):  # noqa: N818
     """The instance must not, or cannot, be contained; nothing was changed."""
 
 
+def is_refusal(failure: str) -> bool:
+    """Return whether a failure, as an incident has it, is that a containment was refused."""
+    return failure.startswith(ContainmentRefused.__name__)
+
+
 class ContainmentFailed(Exception):  # noqa: N818
     """The instance could not be contained, or could not be released; what was changed is recorded."""
 

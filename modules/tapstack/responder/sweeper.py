@@ -24,7 +24,7 @@ from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import attachments, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import attachments as containment_attachments
-from tapstack.responder.containment import audit
+from tapstack.responder.containment import audit, quarantine
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.outbound import executions, notifications, telemetry
@@ -291,6 +291,7 @@ def _containments(report: Report) -> None:
     if environment().containment is not None:
         report.instances += containment_attachments.isolate()
         report.audit += audit.findings()
+        report.audit += quarantine.check()
 
 
 def _telemetry(_: Report) -> None:

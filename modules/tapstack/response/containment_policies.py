@@ -92,6 +92,7 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
         # The containment of a closed incident may be pending.
         policies.listed(permissions, CONTAINED, PRIOR_STATES, CLOSED, sid="ListContainments"),
         policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem",)),
+        policies.describe(permissions, "DescribeSecurityGroups", sid="DescribeQuarantineGroups"),
     ]
 
 
@@ -177,8 +178,9 @@ def _inspect(
             "DescribeInstances",
             "DescribeNetworkInterfaces",
             *(["DescribeTrafficMirrorSessions", "DescribeTrafficMirrorTargets"] if containing else []),
-            # From where an existing appliance admits mirrored packets, and which prior groups still exist.
-            *(["DescribeSecurityGroups"] if releasing or permissions.stack is None else []),
+            # Whether groups that isolate have rules, which prior groups still exist, and from where an appliance
+            # admits mirrored packets.
+            "DescribeSecurityGroups",
             sid="DescribeInstances",
         )
     ]

@@ -87,4 +87,6 @@ def test_when_the_rule_is_of_other_ports_or_another_group_then_nothing_ends(
 
 def test_when_the_target_is_a_load_balancer_then_no_security_group_is_read_for_it(shop: Shop) -> None:
     isolation.plan(shop.database)
-    assert "DescribeSecurityGroups" not in shop.site.calls("ec2")
+    [read] = shop.site.account.recorder.records(service="ec2", action="DescribeSecurityGroups")
+    # Whether the group that isolates has rules.
+    assert read.call.parameters["Filter.1.Value.1"] == shop.quarantine

@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface, OtherTarget
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
-from tapstack.responder.aws.errors import code_of
+from tapstack.responder.aws.errors import code_of, said_by
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture.interfaces import instances
@@ -86,6 +86,8 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         is_appliance=answers["mirroring"][0],
         other_targets=answers["mirroring"][1],
         spot=instance.get("InstanceLifecycle") == "spot",
+        open_groups=answers["quarantine"][0],
+        unchecked_groups=answers["quarantine"][1],
         admission=answers["admission"],
     )
     return with_balancers(facts) if balancers else facts
@@ -103,8 +105,18 @@ def _questions() -> list[tuple[str, Callable[[Described], Any]]]:
         ("membership", of_id(standby.membership)),
         ("mirroring", received_mirroring),
         ("admission", lambda _: admission()),
+        ("quarantine", lambda _: _open_groups()),
         ("role", profile.role_of if restricts else lambda _: None),
     ]
+
+
+def _open_groups() -> tuple[dict[str, tuple[str, ...]], str | None]:
+    """Return the rules of the groups that isolate, and why they are not known, for which no containment fails."""
+    settings = environment().containment
+    try:
+        return groups.rules(one.quarantine for one in settings.groups.values()) if settings is not None else {}, None
+    except (BotoCoreError, ClientError) as error:
+        return {}, said_by(error)
 
 
 def _gone(instance_id: str) -> Facts:

@@ -16,6 +16,7 @@ from tapstack.domain.containment_settings import contain_command, override_comma
 from tapstack.domain.outside_text import word
 from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.environment import environment
+from tapstack.responder.errors import is_refusal
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -204,7 +205,7 @@ def _refused(incident: Incident, refused: list[str]) -> tuple[str, str]:
 def failed(incident: Incident, failure: str) -> tuple[str, str]:
     """Return subject and text: a containment, or a release, failed; what is changed, how to undo it."""
     changed = _changed(incident)
-    refused = failure.startswith("ContainmentRefused")
+    refused = is_refusal(failure)
     containment = incident.requested_containment
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
@@ -226,6 +227,23 @@ def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
         "until now; its containment is requested, because the instance's was decided.",
         ["CloudTrail says who attached it."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def not_isolating(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: the instance is contained, but the group that should isolate it has rules."""
+    return subject(incident, "contained, but NOT ISOLATED"), text(
+        incident,
+        f"{incident.instance_id} is contained, but its quarantine group has rules, which Tapstack did not add.",
+        list(lines),
+        ["CloudTrail says who added them. Tapstack does not delete them: other instances may have the group."],
+        [
+            "What to run next, to see the rules, and then to delete them by their ids:",
+            *(
+                f"  aws ec2 describe-security-group-rules --filters Name=group-id,Values={group}"
+                for group in sorted({line.split("quarantine group ")[1].split()[0] for line in lines})
+            ),
+        ],
     )
 
 

@@ -30,7 +30,6 @@ from tapstack.domain.incidents import (
 )
 from tapstack.domain.outside_text import quoted, word
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.errors import ContainmentRefused
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment
@@ -129,22 +128,31 @@ def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *
     """Return what an update of an alert does to the incident that it opened or joined; None where nothing.
 
     It makes the capture no longer: activity that goes on after the incident is closed opens another one. It requests a
-    containment only where none was requested, or one waits for an approval that its rule no longer needs.
+    containment only where none was requested, one waits for an approval that its rule no longer needs, or one was
+    refused and what it reports went on since: what refused it may have passed.
     """
     containment, anew = None, False
-    if incident.containment_state in (None, "pending"):
+    before = incident.containment
+    refused_before = before is not None and before.refused and report.is_newer_than(before.asked_at)
+    if incident.containment_state in (None, "pending") or refused_before:
         containment, anew = _containment(incident, request, report, by)
     joining = Joining(highest(incident.severity, request.severity), incident.expires_at, containment, anew)
     if joining == Joining(incident.severity, incident.expires_at):
         return None
     said = [report.said, *_raised(incident, joining)]
+    if (despite := _despite(incident, joining)) is not None:
+        said.append(despite)
     return Effect(joining, (("updated", "; ".join(said)), *_asked(joining)))
 
 
 def _despite(incident: Incident, joining: Joining) -> str | None:
-    """Return what is to be said where a person has rejected less than what is requested now."""
+    """Return what is to be said where a person rejected what is requested now, or a rule of the settings refused it."""
     before = incident.containment
-    if not joining.anew or before is None or not _was_rejected(before):
+    if not joining.anew or before is None:
+        return None
+    if before.refused:
+        return f"its containment is tried again; before, {before.failure}"
+    if not _was_rejected(before):
         return None
     return f"{word(str(before.decided_by))} rejected its containment before; this rule contains without asking"
 
@@ -202,8 +210,6 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
             return "not contained: it waits for a person's approval to override what protects it"
         if before.state in ("releasing", "blocked"):
             return "not contained: it is being released"
-        if before.state == "failed" and str(before.failure).startswith(ContainmentRefused.__name__):
-            return f"not contained: {before.failure}"
         if _was_rejected(before) and mode == "approval":
             return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None

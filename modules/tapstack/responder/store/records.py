@@ -16,6 +16,7 @@ from tapstack.domain.incidents import ApplianceState, Because, InterfaceState, S
 from tapstack.domain.packet_watch import PacketsState
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import OPEN
+from tapstack.responder.errors import is_refusal
 from tapstack.responder.store.keys import where_of
 
 Task = Literal["contain", "release"]
@@ -241,6 +242,11 @@ class IncidentContainment:
     def released_before_change(self) -> bool:
         """Whether it was released while it waited for packets, before anything was changed."""
         return self.state == "released" and self.packets_until is not None and self.packets_wait is None
+
+    @property
+    def refused(self) -> bool:
+        """Whether a rule of the settings refused it. What refuses it may pass: a tag, a limit of an hour."""
+        return self.state == "failed" and is_refusal(str(self.failure))
 
     @property
     def decided_by_person_at(self) -> str | None:

@@ -12,7 +12,7 @@ from tapstack.domain.containment import difference_line
 from tapstack.domain.containment_settings import ContainmentState, Decision, OperatorDecision
 from tapstack.domain.incident_events import Occurrence, decided, failed_or_refused
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.responder.errors import ContainmentRefused, TryAgain
+from tapstack.responder.errors import TryAgain, is_refusal
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.records import Incident, IncidentContainment, Task
@@ -253,7 +253,7 @@ def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequenc
 def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
     """Record that a containment or release failed, unless its state has changed since it was read."""
     part: Literal["containment", "release"] = "release" if incident.containment_state == "releasing" else "containment"
-    refused = failure.startswith(ContainmentRefused.__name__)
+    refused = is_refusal(failure)
     incidents.changed(
         incident.id,
         "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tapstack.domain.containment import PriorState, Value
+from tapstack.domain.quarantine import rule_lines
 from tapstack.responder.aws.clients import client
 from tapstack.responder.capture.sessions import FILTER_VALUES
 from tapstack.responder.containment.changes.gone import gone_when
@@ -57,6 +58,12 @@ def missing(group_ids: Iterable[str]) -> set[str]:
 def described(group_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return those of these security groups that exist, as EC2 describes them."""
     return list(_filtered("describe_security_groups", "SecurityGroups", "group-id", sorted(set(group_ids))))
+
+
+def rules(group_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the rules of those of these security groups that have any, by id, a line each."""
+    found = {group["GroupId"]: tuple(sorted(rule_lines(group))) for group in described(group_ids)}
+    return {group_id: lines for group_id, lines in found.items() if lines}
 
 
 def _filtered(operation: str, result: str, name: str, values: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,62 @@
+"""The group that isolates may have rules that were added to it: nothing is refused for that, and everything says so."""
+
+from __future__ import annotations
+
+from strictmoto.faults import Fault
+from tapstack.responder.containment import isolation, quarantine, steps
+from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import item, opened
+from tests.responder.containment.conftest import Shop, contained
+from tests.responder.test_api import ask
+
+
+def open_up(shop: Shop) -> str:
+    everywhere = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    shop.ec2.authorize_security_group_egress(GroupId=shop.quarantine, IpPermissions=[everywhere])
+    return (
+        f"the quarantine group {shop.quarantine} HAS RULES: outbound all traffic to 0.0.0.0/0. What it isolates is "
+        "connected by them"
+    )
+
+
+def mails(shop: Shop, subject: str) -> list[str]:
+    return [mail["Message"] for mail in shop.site.messages() if mail["Subject"].endswith(subject)]
+
+
+def test_when_the_group_has_rules_before_then_plan_incident_and_notification_say_so(shop: Shop) -> None:
+    said = f"{open_up(shop)}. Delete these rules, and contain it again"
+    plan = ask("POST", f"/incidents/{opened(shop.database)}/contain", {"dry_run": True})[1]
+    assert (plan["refused"], plan["warnings"]) == (None, [said])
+    incident = contained(shop.database)
+    assert shop.is_isolated(shop.database)
+    assert item(incident)["containment"]["not_done"] == [said]
+    steps.notify(incident)
+    assert f"  {said}" in mails(shop, "CONTAINED")[0].splitlines()
+
+
+def test_when_the_group_gets_rules_later_then_the_sweeper_reports_it_and_notifies_once(shop: Shop) -> None:
+    incident = contained(shop.database)
+    assert quarantine.check() == []
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 444, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
+    shop.ec2.authorize_security_group_ingress(GroupId=shop.quarantine, IpPermissions=[rule])
+    said = f"the quarantine group {shop.quarantine} HAS RULES: inbound tcp 443-444 from ::/0. What it isolates is "
+    for _ in range(2):
+        found = sweep().audit
+        assert [line for line in found if line.startswith(said)]
+        assert [line for line in found if line.startswith(f"{shop.database} is contained, but eni-")]
+    [mail] = mails(shop, "contained, but NOT ISOLATED")
+    assert said in mail
+    assert f"  aws ec2 describe-security-group-rules --filters Name=group-id,Values={shop.quarantine}\n" in mail
+    assert incident in mail or incident in shop.site.messages()[-1]["Subject"]
+    # Of other rules it notifies again.
+    open_up(shop)
+    quarantine.check()
+    assert len(mails(shop, "contained, but NOT ISOLATED")) == 2
+
+
+def test_when_the_rules_cannot_be_read_then_it_is_contained_and_says_that_it_is_not_known(shop: Shop) -> None:
+    shop.site.account.faults.add(Fault("DescribeSecurityGroups", "throttled", call=0))
+    incident = opened(shop.database, containment="now")
+    assert isolation.contain(incident) == {"status": "contained"}
+    [said] = item(incident)["containment"]["not_done"]
+    assert said.startswith(f"whether {shop.quarantine} has rules is not known: ")
