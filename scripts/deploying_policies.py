@@ -28,6 +28,7 @@ from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, MADE
 from tapstack.domain.globs import matches
 from tapstack.domain.incidents import TAG_DEPLOYMENT
+from tapstack.domain.names import incidents_table_name, launched_stack_name
 from tapstack.domain.table_names import BY_STATE, CONTAINED, PRIOR_STATES
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 from tapstack.rehearsal.changes import Spares, rehearse_changes
@@ -416,7 +417,7 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             allow(
                 "CheckLaunchedAppliances",
                 ["cloudformation:DescribeStacks"],
-                f"arn:aws:cloudformation:{region}:{account}:stack/tapstack-*-epb/*",
+                f"arn:aws:cloudformation:{region}:{account}:stack/{launched_stack_name('tapstack', '*')}/*",
                 {},
             ),
             # A deploy of a response searches for what a release has yet to restore, and for the incidents that hold it;
@@ -424,7 +425,7 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             allow(
                 "CheckContainedInstances",
                 ["dynamodb:Query"],
-                f"arn:aws:dynamodb:{region}:{account}:table/tapstack-*-response-incidents/index/{BY_STATE}",
+                f"arn:aws:dynamodb:{region}:{account}:table/{incidents_table_name('tapstack', '*')}/index/{BY_STATE}",
                 {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [CONTAINED, PRIOR_STATES]}},
             ),
             allow("TagApis", ["apigateway:PUT"], f"arn:aws:apigateway:{region}::/tags/*", {}),

@@ -18,9 +18,9 @@ from tapstack import (
 )
 from tapstack.bindings import Construct, add_condition, address, aws, cdk
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.names import response_stack_name
 from tapstack.settings.model import PACKET_BASICS, Deployment, Target
 from tapstack.settings.response import Response
-from tapstack.workspace.state import response_stack_name
 
 _NAMED = {"target": "ec2:traffic-mirror-target", "filter": "ec2:traffic-mirror-filter"}
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from stacks.site import SiteStack, add_output
 from tapstack import FlowLogSettings, GuardDutyExport, IncidentTelemetry, TelemetryLanding, VpcFlowLogs, XdrReader
 from tapstack.bindings import Construct
-from tapstack.domain.names import notices_topic_name
+from tapstack.domain.names import notices_topic_name, xdr_stack_name
 from tapstack.settings.model import Deployment
-from tapstack.workspace.state import xdr_stack_name
 
 
 class XdrStack(SiteStack):

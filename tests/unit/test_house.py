@@ -356,6 +356,14 @@ def test_when_a_type_lists_words_then_no_other_place_lists_them_too() -> None:
     assert {" ".join(sorted(words)): places[words] for words in typed if len(places[words]) > 1} == {}
 
 
+def test_when_a_name_is_made_of_those_of_deployment_and_site_then_one_module_makes_it() -> None:
+    made = re.compile(r"^-(?:response|epb|xdr|quarantine|packet-basics|boundary|incidents)\b|^response-")
+    ours = [file for file in SOURCES if not file.is_relative_to(ROOT / "modules" / "strictmoto")]
+    found = {module_name(file) for file in ours if any(made.search(text) for text in texts_of(file))}
+    # That of the landing says what the names of the telemetry begin with; an alarm has it before its own name.
+    assert found == {"tapstack.domain.names", "tapstack.domain.telemetry", "tapstack.xdr.incident_telemetry"}
+
+
 def test_when_a_number_is_refused_then_one_function_does_it() -> None:
     """A comparison alone takes True for 1."""
     said = "must be a whole number from"

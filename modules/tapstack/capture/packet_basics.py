@@ -26,6 +26,7 @@ from tapstack.domain import packet_basics as template
 from tapstack.domain.appliance_settings import ApplianceTemplate
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_cloudformation_stack_name, check_identifier
+from tapstack.domain.names import boundary_name_of
 from tapstack.domain.packet_basics import Capability, OnFailure
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.tags import CLOUDFORMATION, EC2, IAM, check_construct_tags
@@ -179,7 +180,7 @@ class PacketBasics(Appliance):
                 own_tags=safe(dict(own_tags or {})),
                 vpc_id=safe(vpc_id, "vpc_id"),
                 subnet_id=safe(subnet_id, "subnet_id"),
-                boundary_name=f"{name}-boundary",
+                boundary_name=boundary_name_of(name),
                 capabilities=capabilities,
                 permissions_boundary=safe(permissions_boundary, "permissions_boundary"),
                 extra_statements=extra_statements,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tapstack.cli.incident_api import UserError
 from tapstack.cli.rehearse_account import missing
+from tapstack.domain.names import response_stack_name
 from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
@@ -105,7 +106,7 @@ def _rehearse(
     for name, settings in deployment.sites.items():
         role = settings.assume_role
         access = _SiteAccess(account, settings.region, role.role_arn if role else None)
-        response = directories.get(state.response_stack_name(name)) if settings.response else None
+        response = directories.get(response_stack_name(name)) if settings.response else None
         failures += _rehearse_site(name, directories[name], response, access, json.loads(text), write, progress)
     return 1 if failures else 0
 

@@ -24,6 +24,7 @@ from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.names import response_stack_name
 from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.packet_places import place
 from tapstack.domain.policy import decide
@@ -35,7 +36,6 @@ from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import machine
 from tapstack.workspace.provider_mirror import UnusableMirrorError
 from tapstack.workspace.stacks import used_of_capture
-from tapstack.workspace.state import response_stack_name
 
 if TYPE_CHECKING:
     from strictmoto.account import Account

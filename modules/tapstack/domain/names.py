@@ -35,9 +35,59 @@ def pattern_within(prefix: str, longest: str, limit: int = LIMIT) -> str:
     return f"{prefix}-*" if len(f"{prefix}-{longest}") <= limit else f"{kept}*"
 
 
+def response_stack_name(site: str) -> str:
+    """Return the name of the Terraform stack of a site's response, which its state and its directory have, too."""
+    return f"{site}-response"
+
+
+def xdr_stack_name(site: str) -> str:
+    """Return the name of the Terraform stack of a site's telemetry, which its state and its directory have, too."""
+    return f"{site}-xdr"
+
+
+def quarantine_group_name(deployment: str, site: str) -> str:
+    """Return the name of the quarantine group of a site's capture."""
+    return f"{deployment}-{site}-quarantine"
+
+
+def packet_basics_stack_name(deployment: str, site: str) -> str:
+    """Return the name of the CloudFormation stack of a site's appliance, unless the file gives another one."""
+    return f"{deployment}-{site}-packet-basics"
+
+
+def launched_stack_name(deployment: str, site: str) -> str:
+    """Return the name of the CloudFormation stack that incidents of a site launch."""
+    return f"{deployment}-{site}-epb"
+
+
+def boundary_name_of(stack_name: str) -> str:
+    """Return the name of the permissions boundary that is made for the roles of a site's appliance."""
+    return f"{stack_name}-boundary"
+
+
 def response_name(deployment: str, site: str) -> str:
     """Return what the names of all resources of a site's response begin with."""
     return f"{deployment}-{site}-response"
+
+
+def incidents_table_name(deployment: str, site: str) -> str:
+    """Return the name of the table of incidents."""
+    return name_within(response_name(deployment, site), "incidents", 255)
+
+
+def workflow_name(deployment: str, site: str) -> str:
+    """Return the name of the state machine of incidents."""
+    return name_within(response_name(deployment, site), "incidents", 80)
+
+
+def launched_role_name(deployment: str, site: str) -> str:
+    """Return the name of the role with which CloudFormation creates the launched appliance."""
+    return name_within(response_name(deployment, site), "epb")
+
+
+def launched_boundary_name(deployment: str, site: str) -> str:
+    """Return the name of the permissions boundary that is made for the roles of the launched appliance."""
+    return name_within(response_name(deployment, site), "epb-boundary", 128)
 
 
 def notices_topic_name(deployment: str, site: str) -> str:

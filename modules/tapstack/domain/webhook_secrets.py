@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tapstack.domain.names import name_within
+from tapstack.domain.names import name_within, response_name
 
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
@@ -30,17 +30,17 @@ def webhook_secret_name(deployment: str, site: str, source: str) -> str:
         site: name of the site.
         source: name of the source.
     """
-    return f"{deployment}-{site}-response/webhooks/{source}"
+    return f"{response_name(deployment, site)}/webhooks/{source}"
 
 
 def alert_queue_name(deployment: str, site: str) -> str:
     """Return the name of the queue in which alerts wait."""
-    return name_within(f"{deployment}-{site}-response", "alerts", _QUEUE)
+    return name_within(response_name(deployment, site), "alerts", _QUEUE)
 
 
 def alert_dead_letters_name(deployment: str, site: str) -> str:
     """Return the name of the queue of alerts that failed every time."""
-    return name_within(f"{deployment}-{site}-response", "alerts-dead-letters", _QUEUE)
+    return name_within(response_name(deployment, site), "alerts-dead-letters", _QUEUE)
 
 
 def example_of_queue_url(region: str) -> str:

@@ -29,7 +29,17 @@ from tapstack.domain.evidence_settings import EvidenceSettings
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
-from tapstack.domain.names import name_within, notices_topic_name, pattern_within, response_name
+from tapstack.domain.names import (
+    incidents_table_name,
+    launched_boundary_name,
+    launched_role_name,
+    launched_stack_name,
+    name_within,
+    notices_topic_name,
+    pattern_within,
+    response_name,
+    workflow_name,
+)
 from tapstack.domain.own_names import EVENT_BUS, metric_dimensions
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import PARTITIONS, AccountRegion
@@ -165,7 +175,7 @@ class IncidentResponse(AwsConstruct):
         self.table = IncidentTable(
             self,
             "Table",
-            name=self._named("incidents", 255),
+            name=incidents_table_name(deployment, site),
             key=self.key,
             deletion_protection=deletion_protection,
             tags=tags,
@@ -340,7 +350,7 @@ class IncidentResponse(AwsConstruct):
             "index_arn": self.table.index_arn,
             "topic_arns": self.notifications.topic_arns,
             "event_bus": EVENT_BUS,
-            "state_machine": self._named("incidents", 80),
+            "state_machine": workflow_name(self._deployment, self._site),
             "asks_for_interfaces": bool(self._alerts.sources),
             "landing": self._kept_in,
             "alert_queue_arn": self.intake.queue_arn if self.intake else None,
@@ -354,17 +364,17 @@ class IncidentResponse(AwsConstruct):
             )
         for message in cidrs.remote_access_warnings(appliance.remote_access_cidr):
             warn(self, message)
-        stack_name = appliance.stack_name or f"{self._deployment}-{self._site}-epb"
+        stack_name = appliance.stack_name or launched_stack_name(self._deployment, self._site)
         role = ApplianceRole(
             self,
             "ApplianceRole",
-            name=self._named("epb"),
+            name=launched_role_name(self._deployment, self._site),
             place=self._place,
             stack_name=stack_name,
             own_tags={TAG_DEPLOYMENT: self._deployment, TAG_SITE: self._site},
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             subnet_id=self._expressions.safe(appliance.subnet_id, "subnet_id"),
-            boundary_name=self._named("epb-boundary", 128),
+            boundary_name=launched_boundary_name(self._deployment, self._site),
             capabilities=appliance.capabilities,
             permissions_boundary=appliance.permissions_boundary,
             extra_statements=appliance.extra_statements,
@@ -418,7 +428,7 @@ class IncidentResponse(AwsConstruct):
         vpc_ids = [environment.vpc_id, *(environment.containment.groups if environment.containment else ())]
         template = environment.appliance.get("launch", {}).get("template_url", "")
         examples = {
-            self.table.name: self._named("incidents", 255),
+            self.table.name: incidents_table_name(self._deployment, self._site),
             **dict.fromkeys(environment.topic_arns, topic),
             **dict.fromkeys(vpc_ids, example_of("vpc")),
             **dict.fromkeys(groups, example_of("security group")),

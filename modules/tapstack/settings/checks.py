@@ -20,6 +20,7 @@ from tapstack.domain.load_balancers import (
     check_appliances,
     check_load_balancer,
 )
+from tapstack.domain.names import boundary_name_of, launched_boundary_name, response_stack_name, xdr_stack_name
 from tapstack.domain.packet_basics import check_stack_name_for_roles, makes_iam
 from tapstack.domain.peers import Peer, check_not_whole_internet, sender_warnings
 from tapstack.domain.sessions import SessionBook
@@ -89,8 +90,8 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
             _check_stacks(checker, path, deployment, stacks)
         with checker.part():
             for part, stack_name in (
-                ("response", deployment.response_stack_name(name)),
-                ("xdr", deployment.xdr_stack_name(name)),
+                ("response", response_stack_name(name)),
+                ("xdr", xdr_stack_name(name)),
             ):
                 if getattr(site, part) is not None and stack_name in deployment.sites:
                     checker.say((*path, part), f"site {stack_name} has a stack of this name: rename that site")
@@ -268,17 +269,18 @@ def _check_stacks(checker: Checker, path: Path, deployment: Deployment, stacks: 
             )
         checker.ask((*here, "capabilities"), partial(check_stack_name_for_roles, stack_name, settings.capabilities))
         if isinstance(settings, PacketBasics) and _makes_boundary(settings):
+            # IAM ignores the case of names.
+            boundary = boundary_name_of(stack_name.lower())
             for other, other_site in deployment.sites.items():
-                # IAM ignores the case of names.
                 if (
-                    f"{deployment.project}-{other}-response-epb" == stack_name.lower()
+                    launched_boundary_name(deployment.project, other) == boundary
                     and _makes_boundary(_launch(other_site))
                     and not _accounts_differ(other_site, site)
                 ):
                     checker.say(
                         stack_path,
-                        f"the response of site {other} makes an IAM policy {stack_name.lower()}-boundary, as this "
-                        "stack would: expected another name",
+                        f"the response of site {other} makes an IAM policy {boundary}, as this stack would: expected "
+                        "another name",
                         stack_name,
                     )
         for other, other_site in deployment.sites.items():

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from tapstack.domain import names
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.filter_presets import (
     FilterPreset,
@@ -483,21 +484,11 @@ class Deployment(Settings):
     def stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack of a site's appliance."""
         basics = self.sites[site].packet_basics
-        return (basics.stack_name if basics else None) or f"{self.project}-{site}-packet-basics"
-
-    @staticmethod
-    def response_stack_name(site: str) -> str:
-        """Return the name of the Terraform stack of a site's response."""
-        return f"{site}-response"
-
-    @staticmethod
-    def xdr_stack_name(site: str) -> str:
-        """Return the name of the Terraform stack of a site's telemetry."""
-        return f"{site}-xdr"
+        return (basics.stack_name if basics else None) or names.packet_basics_stack_name(self.project, site)
 
     def quarantine_group_name(self, site: str) -> str:
         """Return the name that the quarantine group of a site is made with; one that exists keeps the name it has."""
-        return f"{self.project}-{site}-quarantine"
+        return names.quarantine_group_name(self.project, site)
 
     def description(self, site: str, name: str) -> str:
         """Return what describes a target, a filter or the sessions of a group in AWS by default."""
@@ -515,4 +506,4 @@ class Deployment(Settings):
 
     def launched_stack_name(self, site: str) -> str:
         """Return the name of the CloudFormation stack that incidents of a site launch."""
-        return f"{self.project}-{site}-epb"
+        return names.launched_stack_name(self.project, site)

@@ -21,7 +21,13 @@ from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import example_of
-from tapstack.domain.names import response_name
+from tapstack.domain.names import (
+    incidents_table_name,
+    launched_role_name,
+    launched_stack_name,
+    notices_topic_name,
+    workflow_name,
+)
 from tapstack.domain.operations import RIGHTS
 from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
 from tapstack.domain.policy import policy_problems
@@ -110,7 +116,6 @@ def _check_environment(checker: Checker, path: Path, project: str, site: Site, r
 
 def _environment_of(project: str, name: str, site: Site, response: Response) -> FunctionEnvironment:
     """Return what the functions of a site get, with examples of what only AWS knows."""
-    begin = response_name(project, name)
     partition, account = partition_of(site.region), example_of("account")[1:13]
     arn = f"arn:{partition.name if partition else 'aws'}:{{}}:{site.region}:{account}:{{}}"
     target = site.targets.get(response.appliance.target)
@@ -120,10 +125,10 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
     appliance = replace(_EXISTING, target_appliances=behind).settings()
     if response.appliance.launch is not None:
         launched: LaunchedAppliance = response.appliance.launch.to_domain()
-        role = arn.format("iam", f"role/{begin}-epb")
+        role = arn.format("iam", f"role/{launched_role_name(project, name)}")
         appliance = DeployedLaunch.of(
             launched,
-            stack_name=f"{project}-{name}-epb",
+            stack_name=launched_stack_name(project, name),
             role_arn=role,
             vpc_id=site.vpc_id,
             snapshots=response.evidence.to_domain().appliance_snapshots,
@@ -137,9 +142,9 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
     return FunctionEnvironment(
         deployment=project,
         site=name,
-        table=f"{begin}-incidents",
-        state_machine_arn=arn.format("states", f"stateMachine:{begin}-incidents"),
-        topic_arns=[arn.format("sns", f"{begin}-notices"), *response.notify.topic_arns],
+        table=incidents_table_name(project, name),
+        state_machine_arn=arn.format("states", f"stateMachine:{workflow_name(project, name)}"),
+        topic_arns=[arn.format("sns", notices_topic_name(project, name)), *response.notify.topic_arns],
         home=AccountRegion(account, site.region),
         vpc_id=site.vpc_id,
         capture=response.capture.to_domain(),

@@ -19,6 +19,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.names import incidents_table_name, launched_boundary_name, response_stack_name
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
@@ -29,7 +30,6 @@ from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
-from tapstack.workspace.state import response_stack_name
 
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
@@ -250,7 +250,7 @@ def _response_left_out(place: _Place) -> Iterator[str]:
 
 
 def _table(place: _Place) -> str:
-    return f"{place.deployment.project}-{place.name}-response-incidents"
+    return incidents_table_name(place.deployment.project, place.name)
 
 
 def _switched_on(place: _Place, what: str, setting: str, stack: str) -> str:
@@ -396,7 +396,7 @@ def _boundary(place: _Place, role_arn: str | None) -> str | None:
 
 def _made(place: _Place, boundary: str) -> str:
     """Return the ARN of the boundary that the response creates, in the partition of `boundary`."""
-    name = f"{place.deployment.project}-{place.name}-response-epb-boundary"
+    name = launched_boundary_name(place.deployment.project, place.name)
     return f"{boundary.partition(':iam:')[0]}:iam::{place.access.account}:policy/{name}"
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tapstack.domain import globs
+from tapstack.domain.names import response_stack_name, xdr_stack_name
 from tapstack.domain.suggestions import about_quotes, did_you_mean
 from tapstack.settings.load import FILE_VARIABLE
 from tapstack.settings.model import PACKET_BASICS, Deployment, Site
-from tapstack.workspace.state import response_stack_name, stack_names, xdr_stack_name
+from tapstack.workspace.state import stack_names
 
 Command = Literal["diff", "deploy", "destroy"]
 _OF_FILES: Final = (".yaml", ".yml", ".json")

@@ -13,19 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tapstack.domain.counts import counted
+from tapstack.domain.names import response_stack_name, xdr_stack_name
 from tapstack.settings.load import shown
 from tapstack.settings.model import Deployment, LocalBackend, S3Backend
 from tapstack.settings.problems import DeploymentError, Problem
-
-
-def response_stack_name(site: str) -> str:
-    """Return the name of the stack of a site's response, which its state and its directory have, too."""
-    return f"{site}-response"
-
-
-def xdr_stack_name(site: str) -> str:
-    """Return the name of the stack of a site's telemetry, which its state and its directory have, too."""
-    return f"{site}-xdr"
 
 
 def stack_names(deployment: Deployment) -> list[str]:

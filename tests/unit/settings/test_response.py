@@ -131,7 +131,6 @@ def test_when_a_response_says_nothing_then_it_has_safe_defaults() -> None:
     assert (response.retention_days, response.log_retention_days) == (365, 90)
     assert response.deletion_protection
     assert response.containment is None
-    assert deployment.response_stack_name("existing") == "existing-response"
     assert deployment.launched_stack_name("production") == "tapstack-production-epb"
 
 
