@@ -19,6 +19,7 @@ pytestmark = pytest.mark.checkov
 
 PLUG_IN = ROOT / "policy" / "checkov"
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "__init__")
+PARTS = ("response", "xdr")
 SHORTEST_REASON = 20
 
 
@@ -75,12 +76,13 @@ def scan(checkov_python: Path) -> Scanner:
 
 @pytest.fixture(scope="module")
 def terraform(synthesize: Synthesize) -> Path:
-    """The example deployment, one that says all a response can, and every example, synthesized below one directory."""
+    """The example deployment, those that say all that a part can, and every example, below one directory."""
     directory = synthesize("checkov/deployment").parent
-    synthesize("checkov/response", TAPSTACK_DEPLOYMENT=str(ROOT / "tests" / "unit" / "settings" / "response.yaml"))
+    for name in PARTS:
+        synthesize(f"checkov/{name}", TAPSTACK_DEPLOYMENT=str(ROOT / "tests" / "unit" / "settings" / f"{name}.yaml"))
     for name in EXAMPLES:
         synthesize(f"checkov/{name}", "-m", f"examples.{name}")
-    assert {path.name for path in directory.iterdir()} == {"deployment", "response", *EXAMPLES}
+    assert {path.name for path in directory.iterdir()} == {"deployment", *PARTS, *EXAMPLES}
     return directory
 
 

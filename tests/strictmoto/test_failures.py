@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import boto3
@@ -241,6 +242,24 @@ def test_when_a_bucket_is_logged_then_the_keys_of_its_logs_are_shown(aws_account
         s3.put_bucket_logging(
             Bucket="evidence", BucketLoggingStatus={"LoggingEnabled": {**enabled, "TargetObjectKeyFormat": both}}
         )
+
+
+def test_when_the_target_of_logs_has_a_policy_for_everyone_then_it_is_taken(aws_account: Account) -> None:
+    """Such as one that refuses plain HTTP, whose principal is no service."""
+    s3 = aws_account.client("s3")
+    for name in ("evidence", "logs"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::logs/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket="logs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    enabled = {"TargetBucket": "logs", "TargetPrefix": ""}
+    s3.put_bucket_logging(Bucket="evidence", BucketLoggingStatus={"LoggingEnabled": enabled})
+    assert s3.get_bucket_logging(Bucket="evidence")["LoggingEnabled"] == enabled
 
 
 def test_fails_when_tags_are_taken_off_an_object_that_is_not_there(aws_account: Account) -> None:

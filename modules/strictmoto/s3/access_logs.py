@@ -10,10 +10,12 @@ Sources: Amazon S3 User Guide, "Amazon S3 server access log format", "Logging re
 from __future__ import annotations
 
 import functools
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -71,9 +73,23 @@ def install() -> None:
     bucket._log_permissions_enabled_acl = staticmethod(
         lambda target_bucket: not _has_acls(target_bucket) or bool(granted(target_bucket=target_bucket))
     )
+    bucket._log_permissions_enabled_policy = staticmethod(
+        functools.partial(_policy_lets_in, bucket._log_permissions_enabled_policy)
+    )
     # It knows neither who asks nor what is answered.
     backend.log_incoming_request = lambda _self, _request, _bucket_name: None
     _keep_key_format()
+
+
+def _policy_lets_in(allowed: Any, target_bucket: Any, target_prefix: str | None) -> bool:
+    """Ask moto, which fails at a principal that is text, such as that of a statement about TLS."""
+    found = json.loads(target_bucket.policy or b"{}").get("Statement", [])
+    statements = found if isinstance(found, list) else [found]
+    policy = {"Statement": [each for each in statements if isinstance(each.get("Principal"), dict)]}
+    seen = SimpleNamespace(
+        name=target_bucket.name, partition=target_bucket.partition, policy=json.dumps(policy).encode()
+    )
+    return bool(allowed(target_bucket=seen, target_prefix=target_prefix))
 
 
 def _keep_key_format() -> None:

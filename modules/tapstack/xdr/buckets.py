@@ -15,7 +15,6 @@ NONCURRENT_DAYS: Final = 30
 _UPLOAD_DAYS: Final = 7
 _COPY: Final = "What lands here is a copy of what its source keeps; whoever needs it in another Region reads it there."
 _KEYS: Final = "Amazon S3 does not deliver access logs into a bucket whose default encryption is with a KMS key."
-_LOGS: Final = "The access logs of the bucket of access logs would be about themselves."
 _QUIET: Final = "Nothing is notified of access logs."
 
 
@@ -156,7 +155,7 @@ def access_log_bucket(
             },
         }
     )
-    reasons = {"CKV_AWS_18": _LOGS, "CKV_AWS_144": _COPY, "CKV_AWS_145": _KEYS, "CKV2_AWS_62": _QUIET}
+    reasons = {"CKV_AWS_144": _COPY, "CKV_AWS_145": _KEYS, "CKV2_AWS_62": _QUIET}
     suppress_checkov(bucket.resource, reasons)
     return bucket
 

@@ -30,7 +30,9 @@ class GuardDutyExport(AwsConstruct):
     Raises:
         RuleViolation: not the id of a detector, or a landing without a key.
 
-    See "Exporting findings" in the Amazon GuardDuty User Guide.
+    See "Exporting findings" in the Amazon GuardDuty User Guide. It wants the folder to be there, as an object of its
+    name, which that page does not say: github.com/aws/aws-cli issue 10483 and hashicorp/terraform-provider-aws issue
+    16750.
     """
 
     @checks_arguments()
@@ -43,7 +45,7 @@ class GuardDutyExport(AwsConstruct):
         detector_id: str,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
-        """Create the publishing destination."""
+        """Create the folder and the publishing destination."""
         with located(scope, id_):
             check_identifier("detector", detector_id)
             if landing.key_arn is None:
@@ -58,13 +60,26 @@ class GuardDutyExport(AwsConstruct):
                 ),
             )
             landing.key.allow(_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", detector, landing))
+        folder = aws.S3Object(
+            self,
+            "Folder",
+            bucket=landing.bucket_name,
+            key=GUARDDUTY,
+            content="",
+            kms_key_id=landing.key_arn,
+            # An object takes ten tags, and a stack may have more by default.
+            override_provider=aws.S3ObjectOverrideProvider(
+                default_tags=aws.S3ObjectOverrideProviderDefaultTags(tags={})
+            ),
+            depends_on=landing.needs or None,
+        )
         self.resource: Any = aws.GuarddutyPublishingDestination(
             self,
             "Resource",
             detector_id=detector_id,
             destination_arn=f"{landing.bucket_arn}/{GUARDDUTY.rstrip('/')}",
             kms_key_arn=landing.key_arn,
-            depends_on=landing.needs or None,
+            depends_on=[folder, *landing.needs],
         )
 
 

@@ -135,7 +135,11 @@ def test_when_guardduty_exports_then_only_this_detector_may_and_is_allowed_to_fi
     destination = found.resource("aws_guardduty_publishing_destination")
     assert short(destination["destination_arn"]) == "arn:<partition>:s3:::<s3_bucket.bucket>/guardduty"
     assert short(destination["kms_key_arn"]) == "<kms_key.arn>"
-    assert destination["depends_on"] == [address(found, "aws_s3_bucket_policy", "landing_Bucket_")]
+    policy_of_bucket = address(found, "aws_s3_bucket_policy", "landing_Bucket_")
+    assert destination["depends_on"] == [address(found, "aws_s3_object"), policy_of_bucket]
+    folder = found.resource("aws_s3_object")
+    assert (folder["key"], folder["content"], short(folder["kms_key_id"])) == ("guardduty/", "", "<kms_key.arn>")
+    assert folder["override_provider"] == [{"default_tags": [{"tags": {}}]}]
     assert "aws_guardduty_detector" not in found.resources
     where = {
         "StringEquals": {

@@ -1,0 +1,238 @@
+"""The telemetry of a site, deployed with real Terraform into the rehearsal account, from nothing to nothing.
+
+One preset of each shape of trust, with queues that share a prefix; then the preset that makes the notifications itself.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from joserfc import jwk, jwt
+
+from stacks.synthesis import synthesize
+from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.company import found_company
+from strictmoto.testing.snapshot import differences, take_snapshot
+from tapstack.rehearsal.deployment import SiteDeployment
+from tapstack.settings.load import parse_deployment
+from tests.terraform.conftest import Terraform
+
+pytestmark = [pytest.mark.terraform, pytest.mark.rehearsal, pytest.mark.long]
+
+REGION = "eu-central-1"
+ID = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
+AGENT = f"arn:aws:iam::{ACCOUNT_ID}:role/agent"
+VENDOR = "444455556666"
+SESSION = f"MicrosoftSentinel_{ID}"
+ISSUER = "https://sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/"
+AUDIENCE = "api://1462b192-27f7-4cb9-8523-0f4ecb54b47e"
+SIGNER = jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+READERS = f"""
+        vendor: {{preset: cortex, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
+        sentinel: {{preset: sentinel, prefixes: [flow, guardduty],
+                   oidc: {{session_name: {SESSION},
+                           thumbprints: [626d44e704d1ceabe3bf0d53397464ac8080142c]}}}}
+        agent: {{preset: elastic, prefixes: [flow, feeds/edr], own: {{principals: ["{AGENT}"]}}}}
+"""
+HUNTERS = f"""
+        hunters: {{preset: hunters, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
+"""
+
+
+def document(actions: str | list[str], principal: dict[str, str]) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": actions}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+class Site:
+    """A site with telemetry, in an account that enforces IAM."""
+
+    def __init__(self, account: Account, directory: Path) -> None:
+        self.account, self._directory = account, directory
+        self.company = found_company(account)
+        iam = account.client("iam")
+        trust = document("sts:AssumeRole", {"AWS": ACCOUNT_ID})
+        for name in ("deploy", "agent"):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        # Another account's roles are made by whom its own policies would not let in.
+        account.enforces_iam = False
+        vendor = account.client("iam", role_arn=f"arn:aws:iam::{VENDOR}:role/founder")
+        vendor.create_role(RoleName="ingest", AssumeRolePolicyDocument=trust)
+        vendor.put_role_policy(
+            RoleName="ingest",
+            PolicyName="assume",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{**EVERYTHING, "Action": "sts:*"}]}),
+        )
+        account.issuers.add(ISSUER, [SIGNER.as_dict(private=False)])
+        everything = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
+        iam.put_role_policy(RoleName="deploy", PolicyName="all", PolicyDocument=everything)
+        self.detector = account.client("guardduty", region=REGION).create_detector(Enable=True)["DetectorId"]
+        account.enforces_iam = True
+        self.before = take_snapshot(account, region=REGION)
+        self._credentials = account.assume(f"arn:aws:iam::{ACCOUNT_ID}:role/deploy", region=REGION)
+
+    def deploy(self, readers: str, flow_logs: str = "{}") -> SiteDeployment:
+        """Synthesize, and return what Terraform deploys."""
+        text = f"""
+sites:
+  ward:
+    region: {REGION}
+    vpc_id: {self.company.shop.id}
+    quarantine_security_group: false
+    xdr:
+      landing: {{flow_log_accounts: ["444455556666"], deletion_protection: false}}
+      flow_logs: {flow_logs}
+      guardduty: {{detector_id: {self.detector}}}
+      feeds: {{edr: {{principals: ["{AGENT}"]}}}}
+      readers:{readers}
+"""
+        assert synthesize(parse_deployment(text), self._directory, self._directory / "out") == []
+        stack = self._directory / "out" / "stacks" / "ward-xdr"
+        return SiteDeployment(stack, self.account, lambda _: None, credentials=self._credentials)
+
+    def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
+        """Return a client with an answer of STS, or without credentials."""
+        keys: dict[str, Any] = (
+            {"config": Config(signature_version=UNSIGNED)}
+            if credentials is None
+            else {
+                "aws_access_key_id": credentials["AccessKeyId"],
+                "aws_secret_access_key": credentials["SecretAccessKey"],
+                "aws_session_token": credentials["SessionToken"],
+            }
+        )
+        return boto3.client(service, REGION, endpoint_url=self.account.endpoint, **keys)
+
+    def as_vendor(self, role: str, external_id: str = ID) -> dict[str, str]:
+        """Assume a role from the vendor's account."""
+        sts = self.account.client("sts", region=REGION, role_arn=f"arn:aws:iam::{VENDOR}:role/ingest")
+        return dict(sts.assume_role(RoleArn=role, RoleSessionName="reader", ExternalId=external_id)["Credentials"])
+
+    def as_sentinel(self, role: str, session_name: str = SESSION) -> dict[str, str]:
+        """Assume a role with a token of Sentinel's provider."""
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "any", "exp": int(time.time()) + 300}
+        token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, SIGNER, algorithms=["RS256"])
+        asked = {"RoleArn": role, "RoleSessionName": session_name, "WebIdentityToken": token}
+        return dict(self.client("sts").assume_role_with_web_identity(**asked)["Credentials"])
+
+    def as_agent(self, role: str, by: str = "agent") -> dict[str, str]:
+        """Assume a role as a role of the account's own."""
+        sts = self.account.client("sts", region=REGION, role_arn=f"arn:aws:iam::{ACCOUNT_ID}:role/{by}")
+        return dict(sts.assume_role(RoleArn=role, RoleSessionName="reader")["Credentials"])
+
+
+@pytest.fixture
+def site(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Site:
+    assert terraform
+    return Site(aws_account, tmp_path)
+
+
+def refused(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_when_telemetry_is_deployed_then_a_second_plan_is_empty_readers_read_and_destroy_deletes_all(
+    site: Site,
+) -> None:
+    deployed = site.deploy(READERS)
+    outputs = deployed.apply()
+    bucket = outputs["landing_bucket"]
+    assert bucket == f"tapstack-ward-xdr-{ACCOUNT_ID}"
+    assert set(outputs["reader_role_arns"]) == set(outputs["reader_queue_urls"]) == {"vendor", "sentinel", "agent"}
+    assert deployed.changes() == {}
+
+    # AWS added nothing to the policy, because it found what it needs.
+    policy = json.loads(site.account.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+    assert [statement["Sid"] for statement in policy["Statement"]] == [
+        "DenyInsecureTransport",
+        "AWSLogDeliveryWrite",
+        "AWSLogDeliveryAclCheck",
+        "AllowFeed1",
+        "AllowGuardDutyLocation",
+        "AllowGuardDutyPut",
+    ]
+    _readers_read(site, outputs)
+    deployed.destroy()
+    assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
+
+
+def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
+    """What each role may do, it does; the queue of each hears of what landed below its prefixes."""
+    bucket, s3 = outputs["landing_bucket"], site.account.client("s3")
+    for key in ("flow/a.gz", "guardduty/b.gz", "feeds/edr/c.gz", "unmatched/d", "incidents/v1/e.gz"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    roles, urls = outputs["reader_role_arns"], outputs["reader_queue_urls"]
+    reads = {
+        "vendor": (site.as_vendor(roles["vendor"]), ("flow/a.gz",)),
+        "sentinel": (site.as_sentinel(roles["sentinel"]), ("flow/a.gz", "guardduty/b.gz")),
+        "agent": (site.as_agent(roles["agent"]), ("flow/a.gz", "feeds/edr/c.gz")),
+    }
+    # Nobody else assumes them.
+    guess = "9d41c07a-5be2-4f36-8c1d-07a2f6e3b594"
+    assert refused(site.as_vendor, role=roles["vendor"], external_id=guess) == "AccessDenied"
+    assert (
+        refused(site.as_sentinel, role=roles["sentinel"], session_name=f"MicrosoftSentinel_{guess}") == "AccessDenied"
+    )
+    assert refused(site.as_agent, role=roles["vendor"]) == "AccessDenied"
+    for name, (credentials, keys) in reads.items():
+        reader, sqs = site.client("s3", credentials), site.client("sqs", credentials)
+        for key in keys:
+            assert reader.get_object(Bucket=bucket, Key=key)["Body"].read() == b"x"
+        for key in ("unmatched/d", "incidents/v1/e.gz"):
+            assert refused(reader.get_object, Bucket=bucket, Key=key) == "AccessDenied"
+        assert refused(reader.put_object, Bucket=bucket, Key=keys[0], Body=b"y") == "AccessDenied"
+        assert refused(reader.list_objects_v2, Bucket=bucket) == "AccessDenied"
+        assert refused(reader.list_objects_v2, Bucket=bucket, Prefix="unmatched/") == "AccessDenied"
+        url = urls[name]
+        heard = set()
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                records = json.loads(message["Body"]).get("Records", ())
+                heard |= {record["s3"]["object"]["key"] for record in records}
+        assert heard - {"guardduty/", "guardduty/AWSLogs/"} == set(keys), name
+    lists = site.client("s3", reads["sentinel"][0])
+    assert [each["Key"] for each in lists.list_objects_v2(Bucket=bucket, Prefix="flow/")["Contents"]] == ["flow/a.gz"]
+    # What produces a feed puts it, and reads nothing.
+    producer = site.account.client("s3", region=REGION, role_arn=AGENT)
+    producer.put_object(Bucket=bucket, Key="feeds/edr/new.gz", Body=b"z")
+    assert refused(producer.put_object, Bucket=bucket, Key="feeds/other/new.gz", Body=b"z") == "AccessDenied"
+    assert refused(producer.get_object, Bucket=bucket, Key="feeds/edr/new.gz") == "AccessDenied"
+
+
+def test_when_the_reader_makes_the_notifications_then_terraform_leaves_them_alone(site: Site) -> None:
+    deployed = site.deploy(HUNTERS, "{file_format: text, record_format: extended, traffic: REJECT}")
+    outputs = deployed.apply()
+    assert "reader_queue_urls" not in outputs
+    bucket, role = outputs["landing_bucket"], outputs["reader_role_arns"]["hunters"]
+    sns, s3 = (site.client(service, site.as_vendor(role)) for service in ("sns", "s3"))
+    assert refused(sns.create_topic, Name="others") == "AuthorizationError"
+    topic = sns.create_topic(Name="hunters-ingestion-flow")["TopicArn"]
+    policy = document("sns:Publish", {"Service": "s3.amazonaws.com"})
+    statement = {**json.loads(policy)["Statement"][0], "Resource": topic}
+    sns.set_topic_attributes(
+        TopicArn=topic,
+        AttributeName="Policy",
+        AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    notified = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=notified)
+
+    assert deployed.changes() == {}
+    deployed.apply()
+    assert s3.get_bucket_notification_configuration(Bucket=bucket)["TopicConfigurations"][0]["TopicArn"] == topic
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    sns.delete_topic(TopicArn=topic)
+    deployed.destroy()
+    assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
