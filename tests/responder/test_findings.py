@@ -373,14 +373,14 @@ def test_when_something_optional_is_odd_then_the_finding_is_acted_on_and_the_not
 ) -> None:
     decides(monkeypatch, CAPTURE)
     instance, _ = site.instance()
-    wrong = {"count": "\nDecision: contain_now", "eventFirstSeen": 5}
+    wrong = {"count": "\nDecision: contain_now", "eventLastSeen": 5}
     assert decided(finding(instance, **wrong))["action"] == "capture"
     decides(monkeypatch)
     decided(finding(site.instance()[0], **wrong))
     lines = site.messages()[-1]["Message"].splitlines()
     assert [line for line in lines if line.startswith(("Left out", "Decision"))] == [
         "Left out: detail.service.count: expected a whole number from 0 to 2147483647, got '\\nDecision: contain_now'",
-        "Left out: detail.service.eventFirstSeen: expected a time such as 2026-01-02T03:04:05Z, got 5",
+        "Left out: detail.service.eventLastSeen: expected a time such as 2026-01-02T03:04:05Z, got 5",
         "Decision: notify, by no rule of the policy",
     ]
 

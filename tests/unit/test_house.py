@@ -93,9 +93,15 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+@functools.cache
+def nodes_of(file: Path) -> tuple[ast.AST, ...]:
+    """Walked once; several tests look at each of them."""
+    return tuple(ast.walk(tree_of(file)))
+
+
 def imports_of(file: Path) -> Iterator[str]:
     """Every module that a file names in an import, wherever it stands: in a function, for type checking, by name."""
-    for node in ast.walk(tree_of(file)):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -294,12 +300,15 @@ def test_fails_when_a_line_speaks_of_the_table(line: str) -> None:
     assert words_of_the_table(line) != []
 
 
-def texts_of(file: Path) -> Iterator[str]:
+@functools.cache
+def texts_of(file: Path) -> tuple[str, ...]:
     """Every text that a module has in its code, and each part of one with values in it; docstrings are not read."""
-    documents = {id(node.value) for node in ast.walk(tree_of(file)) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree_of(file)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
-            yield node.value
+    documents = {id(node.value) for node in nodes_of(file) if isinstance(node, ast.Expr)}
+    return tuple(
+        node.value
+        for node in nodes_of(file)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents
+    )
 
 
 def shared_names() -> dict[str, str]:
@@ -334,10 +343,10 @@ def words_listed(file: Path) -> Iterator[tuple[int, frozenset[str], bool]]:
     """Each list of three or more words in a module: its line, the words, and whether a type says them."""
     types = {
         id(node.slice)
-        for node in ast.walk(tree_of(file))
+        for node in nodes_of(file)
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
     }
-    for node in ast.walk(tree_of(file)):
+    for node in nodes_of(file):
         if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 2:
             words = [each.value for each in node.elts if isinstance(each, ast.Constant) and type(each.value) is str]
             if len(words) == len(node.elts):
@@ -362,6 +371,18 @@ def test_when_a_name_is_made_of_those_of_deployment_and_site_then_one_module_mak
     found = {module_name(file) for file in ours if any(made.search(text) for text in texts_of(file))}
     # That of the landing says what the names of the telemetry begin with; an alarm has it before its own name.
     assert found == {"tapstack.domain.names", "tapstack.domain.telemetry", "tapstack.xdr.incident_telemetry"}
+
+
+def test_when_a_module_has_a_private_constant_then_it_reads_it() -> None:
+    found = []
+    for file in SOURCES:
+        read = {node.id for node in nodes_of(file) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        for statement in tree_of(file).body:
+            if isinstance(statement, ast.AnnAssign | ast.Assign):
+                targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
+                names = {each.id for each in targets if isinstance(each, ast.Name) and each.id.startswith("_")}
+                found += [f"{file.relative_to(ROOT)}: {name}" for name in names - read if not name.startswith("__")]
+    assert found == []
 
 
 def test_when_a_number_is_refused_then_one_function_does_it() -> None:

@@ -21,11 +21,6 @@ _EVENTS: Final = (
     ("QueueConfigurations", "QueueConfigurations", "Queue", "QueueArn"),
     ("TopicConfigurations", "TopicConfigurations", "Topic", "TopicArn"),
 )
-_ENDS: Final = {
-    "ExpirationInDays": "Days",
-    "ExpirationDate": "Date",
-    "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
-}
 
 
 def _renamed(given: Mapping[str, Any], **names: str) -> dict[str, Any]:

@@ -37,7 +37,6 @@ _ALARM: Final = (
     "TreatMissingData",
     "Unit",
 )
-_YAML: Final = "YAML"
 
 
 def _pairs(resource: ApiResource) -> list[dict[str, str]] | None:

@@ -94,7 +94,6 @@ class Alert:
         sample: generated for trying out; what it names does not exist.
         resource_role: `TARGET` or `ACTOR`; none where GuardDuty does not say.
         count: how often it has occurred.
-        first_seen: ISO 8601; none where the alert does not say.
         last_seen: ISO 8601; none where the alert does not say.
         of_guardduty: whether it is a finding of GuardDuty, whichever way it came. Its id is then the finding's, so that
             it is one alert by whichever way.
@@ -115,7 +114,6 @@ class Alert:
     sample: bool = False
     resource_role: str | None = None
     count: int = 1
-    first_seen: str | None = None
     last_seen: str | None = None
     of_guardduty: bool = False
     left_out: tuple[str, ...] = ()

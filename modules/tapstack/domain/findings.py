@@ -87,7 +87,6 @@ def parse_finding(document: object) -> Alert:
         or _says_sample(service),
         resource_role=service.optional("resourceRole").or_else(_resource_role, None),
         count=service.optional("count").or_else(lambda count: count.whole_number(0, _MOST_OCCURRENCES), 1),
-        first_seen=service.optional("eventFirstSeen").or_else(Part.moment, None),
         last_seen=service.optional("eventLastSeen").or_else(Part.moment, None),
         of_guardduty=True,
     )

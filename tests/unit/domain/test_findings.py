@@ -32,7 +32,6 @@ EXPECTED = Alert(
     title="EC2 instance i-0a000000000000001 is communicating with a Tor entry node.",
     resource_role="ACTOR",
     count=3,
-    first_seen="2026-01-02T03:04:05Z",
     last_seen="2026-01-02T04:04:05Z",
     of_guardduty=True,
 )

@@ -38,7 +38,6 @@ class Appliance:
         failure: why.
         served: the incidents that released it since its launch.
         resumed: how often its retirement was given up, because an incident needed it.
-        deleting: whether the deletion of its stack may have begun; set where snapshots are taken before that.
     """
 
     where: AccountRegion
@@ -58,7 +57,6 @@ class Appliance:
     failure: str = ""
     served: frozenset[str] = frozenset()
     resumed: int = 0
-    deleting: bool = False
 
     @property
     def captured_for(self) -> frozenset[str]:
