@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, REGION, Account
+from tapstack.cli import main
 from tapstack.domain.alert_mappings import AlertSource
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.telemetry import landing_bucket_name
 from tapstack.domain.webhook_secrets import webhook_secret_name
 from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tests.api.conftest import Answer, Caller
 from tests.response_by_hand import DEPLOYMENT, SITE, Deployed, deploy
 from tests.unit.domain.alerts import sample
 
-SOURCES = {"hunters": AlertSource("hunters", webhook=True), "soc": AlertSource("generic")}
+SOURCES = {
+    "hunters": AlertSource("hunters", webhook=True),
+    "soc": AlertSource("generic"),
+    "cli": AlertSource("hunters", webhook=True),
+}
+FILE = f"""\
+project: {DEPLOYMENT}
+sites:
+  {SITE}:
+    region: {REGION}
+    vpc_id: vpc-0a1b2c3d4e5f60718
+    xdr: {{}}
+    response:
+      appliance: {{target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}
+      alerts: {{sources: {{cli: {{preset: hunters, webhook: true}}}}}}
+"""
+BUCKET = landing_bucket_name(DEPLOYMENT, SITE, ACCOUNT_ID)
+QUEUES = ("response-alerts-dead-letters", "response-dead-letters", "xdr-incidents", "xdr-incidents-dead")
+Printed = pytest.CaptureFixture[str]
 SECRET = new_secret()
 
 
@@ -33,6 +56,10 @@ def deployed(aws_account_server: Account) -> Iterator[Deployed]:
     aws_account_server.client("secretsmanager").put_secret_value(
         SecretId=webhook_secret_name(DEPLOYMENT, SITE, "hunters"), SecretString=SECRET
     )
+    for name in QUEUES:
+        aws_account_server.client("sqs").create_queue(QueueName=f"{DEPLOYMENT}-{SITE}-{name}")
+    constraint = {"LocationConstraint": REGION}
+    aws_account_server.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=constraint)
     yield made
     aws_account_server.reset()
 
@@ -147,3 +174,108 @@ def test_when_a_known_caller_sends_an_alert_then_it_is_decided_about(
 def test_fails_when_nobody_known_sends_an_alert(deployed: Deployed, call: Callable[..., Answer]) -> None:
     answer = call("POST", "/alerts/soc", b"{}", signed=False)
     assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
+
+
+@pytest.fixture
+def xdr(deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command line, in a directory with a deployment file."""
+    monkeypatch.chdir(tmp_path)
+    Path("deployment.yaml").write_text(FILE)
+    for name in ("TAPSTACK_DEPLOYMENT", "CDKTF_CONTEXT_JSON", "TAPSTACK_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**deployed.account.environment, "TAPSTACK_URL": deployed.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: main(["xdr", *arguments])
+
+
+def outcomes(xdr: Callable[..., int], capsys: Printed, delivery: str) -> dict[str, Any]:
+    """What status says as JSON, once an outcome is recorded: after all else that the function does."""
+    until = time.monotonic() + 30
+    while True:
+        assert xdr("status", "--json") == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        if delivery in [one["delivery"] for one in found["alerts"]] or time.monotonic() > until:
+            return found
+        time.sleep(0.2)
+
+
+def test_when_a_secret_is_set_and_a_lead_sent_then_status_shows_the_incident(
+    deployed: Deployed,
+    call: Callable[..., Answer],
+    xdr: Callable[..., int],
+    capsys: Printed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert xdr("rotate-secret", "--source", "cli", "--output", "secret") == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"cli of {SITE} has a new secret. It is in secret: give it to the sender. ")
+    assert stat.S_IMODE(Path("secret").stat().st_mode) == 0o600
+    secret = Path("secret").read_text()
+    assert secret.strip() not in printed.err
+
+    instance, document = lead(deployed, "cli-1")
+    Path("lead.json").write_bytes(document)
+    # From a file, from standard input, and from the environment.
+    assert xdr("send", "lead.json", "--source", "cli", "--secret-file", "secret", "--id", "cli-1") == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(secret))
+    assert xdr("send", "lead.json", "--source", "cli", "--secret-file", "-", "--id", "cli-1") == 0
+    monkeypatch.setenv("TAPSTACK_WEBHOOK_SECRET", secret)
+    assert xdr("send", "lead.json", "--source", "cli", "--id", "cli-1") == 0
+    sent = "kept    cli-1\nmapped  yes: the policy decides about it; tapstack xdr status shows what came of it\n"
+    printed = capsys.readouterr()
+    assert printed.out == 3 * sent
+    assert secret.strip() not in printed.err
+    incident = opened(call, instance)
+
+    flow = "flow/AWSLogs/1/vpcflowlogs/eu-central-1/2026/01"
+    for key in (f"{flow}/02/a.gz", f"{flow}/03/b.gz", "unmatched/soc/2026/01/03/c.json"):
+        deployed.account.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"")
+    found = outcomes(xdr, capsys, "webhooks/cli-1")
+    assert found["problems"] == []
+    arrived = {one["prefix"]: one for one in found["arrived"]}
+    assert (arrived["flow/"]["objects"], arrived["incidents/v1/"]["last"]) == (1, None)
+    assert arrived["unmatched/soc/"]["objects"] == 1
+    assert found["queues"][f"{DEPLOYMENT}-{SITE}-response-alerts-dead-letters"] == 0
+    assert xdr("status") == 0
+    out = capsys.readouterr().out
+    assert "cli      webhooks/cli-1" in out
+    assert f"capture {incident['id']}" in out
+    assert "nothing yet" in out
+
+
+def test_fails_when_another_secret_signs_and_says_what_may_be_wrong(
+    xdr: Callable[..., int], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAPSTACK_WEBHOOK_SECRET", new_secret())
+    Path("a.json").write_text("{}")
+    assert xdr("send", "a.json", "--source", "hunters") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Authentication required: expected a source of this deployment")
+    assert "its secret, or the clock of this machine" in said
+
+
+def test_fails_when_the_response_is_not_deployed_and_leaves_no_file(xdr: Callable[..., int], capsys: Printed) -> None:
+    Path("deployment.yaml").write_text(FILE.replace(f"project: {DEPLOYMENT}", "project: other"))
+    assert xdr("rotate-secret", "--source", "cli", "--output", "new") == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("the secret other-frankfurt-response/webhooks/cli cannot be set: deploy the response")
+    assert not Path("new").exists()
+    assert xdr("status") == 2
+    assert "the queue other-frankfurt-response-alerts cannot be read" in capsys.readouterr().err
+
+
+def test_when_earlier_secrets_are_revoked_then_none_of_them_has_a_stage(
+    deployed: Deployed, xdr: Callable[..., int], capsys: Printed
+) -> None:
+    def staged() -> set[str]:
+        name = webhook_secret_name(DEPLOYMENT, SITE, "cli")
+        found = deployed.account.client("secretsmanager").describe_secret(SecretId=name)["VersionIdsToStages"]
+        return {version for version, stages in found.items() if stages}
+
+    assert xdr("rotate-secret", "--source", "cli") == 0
+    assert len(read_secret(capsys.readouterr().out.strip())) == 32
+    before = staged()
+    assert xdr("rotate-secret", "--source", "cli", "--revoke") == 0
+    assert "No earlier one is accepted, 5 minutes from now at the latest." in capsys.readouterr().err
+    assert not before & staged()

@@ -59,6 +59,7 @@ class DeployedResponse:
         account: that it is deployed into, with short waits.
         company: whose instances are captured.
         site: its name in the deployment file.
+        endpoint: address of its API.
         api: calls its API, signed; tries again soon where that is safe.
         approver: calls it as another person, who may approve and nothing else.
         state_machine_arn: of its workflow.
@@ -70,6 +71,7 @@ class DeployedResponse:
     account: Account
     company: Company
     site: str
+    endpoint: str
     api: IncidentApi
     approver: IncidentApi
     state_machine_arn: str
@@ -496,7 +498,7 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "snapshots": True,
         "instance_profile": "restrict",
     }
-    alerts = {"security_hub": True, "sources": {"soc": {"preset": "generic"}}}
+    alerts = {"security_hub": True, "sources": {"soc": {"preset": "generic", "webhook": True}}}
     common = {
         "deletion_protection": False,
         "policy": policy,
@@ -578,6 +580,7 @@ def deployed_responses(
             account=account,
             company=company,
             site=site,
+            endpoint=made["api_endpoint"],
             api=IncidentApi(made["api_endpoint"], sign, pause=_pause),
             approver=IncidentApi(made["api_endpoint"], approves, pause=_pause),
             state_machine_arn=made["state_machine_arn"],

@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
+from strictmoto.iam.enforcement import needed_for
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
+from tapstack.cli.incident_api import Headers, IncidentApi
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.domain.kept_alerts import KeptAlert
+from tapstack.domain.webhook_secrets import webhook_secret_name
+from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tapstack.rehearsal.packet_basics import vendor_client
 from tests.end_to_end.appliance_templates import NESTED, everything, nested_updated, nesting, updated, with_role
 from tests.end_to_end.deployed import LANDING, DeployedResponse, Incident, wait_for
@@ -62,7 +65,7 @@ class Scenarios:
             scenario(self)
             self.response.account.faults.clear()
             self.response.bring_back()
-            self.records += self.response.account.recorder.records()
+            self.records += map(_with_arns_of_secrets, self.response.account.recorder.records())
             self.response.clean()
 
     def _record_what_stacks_create(self, record: Record) -> None:
@@ -76,6 +79,13 @@ class Scenarios:
         for name, tags in tags_now(self.response.account, region=REGION).items():
             # As it was created; later changes of tags are in the calls.
             self.tags.setdefault(name, tags)
+
+
+def _with_arns_of_secrets(record: Record) -> Record:
+    """Return a record that says which secret was meant: the account knows how its ARN ends, no call does."""
+    if record.call.service == "secretsmanager":
+        vars(record)["authorizations"] = needed_for(record.call, record.principal)
+    return record
 
 
 def operators_open_inspect_extend_and_close(its: Scenarios) -> None:
@@ -256,13 +266,18 @@ def other_tools_raise_alerts(its: Scenarios) -> None:
     [described] = response.account.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
     address = described["Instances"][0]["PrivateIpAddress"]
     vpc = response.company.shop.id
-    _send(response, "soc-1", {"private_ip": address, "vpc_id": vpc})
-    _send(response, "soc-2", {"private_ip": "10.255.255.254", "vpc_id": vpc})
+    secret = new_secret()
+    name = webhook_secret_name("tapstack", response.site, "soc")
+    response.account.client("secretsmanager").put_secret_value(SecretId=name, SecretString=secret)
+    _send(response, secret, "soc-1", {"private_ip": address, "vpc_id": vpc})
+    _send(response, secret, "soc-2", {"private_ip": "10.255.255.254", "vpc_id": vpc})
+    wait_for(lambda: len(_joined(response, incident)) == 1, lambda: f"joined: {_joined(response, incident)}")
+    wait_for(lambda: bool(bucket.list_objects_v2(Bucket=LANDING)["KeyCount"]), lambda: "nothing is unmatched")
     assert [one["id"] for one in opened(response)] == [incident["id"]]
     assert (incident["source"], incident["alert_id"]) == ("securityhub", "found")
     assert [entry["detail"].partition(",")[0] for entry in _joined(response, incident)] == ["alert soc:soc-1"]
     [kept] = bucket.list_objects_v2(Bucket=LANDING)["Contents"]
-    assert kept["Key"].startswith("unmatched/soc/2026/01/02/20260102T030405Z-")
+    assert kept["Key"].startswith("unmatched/soc/20")
     bucket.delete_object(Bucket=LANDING, Key=kept["Key"])
     response.end(incident)
 
@@ -292,15 +307,19 @@ def _find_by_security_hub(response: DeployedResponse, instance: str, finding_id:
         response.account.client("events").put_events(Entries=[entry])
 
 
-def _send(response: DeployedResponse, alert_id: str, target: dict[str, str]) -> None:
-    """Bring an alert of another tool to the function, as the queue does."""
-    document = json.dumps({"version": "1", "alert_id": alert_id, "severity": "high", "target": target})
-    kept = KeptAlert("soc", alert_id, "2026-01-02T03:04:05Z", document)
-    event = {"Records": [{"messageId": alert_id, "eventSource": "aws:sqs", "body": kept.as_json()}]}
-    done = response.account.client("lambda").invoke(
-        FunctionName=response.function("findings"), Payload=json.dumps(event).encode()
-    )
-    assert json.loads(done["Payload"].read()) == {"batchItemFailures": []}
+def _send(response: DeployedResponse, secret: str, alert_id: str, target: dict[str, str]) -> None:
+    """Send an alert of another tool as a webhook."""
+
+    def sign(_method: str, _url: str, body: bytes | None, headers: Headers) -> Headers:
+        return headers | signed_headers(read_secret(secret), alert_id, int(time.time()), body or b"")
+
+    document = {"version": "1", "alert_id": alert_id, "severity": "high", "target": target}
+    answer = IncidentApi(response.endpoint, sign, pause=_no_pause).post("/webhooks/soc", document, repeatable=True)
+    assert answer == {"kept": True, "mapped": True, "id": alert_id}
+
+
+def _no_pause(_: float) -> None:
+    """The account answers at once."""
 
 
 def _emitted(response: DeployedResponse, function: str) -> list[Record]:

@@ -21,6 +21,9 @@ UNSEEN: Final = {
     "xray:": "Lambda and Step Functions send traces",
     "kms:": "Lambda, SQS and the Scheduler use the key for what they keep",
     "sqs:SendMessage": "Lambda and the Scheduler put away what failed",
+    "sqs:ReceiveMessage": "Lambda polls the queue of alerts",
+    "sqs:DeleteMessage": "Lambda polls the queue of alerts",
+    "sqs:GetQueueAttributes": "Lambda polls the queue of alerts",
 }
 
 

@@ -100,6 +100,24 @@ def try_credentials(deployment: Deployment, stacks: Sequence[str]) -> Tried:
     return tried
 
 
+def access_to(site: Site) -> Access:
+    """Return the access with the credentials that deploy a site.
+
+    Raises:
+        ModuleNotFoundError: boto3 is not installed.
+        CredentialsError: AWS refuses the credentials.
+        UnreachableError: AWS could not be reached.
+    """
+    return _of_site(_caller(site.region), site)
+
+
+@contextmanager
+def answers_of_aws(refused: str) -> Iterator[None]:
+    """Raise errors of boto3 as those of this module; `refused` begins the message about a refusal of AWS."""
+    with _as_credentials_errors(refused):
+        yield
+
+
 def _caller(region: str) -> Access:
     """Return the access with the credentials of the environment, before any role is assumed."""
     import boto3

@@ -1,4 +1,6 @@
-"""What the checks before a deploy read of a table, with clients of their own. It imports nothing of the functions.
+"""What the checks before a deploy, and `tapstack xdr status`, read of a table, with clients of their own.
+
+It imports nothing of the functions.
 
 Source: Amazon DynamoDB API Reference, DescribeTable, Query.
 """
@@ -10,7 +12,7 @@ from typing import Any
 
 from tapstack.domain.containment import Kind
 from tapstack.domain.containment_release import RELEASE_ORDER
-from tapstack.domain.table_names import CONTAINED, PRIOR_STATES
+from tapstack.domain.table_names import ALERTS, CONTAINED, PRIOR_STATES
 from tapstack.responder.store.items import of_listing, unpack_item
 
 
@@ -52,6 +54,15 @@ class DeployedTable:
         for item in self._listed(PRIOR_STATES):
             if (kind := item["kind"]) in RELEASE_ORDER:
                 yield item["instance_id"], kind
+
+    def alerts(self, most: int) -> list[dict[str, Any]]:
+        """Return what came of the last alerts of other tools, newest first.
+
+        Args:
+            most: how many, up to 1,000.
+        """
+        answer = self._client.query(TableName=self.name, ScanIndexForward=False, Limit=most, **of_listing(ALERTS))
+        return [dict(unpack_item(item)["outcome"]) for item in answer["Items"]]
 
     def _describe(self) -> dict[str, Any] | None:
         try:

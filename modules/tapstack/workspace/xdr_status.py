@@ -1,0 +1,162 @@
+"""What arrived of a site's telemetry and of alerts of other tools, read from AWS. Changes nothing.
+
+Sources: Amazon S3 API Reference, ListObjectsV2; Amazon SQS API Reference, GetQueueAttributes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from tapstack.domain.names import name_within, response_name
+from tapstack.domain.telemetry import FEEDS, FLOW, GUARDDUTY, INCIDENTS, INCIDENTS_OCSF, UNMATCHED, landing_name
+from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name
+from tapstack.responder.store.deployed import DeployedTable
+from tapstack.settings.model import Deployment
+from tapstack.workspace.credentials import Access, CredentialsError, UnreachableError, answers_of_aws
+
+LAST_ALERTS: Final = 20
+_DATED: Final = re.compile(r"(?:(?:year|month|day|hour)=)?\d{2}(?:\d{2})?/")
+"""A folder of a year, a month, a day or an hour, as AWS and Tapstack write them."""
+_DEEPEST: Final = 12
+_FOLDERS: Final = 50
+"""How many folders of a level are looked into that are no dates: accounts, Regions, producers, sources."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What arrived last below a prefix.
+
+    Attributes:
+        prefix: of the landing's bucket.
+        last: when the last object was put; None where there is none.
+        objects: how many are beside it: those of its day or hour, as whoever puts them divides them.
+    """
+
+    prefix: str
+    last: datetime | None
+    objects: int = 0
+
+
+@dataclass
+class XdrStatus:
+    """What arrived.
+
+    Attributes:
+        bucket: of the landing; None where the site has none.
+        arrived: by prefix, those that have objects or are always there.
+        queues: how many messages are in a queue, by its name.
+        alerts: what came of the last alerts, newest first, as their events have it.
+        problems: what could not be read, and why.
+    """
+
+    bucket: str | None = None
+    arrived: list[Arrived] = field(default_factory=list)
+    queues: dict[str, int] = field(default_factory=dict)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
+    """Read what arrived at a site; what cannot be read is among the problems.
+
+    Args:
+        deployment: that has the site.
+        site: its name.
+        access: with the credentials of the site.
+    """
+    status = XdrStatus()
+    settings = deployment.sites[site]
+    if settings.xdr is not None:
+        status.bucket = deployment.landing_bucket_name(site, access.account)
+        with _noting(status, f"the bucket {status.bucket}"):
+            status.arrived = list(_arrivals(access.client("s3"), status.bucket))
+    if settings.response is not None:
+        begin = response_name(deployment.project, site)
+        dead = [name_within(begin, "dead-letters", 80)]
+        if settings.response.alerts.sources:
+            dead = [
+                alert_queue_name(deployment.project, site),
+                alert_dead_letters_name(deployment.project, site),
+                *dead,
+            ]
+        for name in dead:
+            with _noting(status, f"the queue {name}"):
+                status.queues[name] = _waiting(access.client("sqs"), name)
+        table = name_within(begin, "incidents", 255)
+        with _noting(status, f"the table {table}"):
+            status.alerts = DeployedTable(access.client, table).alerts(LAST_ALERTS)
+    return status
+
+
+def _queues(deployment: Deployment, site: str) -> Iterator[str]:
+    """Yield the names of the queues of a site with a response."""
+    project, settings = deployment.project, deployment.sites[site]
+    if settings.response is not None and settings.response.alerts.sources:
+        yield alert_queue_name(project, site)
+        yield alert_dead_letters_name(project, site)
+    yield name_within(response_name(project, site), "dead-letters", 80)
+    if settings.xdr is not None:
+        begin = landing_name(project, site)
+        yield name_within(begin, "incidents", 80)
+        yield name_within(begin, "incidents-dead", 80)
+
+
+@contextmanager
+def _noting(status: XdrStatus, what: str) -> Iterator[None]:
+    """Collect what cannot be read."""
+    try:
+        with answers_of_aws(f"{what} cannot be read"):
+            yield
+    except CredentialsError as refused:
+        status.problems.append(str(refused))
+    except UnreachableError as unreachable:
+        status.problems.append(f"{what} cannot be reached: {unreachable}")
+
+
+def _arrivals(s3: Any, bucket: str) -> Iterator[Arrived]:
+    for prefix in (FLOW, GUARDDUTY, INCIDENTS, INCIDENTS_OCSF):
+        yield _last(s3, bucket, prefix)
+    for prefix in (FEEDS, UNMATCHED):
+        folders, _ = _page(s3, bucket, prefix)
+        for folder in folders[:_FOLDERS]:
+            yield _last(s3, bucket, folder)
+
+
+def _last(s3: Any, bucket: str, prefix: str) -> Arrived:
+    """Return what arrived last below a prefix: of folders that are dates, only the last are looked into."""
+    found: list[Arrived] = []
+    folders = [prefix]
+    for _ in range(_DEEPEST):
+        inner: list[str] = []
+        for folder in folders[:_FOLDERS]:
+            below, objects = _page(s3, bucket, folder)
+            dated = [one for one in below if _DATED.fullmatch(one[len(folder) :])]
+            inner += [one for one in below if one not in dated] + dated[-1:]
+            if objects:
+                found.append(Arrived(prefix, max(one["LastModified"] for one in objects), len(objects)))
+        folders = inner
+    return max(found, key=lambda one: str(one.last), default=Arrived(prefix, None))
+
+
+def _page(s3: Any, bucket: str, prefix: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the folders and the objects directly below a prefix."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    folders: list[str] = []
+    objects: list[dict[str, Any]] = []
+    for page in pages:
+        folders += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+        objects += [one for one in page.get("Contents", ()) if not one["Key"].endswith("/")]
+    return folders, objects
+
+
+def _waiting(sqs: Any, name: str) -> int:
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return sum(
+        int(value) for value in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"].values()
+    )
