@@ -106,14 +106,21 @@ def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
     Two rules of one name, and a rule that is never asked.
     """
     names: dict[str, int] = {}
-    everything: Rule | None = None
+    taking_all: list[Rule] = []
     for position, rule in enumerate(rules):
         if (first := names.setdefault(rule.name, position)) != position:
             yield position, f"{rule.name} is what rule {first + 1} is called: give one of them another name"
-        if everything is not None:
-            yield position, f"rule {rule.name} is never asked: {everything.name} before it matches every alert"
+        before = next((one for one in taking_all if _takes_all_of(one, rule)), None)
+        if before is not None:
+            which = f" of {' or '.join(rule.sources)}" if before.sources else ""
+            yield position, f"rule {rule.name} is never asked: {before.name} before it matches every alert{which}"
         elif rule.unconditional:
-            everything = rule
+            taking_all.append(rule)
+
+
+def _takes_all_of(before: Rule, rule: Rule) -> bool:
+    """Return whether a rule that matches every alert of its sources leaves none to a later one."""
+    return not before.sources or (bool(rule.sources) and set(rule.sources) <= set(before.sources))
 
 
 def dump(rules: Sequence[Rule]) -> str:

@@ -86,17 +86,9 @@ class Rule:
 
     @property
     def unconditional(self) -> bool:
-        """Whether it matches every alert, so that no later rule is evaluated."""
-        return self.at_least in (None, 0.0) and not (self.sources or self._narrows)
-
-    @property
-    def unconditional_of_sources(self) -> bool:
-        """Whether it matches every alert of its sources."""
-        return self.at_least in (None, 0.0) and not self._narrows
-
-    @property
-    def _narrows(self) -> bool:
-        return bool(self.types or self.tactics or self.techniques or self.tags or self.resource_role)
+        """Whether it matches every alert of its sources, or of all where it names none."""
+        narrows = self.types or self.tactics or self.techniques or self.tags or self.resource_role
+        return self.at_least in (None, 0.0) and not narrows
 
     @property
     def of_guardduty(self) -> bool:

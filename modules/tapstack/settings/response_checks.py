@@ -8,7 +8,9 @@ from functools import partial
 from typing import Final
 
 from tapstack.domain import limits, policy_rules
+from tapstack.domain.alert_mappings import GUARDDUTY_PRESET
 from tapstack.domain.alert_settings import check_rule_source, ways
+from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance, LaunchedAppliance
 from tapstack.domain.containment_settings import (
     MODE_OF_ACTION,
@@ -239,7 +241,7 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
             if modes != ():
                 checker.ask((*path, position, "action"), partial(check_action, rule.action, modes))
         with checker.part():
-            if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional_of_sources:
+            if rule.action in MODE_OF_ACTION and rule.to_domain().unconditional:
                 what = "contains" if rule.action == "contain_now" else "asks to contain"
                 checker.warn(
                     (*path, position),
@@ -264,6 +266,8 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     f"{never}, {', '.join(excluded)}: they stand for none of these tactics",
                 )
         with checker.part():
+            _warn_of_what_sources_lack(checker, (*path, position), rule, response)
+        with checker.part():
             check_sought_keys(checker, (*path, position, "tags"), rule.tags)
         with checker.part():
             if rule.minutes is not None and rule.minutes > response.capture.max_minutes:
@@ -274,6 +278,21 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                 )
     for at, message in policy_problems(response.rules()):
         checker.say((*path, at), message)
+
+
+def _warn_of_what_sources_lack(checker: Checker, path: Path, rule: PolicyRule, response: Response) -> None:
+    """Warn of conditions on what no alert of the rule's sources has."""
+    passed_on = (name for name, source in response.alerts.sources.items() if source.preset == GUARDDUTY_PRESET)
+    of_guardduty = {GUARDDUTY, *passed_on}
+    if not rule.sources:
+        return
+    if rule.resource_role is not None and of_guardduty.isdisjoint(rule.sources):
+        named = " and ".join(rule.sources)
+        checker.warn(
+            (*path, "resource_role"), f"the rule never matches: alerts of {named} have no resource role; leave it out"
+        )
+    if rule.techniques and of_guardduty.issuperset(rule.sources):
+        checker.warn((*path, "techniques"), "the rule never matches: GuardDuty names no technique; ask for tactics")
 
 
 def _check_types(checker: Checker, path: Path, rule: PolicyRule) -> None:

@@ -310,6 +310,19 @@ class TestProblems:
     def test_when_a_policy_is_right_then_there_are_none(self) -> None:
         assert list(policy_problems((Rule("a", "capture", at_least=7), CAPTURE))) == []
 
+    def test_fails_when_a_rule_before_takes_all_alerts_of_its_sources(self) -> None:
+        rules = (
+            Rule("tools", "capture", sources=("edr", "soc")),
+            Rule("severe", "capture", at_least=7, sources=("edr",)),
+            Rule("other", "capture", sources=("edr", "guardduty")),
+            Rule("rest", "notify"),
+            Rule("late", "notify", sources=("securityhub",)),
+        )
+        assert list(policy_problems(rules)) == [
+            (1, "rule severe is never asked: tools before it matches every alert of edr"),
+            (4, "rule late is never asked: rest before it matches every alert"),
+        ]
+
     def test_fails_when_a_rule_is_never_asked_or_called_as_another(self) -> None:
         rules = (CAPTURE, Rule("everything", "notify", at_least=7), Rule("b", "notify"))
         assert list(policy_problems(rules)) == [

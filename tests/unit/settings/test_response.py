@@ -689,6 +689,29 @@ def test_when_a_rule_asks_runtime_monitoring_for_a_resource_role_then_check_warn
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "warning"),
+    [
+        (
+            "sources: [soc, securityhub], resource_role: ACTOR",
+            "resource_role: the rule never matches: alerts of soc and securityhub have no resource role; leave it out",
+        ),
+        (
+            "sources: [guardduty, forwarder], techniques: [T1071]",
+            "techniques: the rule never matches: GuardDuty names no technique; ask for tactics",
+        ),
+        ("sources: [soc, forwarder], resource_role: ACTOR", None),
+        ("sources: [soc, guardduty], techniques: [T1071]", None),
+        ("resource_role: ACTOR, techniques: [T1071]", None),
+    ],
+)
+def test_when_a_rule_asks_for_what_its_sources_lack_then_check_warns(condition: str, warning: str | None) -> None:
+    alerts = "{security_hub: true, sources: {soc: {preset: generic}, forwarder: {preset: guardduty}}}"
+    response = f"{{alerts: {alerts}, policy: [{{name: a, action: capture, {condition}}}]}}"
+    said = [f"deployment.yaml:9: sites.production.response.policy[0].{warning}"] if warning else []
+    assert parse_deployment(f"{USABLE}    response: {response}\n    xdr: {{}}\n").warnings() == said
+
+
 def test_when_a_rule_has_tactics_that_its_types_do_not_stand_for_then_check_warns() -> None:
     rule = "{name: a, action: capture, types: ['CryptoCurrency:EC2/*', 'Recon:EC2/*'], tactics: [Discovery]}"
     assert parse_deployment(f"{USABLE}    response: {{policy: [{rule}]}}\n").warnings() == [
