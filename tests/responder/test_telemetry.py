@@ -1,7 +1,7 @@
 """Everything that happens to an incident is emitted once, whatever becomes of the function that did it.
 
-Two courses are walked on the workflow's own definition. Each is walked again with a function killed after a call that
-changes what is owed; every seventh of these in CI, every one with TAPSTACK_EVERY_POINT=1.
+Courses are walked on the workflow's own definition. One is walked again with a function killed after a call that
+changes what is owed, or emits it: two of these calls in CI, every one with TAPSTACK_EVERY_POINT=1.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from tests.responder.containment.conftest import Shop
 from tests.responder.containment.conftest import one_thread as one_thread
 from tests.responder.containment.conftest import shop as shop
 from tests.responder.containment.sequences.executions import Execution, Killed, handlers
+from tests.responder.containment.test_attached import attach
 from tests.responder.containment.test_concurrency import EVERY_POINT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -258,22 +259,18 @@ def test_when_a_function_is_killed_after_any_call_that_records_or_emits_then_not
     course: Course,
 ) -> None:
     site, killer = course.shop.site, course.killer
-    at, walked = 1, 0
-    while True:
+    points = range(1, 1000) if EVERY_POINT else (5, 16)
+    for at in points:
         killer.at, killer.points = at, 0
         course.executions.clear()
         site.account.recorder.clear()
         incident = lived_through(course)
         if killer.points < at:
             break
-        walked += 1
-        emitted = events(site, incident)
-        assert Counter(one["what"] for one in emitted) == EXPECTED, at
+        assert Counter(one["what"] for one in events(site, incident)) == EXPECTED, at
         assert item(incident).get("owed") is None
-        at += 1 if EVERY_POINT else 7
-    # Recorded, emitted and forgotten.
+    # Each thing is recorded, emitted and forgotten.
     assert killer.points >= 3 * len(EXPECTED) - 4
-    assert walked >= killer.points // 7
 
 
 def test_when_containment_is_refused_and_the_capture_fails_then_both_are_emitted(
@@ -339,3 +336,70 @@ def test_when_an_earlier_version_opened_it_then_it_is_emitted_without_what_that_
     assert len(found) == 1
     assert found[0]["entities"]["addresses"] == found[0]["entities"]["vpc_ids"] == []
     assert incidents.get(incident).owed == ()
+
+
+def test_when_containment_is_decided_in_other_ways_then_each_decision_is_emitted_with_who_and_why(
+    course: Course,
+) -> None:
+    site, shop = course.shop.site, course.shop
+    web = next(found for name, found in shop.company.instances.items() if found != shop.database)
+    rejected = str(course.call(opened, web, containment="approval"))
+    course.proceed()
+    course.call(containment_requests.decide, rejected, "rejected", by=OTHER, reason="it is the scanner")
+    course.proceed()
+    [one] = [one for one in events(site, rejected) if one["what"] == "decided"]
+    assert (one["decision"], one["by"], one["detail"]) == ("rejected", OTHER.name, "it is the scanner")
+    # Requested again, and closed while it waits.
+    course.call(containment_requests.contain, rejected, "approval", by=CALLER)
+    course.proceed()
+    course.call(commands.close, rejected, by=CALLER.name)
+    found = [one for one in events(site, rejected) if one["what"] in ("approval_asked", "decided")]
+    assert [one["what"] for one in found] == ["approval_asked", "decided"] * 2
+    assert found[-1]["detail"] == "the incident is closed"
+    late = str(course.call(opened, shop.database, containment="approval"))
+    change(late, "SET containment.deadline = :then", then="2026-01-02T03:04:05Z")
+    course.proceed()
+    [one] = [one for one in events(site, late) if one["what"] == "decided"]
+    assert (one["decision"], one["by"]) == ("default", containment_requests.BY_DEFAULT)
+
+
+@pytest.mark.long
+def test_when_an_interface_is_attached_then_it_is_an_entity_and_the_instance_is_contained_once_more(
+    course: Course,
+) -> None:
+    site, shop = course.shop.site, course.shop
+    incident = str(course.call(opened, shop.database, containment="now"))
+    course.proceed()
+    interface = attach(shop)
+    course.sweep()
+    contained = [one for one in events(site, incident) if one["what"] == "contained"]
+    assert len(contained) == 2
+    assert interface not in contained[0]["detail"]
+    assert interface in contained[1]["detail"]
+    [described] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    [entity] = [one for one in contained[1]["entities"]["network_interfaces"] if one["id"] == interface]
+    assert entity["addresses"] == [described["PrivateIpAddress"]]
+    assert (entity["vpc_id"], entity["state"]) == (described["VpcId"], "mirrored")
+
+
+@pytest.mark.long
+def test_when_a_release_is_blocked_then_that_is_a_failure_of_it_and_two_incidents_are_released_each(
+    course: Course,
+) -> None:
+    site, shop = course.shop.site, course.shop
+    first, second = (str(course.call(opened, shop.database, containment="now")) for _ in range(2))
+    course.proceed()
+    interface = next(iter(shop.groups(shop.database)))
+    before = shop.groups_of(interface)
+    shop.give(interface, shop.untrack)
+    course.call(containment_requests.release, first, by=CALLER.name, all_incidents=True)
+    course.proceed()
+    [failed] = [one for one in events(site, first) if one["what"] == "failed"]
+    assert failed["part"] == "release"
+    assert failed["detail"].startswith(f"blocked: security groups of {interface}")
+    shop.give(interface, *before)
+    course.call(containment_requests.release, first, by=CALLER.name, all_incidents=True)
+    course.proceed()
+    course.sweep()
+    for incident in (first, second):
+        assert [one["what"] for one in events(site, incident)].count("released") == 1
