@@ -30,6 +30,7 @@ _FORMS: Final = (
     f"expected the event that EventBridge delivers (source {EVENT_SOURCE}, detail-type {EVENT_DETAIL_TYPE}), the "
     "finding in it (its detail), or the output of aws guardduty get-findings"
 )
+_OF_SECURITY_HUB: Final = "tapstack xdr try --source securityhub takes its events"
 _INNER: Final = "expected the finding in it"
 
 
@@ -67,14 +68,14 @@ def _other(part: Part) -> str | None:
         return _other_event(keys)
     several = part.optional("findings").value
     if any(_is_of_security_hub(found) for found in (keys, *(several if isinstance(several, list) else ()))):
-        return f"a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {_FORMS}"
+        return f"a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {_FORMS}; {_OF_SECURITY_HUB}"
     return None
 
 
 def _other_event(keys: Mapping[str, Any]) -> str | None:
     kind, source = keys["detail-type"], keys.get("source", EVENT_SOURCE)
     if source == SECURITY_HUB_EVENT_SOURCE:
-        return f"an event of Security Hub, {quoted(kind)}, not GuardDuty's own: {_FORMS}"
+        return f"an event of Security Hub, {quoted(kind)}, not GuardDuty's own: {_FORMS}; {_OF_SECURITY_HUB}"
     if source != EVENT_SOURCE:
         return f"an event of another source, {quoted(source)}: {_FORMS}"
     if kind != EVENT_DETAIL_TYPE:

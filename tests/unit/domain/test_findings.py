@@ -252,6 +252,7 @@ FORMS = (
     "expected the event that EventBridge delivers (source aws.guardduty, detail-type GuardDuty Finding), the finding "
     "in it (its detail), or the output of aws guardduty get-findings"
 )
+HUB = f"{FORMS}; tapstack xdr try --source securityhub takes its events"
 IN_IT = "expected the finding in it"
 
 
@@ -283,19 +284,19 @@ IN_IT = "expected the finding in it"
         ),
         (
             document("security-hub-event"),
-            "this is an event of Security Hub, 'Security Hub Findings - Imported', not GuardDuty's own: " + FORMS,
+            "this is an event of Security Hub, 'Security Hub Findings - Imported', not GuardDuty's own: " + HUB,
         ),
         (
             document("security-hub-event")["detail"],
-            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {HUB}",
         ),
         (
             document("security-hub-event")["detail"]["findings"][0],
-            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {HUB}",
         ),
         (
             {"class_uid": 2004},
-            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {FORMS}",
+            f"this is a finding in a form of Security Hub (ASFF or OCSF), not GuardDuty's own: {HUB}",
         ),
         ({"Findings": []}, "Findings: expected exactly one finding, got 0"),
         ({"findings": [{}, {}]}, "findings: expected exactly one finding, got 2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapstack.domain.alerts import Alert
+from tapstack.domain.alert_mappings import AlertSource, Mapped, map_alerts
+from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import decide
 from tapstack.responder.incident import finding_notices
 from tapstack.responder.incident.finding_notices import Outcome
+from tests.unit.domain.alerts import HOME, INSTANCE, sample
 from tests.unit.domain.findings import document, event
 
 HEADINGS = ("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: ")
@@ -81,3 +84,44 @@ def test_when_an_event_cannot_be_written_as_json_then_its_kind_is_named() -> Non
         nested = [nested]
     _, text = finding_notices.unreadable(nested, "why")
     assert "\nEvent:    \"<class 'list'>\"\n" in text
+
+
+OF_OTHERS = ("soc reports ", "Title:    ", "Tactics:  ", "ATT&CK:   ", "Alert:    ", *HEADINGS[4:], *FURTHER)
+_UNMATCHED = (
+    "An alert of soc came ",
+    "Why:      ",
+    "Kept:     ",
+    "Alert:    ",
+    "Further ones of soc ",
+    "What to run next:",
+)
+
+
+def mapped(**values: Any) -> Mapped:
+    return map_alerts("soc", AlertSource("generic"), {**sample("generic"), **values}, home=HOME)
+
+
+@given(
+    st.sampled_from(("alert_id", "title", "type", "time", "technique", "tactics", "severity", "region")),
+    hostile | st.lists(hostile, max_size=3),
+)
+def test_when_text_of_others_is_in_an_alert_of_another_tool_then_it_cannot_look_like_ours(
+    place: str, value: Any
+) -> None:
+    found = mapped(**{place: value})
+    for alert in found.alerts:
+        lines = notice(replace(alert, instances=(AlertInstance(INSTANCE, HOME),)))
+        assert all(line.isprintable() for line in lines)
+        assert all(not line or line.startswith((*OF_OTHERS, "  tapstack incident open ")) for line in lines)
+        assert [line for line in lines if line.startswith("Decision:")] == [
+            "Decision: notify, by no rule of the policy"
+        ]
+        commands = [shlex.split(line) for line in lines if line.startswith("  tapstack")]
+        assert commands == [
+            ["tapstack", "incident", "open", "--instance", INSTANCE, "--reason", f"soc {alert.id}"],
+        ]
+    if found.unmatched:
+        _, text = finding_notices.unmatched("soc", str(value), found.unmatched, None)
+        lines = text[:-1].split("\n")
+        assert all(line.isprintable() for line in lines)
+        assert all(not line or line.startswith((*_UNMATCHED, "  tapstack xdr try --source soc")) for line in lines)
