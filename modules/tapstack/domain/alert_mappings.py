@@ -50,6 +50,8 @@ ALERTS_OF_A_DOCUMENT: Final = 100
 """An event of Security Hub has up to 20 findings."""
 SOURCES_FILE: Final = "alert_sources.json"
 """What the functions' package calls the file with the sources of the deployment."""
+INSTANCES_OF_AN_ALERT: Final = 100
+"""A finding of Security Hub has up to 32 resources."""
 EXPRESSION_LENGTH: Final = (1, 1000)
 _ID_LENGTH: Final = 200
 """With the name of its source it fits into the alert id of an incident. A longer one is replaced by its hash."""
@@ -567,6 +569,10 @@ class _Reading:
         if part.value is None:
             return []
         parts = _listed(part) if self.mapping.several_instances else [_only(part)]
+        if len(parts) > INSTANCES_OF_AN_ALERT:
+            raise RuleViolation(
+                f"{name}: names {len(parts)} instances: at most {INSTANCES_OF_AN_ALERT} of one are read"
+            )
         return [read(one) for one in parts]
 
 

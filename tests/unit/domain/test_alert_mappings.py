@@ -313,6 +313,14 @@ class TestTargets:
         assert len(found.alerts) == ALERTS_OF_A_DOCUMENT
         assert found.unmatched == ("2 further entries: at most 100 of a document are read",)
 
+    def test_fails_when_an_alert_names_more_instances_than_are_read(self) -> None:
+        mapping = replace(MINE, several_instances=True)
+        ids = [f"i-{n:017x}" for n in range(101)]
+        assert reason(mapping, instance=ids) == "instance_id: names 101 instances: at most 100 of one are read"
+        target = alert(mapping, instance=ids[1:]).target
+        assert target is not None
+        assert target.instance_ids == tuple(ids[1:])
+
     @pytest.mark.parametrize("rows", [[], {}, "text", 5])
     def test_fails_when_there_is_no_list_of_entries(self, rows: Any) -> None:
         found = mapped({"rows": rows}, replace(MINE, match="keys(@)", each="rows"))
