@@ -372,7 +372,12 @@ class Plan:
 
 
 def plan_containment(
-    facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = (), *, override_tags: bool = False
+    facts: Facts,
+    settings: DeployedContainment,
+    recorded: Iterable[PriorState] = (),
+    *,
+    override_tags: bool = False,
+    begun: bool = False,
 ) -> Plan:
     """Return what containing an instance would change.
 
@@ -383,9 +388,10 @@ def plan_containment(
         settings: of the deployment.
         recorded: the prior states of this instance, of earlier containments too.
         override_tags: tags do not protect it.
+        begun: its containment has begun, which no tag and no mirror target that was made since ends.
     """
     known = {(one.kind, one.key): one for one in recorded}
-    refused = refusal(facts, settings, known.values(), override_tags=override_tags)
+    refused = refusal(facts, settings, known.values(), override_tags=override_tags, begun=begun)
     if refused is not None:
         return Plan(facts.instance_id, refused=refused)
     changes = [_with_prior_state(change, known) for change in _wanted(facts, settings)]
@@ -408,7 +414,12 @@ def protecting_tags(facts: Facts, settings: DeployedContainment) -> tuple[str, .
 
 
 def refusal(
-    facts: Facts, settings: DeployedContainment, recorded: Iterable[PriorState] = (), *, override_tags: bool = False
+    facts: Facts,
+    settings: DeployedContainment,
+    recorded: Iterable[PriorState] = (),
+    *,
+    override_tags: bool = False,
+    begun: bool = False,
 ) -> str | None:
     """Return why an instance must not, or cannot, be contained; None when it can."""
     instance = facts.instance_id
@@ -417,7 +428,7 @@ def refusal(
     if facts.is_appliance:
         return f"instance {instance} is a mirror target of this response: isolating it would end captures"
     # Any caller that may create targets can make one of an interface: only one that is used protects its instance.
-    if used := [target for target in facts.other_targets if target.sessions]:
+    if not begun and (used := [target for target in facts.other_targets if target.sessions]):
         listed = "; ".join(f"{', '.join(one.sessions)} mirror to {one.id} on {one.interface_id}" for one in used)
         return (
             f"instance {instance} is a mirror target: isolating it would end captures ({listed}). If these are not "
@@ -426,7 +437,7 @@ def refusal(
     if instance in settings.protect.instance_ids:
         # The deployment file names it: whoever controls the instance cannot.
         return f"instance {instance} is protected by the deployment's settings (protect.instance_ids)"
-    if not override_tags and (tags := protecting_tags(facts, settings)):
+    if not (override_tags or begun) and (tags := protecting_tags(facts, settings)):
         return (
             f"instance {instance} is protected by its {tags_word(tags)}. With the right to override, and the approval "
             f"of another person: {override_protection_command('ID')}"
@@ -456,6 +467,18 @@ def tags_word(tags: Sequence[str]) -> str:
 def _can_be_isolated(interface: Interface, settings: DeployedContainment) -> bool:
     """Return whether an interface can be isolated; one in a foreign VPC does not keep the others from it."""
     return not interface.requester_managed and interface.vpc_id in settings.groups
+
+
+def why_it_stays_connected(interface: Interface, settings: DeployedContainment) -> str | None:
+    """Return why containment does not isolate an interface; None where it does."""
+    if _can_be_isolated(interface, settings):
+        return None
+    if interface.requester_managed:
+        return f"{interface.id} STAYS CONNECTED: it is managed by an AWS service"
+    return (
+        f"{interface.id} STAYS CONNECTED: it is in {interface.vpc_id}, which is not in the scope of this deployment; "
+        "detach it, or give it a security group without rules"
+    )
 
 
 def _is_isolated(interface: Interface, settings: DeployedContainment) -> bool:
@@ -559,13 +582,8 @@ def _warnings(
     facts: Facts, settings: DeployedContainment, known: Mapping[tuple[Kind, str], PriorState]
 ) -> Iterator[str]:
     for interface in facts.interfaces:
-        if interface.requester_managed:
-            yield f"{interface.id} is managed by an AWS service, and stays connected"
-        elif interface.vpc_id not in settings.groups:
-            yield (
-                f"{interface.id} STAYS CONNECTED: it is in {interface.vpc_id}, which is not in the scope of this "
-                "deployment; detach it, or give it a security group without rules"
-            )
+        if (why := why_it_stays_connected(interface, settings)) is not None:
+            yield why
         else:
             yield from _end_of_capture(interface, facts.admission, known.get(("groups", interface.id)))
         if interface.trunk:
@@ -580,6 +598,12 @@ def _warnings(
     if facts.unchecked_groups is not None:
         yield f"whether {', '.join(sorted(used))} has rules is not known: {facts.unchecked_groups}"
     for target in facts.other_targets:
+        if target.sessions:
+            yield (
+                f"{target.interface_id} is the mirror target {target.id} since it was contained, which does not "
+                f"protect it: {', '.join(target.sessions)} end there"
+            )
+            continue
         yield (
             f"{target.interface_id} is the mirror target {target.id}, which mirrors no other instance of this account: "
             "that does not protect it. If another account uses the target, its captures end"

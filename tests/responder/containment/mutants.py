@@ -110,7 +110,7 @@ MUTANTS: Final = (
     Mutant(
         "a protecting tag does not protect",
         "domain/containment.py",
-        "    if not override_tags and (tags := protecting_tags(facts, settings)):",
+        "    if not (override_tags or begun) and (tags := protecting_tags(facts, settings)):",
         "    if False and (tags := protecting_tags(facts, settings)):",
     ),
     Mutant(

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tapstack.responder.containment import attachments, isolation
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tapstack.responder.containment import attachments, isolation, steps
+from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment.changes import groups
+from tapstack.responder.errors import ContainmentFailed
+from tapstack.responder.store import incidents
+from tests.responder.callers import CALLER
 from tests.responder.conftest import change, item
 from tests.responder.containment.conftest import Shop, contained, release
 
@@ -14,6 +24,13 @@ def attach(shop: Shop) -> str:
     interface = str(made["NetworkInterfaceId"])
     shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
     return interface
+
+
+def end_executions(shop: Shop) -> None:
+    states = shop.client("stepfunctions")
+    [machine] = states.list_state_machines()["stateMachines"]
+    for one in states.list_executions(stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING")["executions"]:
+        states.stop_execution(executionArn=one["executionArn"])
 
 
 def mails(shop: Shop) -> list[str]:
@@ -31,7 +48,7 @@ def test_when_an_interface_is_attached_to_a_contained_instance_then_it_is_isolat
     before = shop.groups_of(interface)
     runs = item(incident)["contain_runs"]
     assert attachments.isolate() == [
-        f"{incident}: {interface} was attached to {shop.database}, which is contained: it is isolated"
+        f"{incident}: {interface} was attached to {shop.database}, which is contained: its isolation is requested"
     ]
     assert item(incident)["contain_runs"] == runs + 1
     [mail] = mails(shop)
@@ -52,15 +69,111 @@ def test_when_the_incident_is_closed_then_it_is_isolated_all_the_same(shop: Shop
     assert len(attachments.isolate()) == 1
 
 
-def test_when_it_is_refused_then_it_is_not_requested_again(shop: Shop) -> None:
+def test_when_it_is_not_isolated_yet_then_it_is_requested_at_each_sweep_and_notified_of_once(shop: Shop) -> None:
     incident = contained(shop.database)
-    attach(shop)
+    interface = attach(shop)
     assert len(attachments.isolate()) == 1
-    # The execution could not do it.
-    runs = item(incident)["contain_runs"]
+    # Its execution runs.
     assert attachments.isolate() == []
-    assert item(incident)["contain_runs"] == runs
+    end_executions(shop)
+    runs = item(incident)["contain_runs"]
+    [line] = attachments.isolate()
+    assert line.endswith("its isolation is requested again")
+    assert item(incident)["contain_runs"] == runs + 1
     assert len(mails(shop)) == 1
+    isolation.contain(incident)
+    end_executions(shop)
+    assert (shop.groups_of(interface), attachments.isolate()) == ([shop.quarantine], [])
+
+
+def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ClientError(
+            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
+        )
+
+    incident = contained(shop.database)
+    interface = attach(shop)
+    attachments.isolate()
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(groups, "change", refuse)
+            with pytest.raises(ContainmentFailed) as failed:
+                isolation.contain(incident)
+        steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    # It is contained all the same, and what was tried is not what is done.
+    assert shop.state(incident) == "contained"
+    [mail] = [one["Message"] for one in shop.site.messages() if one["Subject"].endswith("containment FAILED")]
+    lines = mail.splitlines()
+    assert f"  tapstack incident contain {incident} --mode now" in lines
+    assert lines.index("What to run next, to try it again:") < lines.index(
+        "What to run next, to restore the prior state:"
+    )
+    end_executions(shop)
+    assert len(attachments.isolate()) == 1
+    isolation.contain(incident)
+    assert shop.groups_of(interface) == [shop.quarantine]
+
+
+def test_when_others_mirror_to_the_contained_instance_then_what_is_attached_is_isolated_all_the_same(
+    shop: Shop,
+) -> None:
+    incident = contained(shop.database)
+    interface = attach(shop)
+    target = shop.site.target(shop.company.interfaces["database"][0])
+    session = shop.ec2.create_traffic_mirror_session(
+        NetworkInterfaceId=shop.company.interfaces["web-1"][0],
+        TrafficMirrorTargetId=target,
+        TrafficMirrorFilterId=shop.site.others_filter,
+        SessionNumber=1,
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+    attachments.isolate()
+    assert isolation.contain(incident) == {"status": "contained"}
+    assert shop.groups_of(interface) == [shop.quarantine]
+    [said] = item(incident)["containment"]["not_done"]
+    assert said.endswith(f"which does not protect it: {session} end there")
+    assert [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"] == [said]
+
+
+def test_when_it_was_released_and_contained_again_then_the_same_interface_is_isolated_again(shop: Shop) -> None:
+    incident = contained(shop.database)
+    interface = attach(shop)
+    attachments.isolate()
+    isolation.contain(incident)
+    assert release(incident) == "released"
+    [described] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=described["Attachment"]["AttachmentId"])
+    containment_requests.contain(incident, "now", by=CALLER)
+    isolation.contain(incident)
+    end_executions(shop)
+    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
+    assert len(attachments.isolate()) == 1
+    isolation.contain(incident)
+    assert shop.groups_of(interface) == [shop.quarantine]
+    assert len(mails(shop)) == 2
+
+
+def test_when_it_cannot_be_isolated_then_mail_and_timeline_say_that_it_stays_connected(shop: Shop) -> None:
+    incident = contained(shop.database)
+    steps.notify(incident)
+    vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    zone = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"][0]["AvailabilityZone"]
+    subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    interface = str(shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
+    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
+    runs = item(incident)["contain_runs"]
+    said = (
+        f"{interface} STAYS CONNECTED: it is in {vpc}, which is not in the scope of this deployment; detach it, or "
+        "give it a security group without rules"
+    )
+    for _ in range(2):
+        assert attachments.isolate() == [f"{incident}: attached to {shop.database}, which is contained: {said}"]
+    assert item(incident)["contain_runs"] == runs
+    assert [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"] == [said]
+    [mail] = [m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")]
+    assert f"{said}." in mail["Message"].splitlines()
 
 
 def test_when_others_connect_an_isolated_interface_again_then_that_is_left_to_operators(shop: Shop) -> None:

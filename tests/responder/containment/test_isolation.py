@@ -346,7 +346,7 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_
     incident = contained(shop.database)
     assert shop.groups_of(owned) == before
     warnings = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
-    assert warnings == [f"{owned} is managed by an AWS service, and stays connected"]
+    assert warnings == [f"{owned} STAYS CONNECTED: it is managed by an AWS service"]
     assert item(incident)["containment"]["not_done"] == warnings
     containment_steps.notify(incident)
     assert f"\nNot done:\n  {warnings[0]}\n" in shop.site.messages()[-1]["Message"]

@@ -1,14 +1,17 @@
 """Interfaces that are attached to a contained instance are isolated too: the decision was about the instance.
 
-The sweeper runs it. It requests the containment again, as `contain` does, once for each interface: what is refused, or
-changed by others afterwards, is for operators, and the audit goes on reporting it.
+The sweeper runs it. It requests the containment again, as `contain` does, at each sweep until an interface was isolated
+once, is detached, or the instance is released. What cannot be isolated stays connected, and responders are notified.
+What others changed afterwards is for operators, and the audit goes on reporting it.
 """
 
 from __future__ import annotations
 
-from tapstack.domain.containment import Interface
+from collections.abc import Iterable
+
+from tapstack.domain.containment import Interface, why_it_stays_connected
 from tapstack.responder.containment.inspect import as_interfaces, attached
-from tapstack.responder.containment.notifications import isolating
+from tapstack.responder.containment.notifications import isolating, staying_connected
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, requests
@@ -20,54 +23,69 @@ def isolate() -> list[str]:
     """Have interfaces isolated that were attached to contained instances; return a line for each."""
     lines = []
     for one in containments.listed():
-        if one.state == "contained" and one.holders and (new := _attached_since(one)):
-            lines += _isolate(one, new)
+        if one.state == "contained" and one.holders:
+            lines += _of_instance(one)
     return lines
 
 
-def _attached_since(one: Containment) -> list[Interface]:
-    """Return the interfaces that this containment has not isolated yet: others may have connected the rest again."""
+def _of_instance(one: Containment) -> list[str]:
+    holders = incidents.get_all(one.holders)
+    holding = [holders[name] for name in sorted(holders) if holders[name].containment_state == "contained"]
+    settings = environment().containment
+    if not holding or settings is None:
+        return []
+    isolated = {line for incident in holding for line in incident.requested_containment.changed}
+    new = [interface for interface in _connected(one) if not _was_isolated(one, interface.id, isolated)]
+    staying = {interface.id: why for interface in new if (why := why_it_stays_connected(interface, settings))}
+    lines = [_notify_of_staying(holding[0], one, eni, why) for eni, why in staying.items()]
+    ids = [interface.id for interface in new if interface.id not in staying]
+    return lines + (_isolate(holding[0], one, ids) if ids else [])
+
+
+def _connected(one: Containment) -> list[Interface]:
+    """Return the interfaces that have other groups than those that isolate."""
     settings = environment().containment
     quarantines = {groups.quarantine for groups in settings.groups.values()} if settings is not None else set()
-    return [
-        interface
-        for interface in as_interfaces(attached(one.instance_id))
-        if not interface.requester_managed
-        and not set(interface.group_ids) <= quarantines
-        and not _is_recorded(one, interface.id)
-    ]
+    found = as_interfaces(attached(one.instance_id))
+    return [interface for interface in found if not set(interface.group_ids) <= quarantines]
 
 
-def _is_recorded(one: Containment, network_interface_id: str) -> bool:
+def _was_isolated(one: Containment, network_interface_id: str, isolated: Iterable[str]) -> bool:
+    """Return whether this containment has isolated an interface once: others may have connected it again since.
+
+    A prior state alone does not say so: it is recorded before the interface is changed, which AWS may have refused.
+    """
     prior = containments.prior_state(one.instance_id, "groups", network_interface_id)
-    return prior is not None and not prior.restored and prior.generation == one.generation
+    recorded = prior is not None and not prior.restored and prior.generation == one.generation
+    return recorded and str(prior) in isolated
 
 
-def _isolate(one: Containment, new: list[Interface]) -> list[str]:
-    holders = incidents.get_all(one.holders)
-    incident = next((holders[name] for name in sorted(holders) if _holds(holders[name])), None)
-    if incident is None:
-        return []
-    ids = [interface.id for interface in new if _mark(interface) not in incident.notified]
-    if not ids:
+def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
+    marks = {eni: f"isolating {one.generation} {eni}" for eni in ids}
+    new = [eni for eni in ids if marks[eni] not in incident.notified]
+    if not new and executions.is_under_way(incident, "contain"):
         return []
     asked = requests.request_containment_again(incident)
     if asked is None:
         return []
-    incidents.add_event(incident.id, "sweeper", "containment requested", f"again, for {', '.join(ids)}")
+    if new:
+        incidents.add_event(incident.id, "sweeper", "containment requested", f"again, for {', '.join(new)}")
     executions.ensure(asked, "contain")
-    for interface in new:
-        if interface.id in ids:
-            notice = isolating(incident, interface.id)
-            notifications.notify_once(incident, "isolating an attached interface", *notice, once=_mark(interface))
+    for eni in new:
+        notifications.notify_once(
+            incident, "isolating an attached interface", *isolating(incident, eni), once=marks[eni]
+        )
     return [
-        f"{incident.id}: {eni} was attached to {one.instance_id}, which is contained: it is isolated" for eni in ids
+        f"{incident.id}: {eni} was attached to {one.instance_id}, which is contained: its isolation is requested"
+        + ("" if eni in new else " again")
+        for eni in ids
     ]
 
 
-def _holds(incident: Incident) -> bool:
-    return incident.containment_state == "contained"
-
-
-def _mark(interface: Interface) -> str:
-    return f"isolating {interface.id}"
+def _notify_of_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> str:
+    mark = f"staying {one.generation} {network_interface_id}"
+    if mark not in incident.notified:
+        incidents.add_event(incident.id, "sweeper", "warning", why)
+        notice = staying_connected(incident, network_interface_id, why)
+        notifications.notify_once(incident, "an attached interface stays connected", *notice, once=mark)
+    return f"{incident.id}: attached to {one.instance_id}, which is contained: {why}"

@@ -59,19 +59,23 @@ _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standb
 _AFTER: Final[tuple[Kind, ...]] = ("tracking", "profile", "target-group", "classic-balancer", "snapshots")
 
 
-def plan(instance_id: str, where: AccountRegion | None = None, *, override_tags: bool = False) -> Plan:
+def plan(
+    instance_id: str, where: AccountRegion | None = None, *, override_tags: bool = False, begun: bool = False
+) -> Plan:
     """Return what containing an instance would change, now.
 
     Args:
         instance_id: which.
         where: it is.
         override_tags: tags do not protect it.
+        begun: its containment has begun.
 
     Raises:
         ContainmentRefused: there is no such instance.
     """
     recorded = containments.prior_states(instance_id, where)
-    return plan_containment(inspect_instance(instance_id), _settings(), recorded, override_tags=override_tags)
+    facts = inspect_instance(instance_id)
+    return plan_containment(facts, _settings(), recorded, override_tags=override_tags, begun=begun)
 
 
 def overrides_tags(incident: Incident) -> bool:
@@ -85,11 +89,13 @@ def overrides_tags(incident: Incident) -> bool:
     if containment is None or containment.state not in ("pending", "containing", "contained"):
         # What was decided then has ended.
         return False
-    return bool(containment.overridden_tags) or containment.state == "contained" or _has_begun(incident)
+    return bool(containment.overridden_tags) or has_begun(incident)
 
 
-def _has_begun(incident: Incident) -> bool:
+def has_begun(incident: Incident) -> bool:
     """Return whether the containment of an incident has passed its checks: from then on it holds the instance."""
+    if incident.containment_state == "contained":
+        return True
     if incident.instance_id is None or incident.containment_state != "containing":
         return False
     there = containments.get(incident.instance_id, incident.where)
@@ -164,7 +170,13 @@ class _Containing:
     def _inspect(self) -> tuple[Facts, Plan, list[PriorState]]:
         remembered = containments.prior_states(self.instance_id, self.incident.where)
         facts = inspect_instance(self.instance_id, balancers=False)
-        plan = plan_containment(facts, self.settings, remembered, override_tags=overrides_tags(self.incident))
+        plan = plan_containment(
+            facts,
+            self.settings,
+            remembered,
+            override_tags=overrides_tags(self.incident),
+            begun=has_begun(self.incident),
+        )
         if plan.refused is not None:
             raise ContainmentRefused(plan.refused)
         return facts, plan, remembered
@@ -204,7 +216,7 @@ class _Containing:
         """Return the changes of load balancers that have the instance; called after isolation."""
         if not self.settings.load_balancers.deregister:
             return []
-        plan = plan_containment(with_balancers(facts), self.settings, waiting, override_tags=True)
+        plan = plan_containment(with_balancers(facts), self.settings, waiting, override_tags=True, begun=True)
         return [change for change in plan.changes if change.what in ("target-group", "classic-balancer")]
 
     def _isolate(self, held: Containment, interfaces: list[PriorState]) -> int:
@@ -270,15 +282,17 @@ class _Containing:
         recorded = requests.record_contained(self.incident.id, changed, [*warnings, *refused])
         # What is to be changed is recorded before it is: an attempt before this one may have recorded the same.
         again = self.incident.containment_state == "contained"
-        if not recorded or (again and list(self.incident.requested_containment.changed) == changed):
+        before = self.incident.requested_containment
+        same = again and list(before.changed) == changed
+        if not recorded:
             return
-        if plan.overridden:
-            self._add_event("protection overridden", self._overridden(plan.overridden))
-        self._add_event("contained", "; ".join(changed))
-        for warning in warnings:
-            self._add_event("warning", warning)
-        for line in refused:
-            self._add_event("warning", f"not done: {line}")
+        if not same:
+            if plan.overridden:
+                self._add_event("protection overridden", self._overridden(plan.overridden))
+            self._add_event("contained", "; ".join(changed))
+        for line in (*warnings, *(f"not done: {line}" for line in refused)):
+            if not same or line.removeprefix("not done: ") not in before.not_done:
+                self._add_event("warning", line)
 
     def _overridden(self, tags: Sequence[str]) -> str:
         containment = self.incident.requested_containment

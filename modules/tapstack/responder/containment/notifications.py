@@ -209,22 +209,41 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     containment = incident.requested_containment
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
+    again = _contain_again(incident) if containment.state == "contained" else []
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
         f"{which} of {incident.instance_id} failed: {failure}",
         changed or ["No change of the instance is recorded for this incident."],
+        again,
         ["What to run next, to restore the prior state:", f"  {undo_containment_command(incident.id)}"]
         if changed
         else ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 
 
+def _contain_again(incident: Incident) -> list[str]:
+    settings = environment().containment
+    modes = settings.modes if settings is not None else ()
+    return ["What to run next, to try it again:", *(f"  {contain_command(incident.id, mode)}" for mode in modes)]
+
+
 def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
     """Return subject and text: an interface was attached to the contained instance, and is isolated now."""
     return subject(incident, "interface attached to a contained instance"), text(
         incident,
-        f"{network_interface_id} was attached to {incident.instance_id} since that was contained. It was NOT ISOLATED "
-        "until now; its containment is requested, because the instance's was decided.",
+        f"{network_interface_id} was attached to {incident.instance_id} since that was contained. It is NOT ISOLATED "
+        "yet: that is requested, because the instance's containment was decided, and again at each sweep until it is.",
+        ["CloudTrail says who attached it."],
+        ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def staying_connected(incident: Incident, network_interface_id: str, why: str) -> tuple[str, str]:
+    """Return subject and text: an interface was attached to the contained instance, and cannot be isolated."""
+    return subject(incident, "attached interface STAYS CONNECTED"), text(
+        incident,
+        f"{network_interface_id} was attached to {incident.instance_id} since that was contained, and is not isolated.",
+        [f"{why}."],
         ["CloudTrail says who attached it."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )

@@ -612,5 +612,9 @@ def plan_nothing(incident: Incident) -> dict[str, Any]:
 def _planned(incident: Incident, *, override_tags: bool = False) -> Plan:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    overrides = override_tags or isolation.overrides_tags(incident)
-    return isolation.plan(incident.instance_id, incident.where, override_tags=overrides)
+    return isolation.plan(
+        incident.instance_id,
+        incident.where,
+        override_tags=override_tags or isolation.overrides_tags(incident),
+        begun=isolation.has_begun(incident),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -100,11 +101,22 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         # Only a later step, such as notifying, has failed.
         incidents.add_event(incident_id, "containment", "after containment", failure)
     incident = retention.keep(incident_id)
-    runs = f"{incident.contain_runs}-{incident.release_runs}"
     notifications.notify_once(
-        incident, f"containment failed {runs}", *containment_notifications.failed(incident, failure)
+        incident, f"containment failed {_mark(before, failure)}", *containment_notifications.failed(incident, failure)
     )
     return {}
+
+
+def _mark(incident: Incident, failure: str) -> str:
+    """Return what is recorded of a failure that was notified of.
+
+    A contained instance is contained again at each sweep while an interface that was attached is not isolated: of the
+    same failure it notifies once.
+    """
+    if incident.containment_state != "contained":
+        return f"{incident.contain_runs}-{incident.release_runs}"
+    asked_at = incident.requested_containment.asked_at
+    return f"{asked_at} {hashlib.sha256(failure.encode()).hexdigest()[:16]}"
 
 
 def _left_open(incident: Incident) -> str:
