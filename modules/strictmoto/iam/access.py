@@ -22,6 +22,7 @@ def principal_may(
     connection: Connection,
     region: str = "",
     access_key: str = "",
+    more: Context | None = None,
 ) -> bool:
     """Return whether a role or a user may do something, by its policies and that of the resource.
 
@@ -35,13 +36,14 @@ def principal_may(
         connection: how it asks.
         region: that it asks in, where the resource names none.
         access_key: of its session, whose policies, tags and age count.
+        more: condition keys of the action itself, such as kms:ViaService.
     """
     from strictmoto.running import running
 
     identity = identity_of(principal_arn, access_key)
     if not identity.known and not running().enforces_iam:
         return True
-    keys = keys_of(connection, identity, _service(action), region_of(resource) or region)
+    keys = {**keys_of(connection, identity, _service(action), region_of(resource) or region), **(more or {})}
     request = Request(action, (Resource(resource, resource_keys(resource)),), keys)
     return decide(request, identity.caller, identity.policies, guard_of) is None
 

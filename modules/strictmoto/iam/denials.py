@@ -16,6 +16,10 @@ from strictmoto.requests.calls import Call
 
 # Where it is not their protocol's usual way.
 _CODES: Final = {"ec2": (403, "UnauthorizedOperation"), "sns": (403, "AuthorizationError")}
+OF_KEYS: Final = {"sns": "KMSAccessDenied", "sqs": "KmsAccessDenied"}
+"""The codes with which services refuse who may not use the key of a queue or a topic."""
+_FORMER: Final = {"KmsAccessDenied": "KMS.AccessDeniedException"}
+"""The codes of SQS in the protocol that it spoke before."""
 _JSON: Final = frozenset({"json", "smithy-rpc-v2-cbor"})
 _EC2: Final = "You are not authorized to perform this operation. "
 
@@ -61,7 +65,7 @@ def refuse(call: Call, error: NotAllowed) -> Refusal:
     headers, body = refusal(call.protocol, code, message)
     if call.service == "sqs" and call.protocol == "json":
         # SQS spoke another protocol before, and its clients still see that error code.
-        headers["x-amzn-query-error"] = "AccessDenied;Sender"
+        headers["x-amzn-query-error"] = f"{_FORMER.get(code, 'AccessDenied')};Sender"
     return Refusal(status, headers, body)
 
 

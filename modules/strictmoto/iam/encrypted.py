@@ -1,8 +1,12 @@
-"""The keys of objects: who puts or gets one that a key of KMS encrypts must be allowed to use the key, by way of S3.
+"""The keys of objects and messages: who puts or gets what a key of KMS encrypts must be allowed to use the key, too.
+
+S3, SQS and SNS ask KMS with the permissions of their caller, who may be allowed that by way of them alone.
 
 Sources: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys (SSE-KMS)" (permissions, encryption
 context, bucket keys) and "Uploading and copying objects using multipart upload" (kms:Decrypt for parts); AWS KMS
-Developer Guide, "kms:ViaService". AWS's own key of S3 lets in all principals of its account, who need nothing more.
+Developer Guide, "kms:ViaService"; Amazon SQS Developer Guide, "Key management" in "Encryption at rest" (producers,
+consumers, encryption context); Amazon SNS Developer Guide, "Managing Amazon SNS encryption keys and costs". AWS's own
+keys let in all principals of their account, who need nothing more.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import Any, Final
 
 from strictmoto.dns_suffixes import dns_suffix_of
 from strictmoto.iam.authorizations import Authorization
-from strictmoto.kms.keys import customer_key
+from strictmoto.kms.keys import customer_key, key_of
 from strictmoto.requests.calls import Call
 
 _ENCRYPT: Final = ("kms:GenerateDataKey",)
@@ -22,17 +26,61 @@ _OF_PARTS: Final = frozenset({"CompleteMultipartUpload", "UploadPart", "UploadPa
 _GETS: Final = frozenset({"GetObject", "SelectObjectContent"})
 _COPIES: Final = frozenset({"CopyObject", "UploadPartCopy"})
 _KMS: Final = "aws:kms"
+_SEND: Final = (*_ENCRYPT, *_DECRYPT)
+_MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "Publish": _SEND,
+    "PublishBatch": _SEND,
+    "ReceiveMessage": _DECRYPT,
+    "SendMessage": _SEND,
+    "SendMessageBatch": _SEND,
+}
+_CONTEXTS: Final = {"sqs": "aws:sqs:arn", "sns": "aws:sns:topicArn"}
 
 
-def keys_of_objects(call: Call, requested: Mapping[str, Any], account: str) -> Iterator[Authorization]:
-    """Yield what IAM has to allow of the keys of the objects that a call puts, gets or copies.
+def with_keys(
+    call: Call, requested: Mapping[str, Any], authorizations: tuple[Authorization, ...], account: str
+) -> tuple[Authorization, ...]:
+    """Return what IAM has to allow for a call, with the use of the keys of what it puts, gets, sends or receives.
 
     Args:
         call: what is asked.
         requested: its parameters in the structure of the API.
+        authorizations: what it needs besides.
         account: of who asks.
     """
-    if call.service != "s3" or (bucket := _bucket(requested.get("Bucket"))) is None:
+    if call.service == "s3":
+        return (*authorizations, *_of_objects(call, requested, account))
+    named = [arn for one in authorizations[:1] for arn in one.resources] if _is_message(call) else []
+    return (*authorizations, *(one for arn in named for one in keys_of_messages(call.action, arn, account)))
+
+
+def _is_message(call: Call) -> bool:
+    return call.service in _CONTEXTS and call.action in _MESSAGES
+
+
+def keys_of_messages(action: str, arn: str, account: str) -> Iterator[Authorization]:
+    """Yield what IAM has to allow of the key of a queue or a topic.
+
+    Args:
+        action: of SQS or SNS, such as ReceiveMessage.
+        arn: of the queue or the topic.
+        account: of who sends or receives.
+    """
+    actions, named = _MESSAGES.get(action, ()), key_of(arn)
+    if not named or (found := customer_key(named, arn)) is None:
+        return
+    _, _, service, region, *_ = arn.split(":")
+    context = {
+        "kms:CallerAccount": account,
+        f"kms:EncryptionContext:{_CONTEXTS[service]}": arn,
+        "kms:ViaService": f"{service}.{region}.{dns_suffix_of(region)}",
+    }
+    for action in actions:
+        yield Authorization(action, (found.arn,), context)
+
+
+def _of_objects(call: Call, requested: Mapping[str, Any], account: str) -> Iterator[Authorization]:
+    if (bucket := _bucket(requested.get("Bucket"))) is None:
         return
     key = str(requested.get("Key") or "")
     if call.action in _PUTS:

@@ -15,8 +15,8 @@ from strictmoto.iam import launched, launches, trust
 from strictmoto.iam.authorizations import Authorization, authorizations_of
 from strictmoto.iam.authorizations.place import Place
 from strictmoto.iam.common_keys import request_keys, resource_keys
-from strictmoto.iam.denials import NotAllowed, Refusal, message_of, refuse
-from strictmoto.iam.encrypted import keys_of_objects
+from strictmoto.iam.denials import OF_KEYS, NotAllowed, Refusal, message_of, refuse
+from strictmoto.iam.encrypted import with_keys
 from strictmoto.iam.evaluation import Denial, Guard, decide
 from strictmoto.iam.guards import GUARDED, guard_of
 from strictmoto.iam.identities import UNKNOWN, Identity, identity_of, is_root
@@ -93,8 +93,8 @@ def _needed(call: Call, requested: Mapping[str, Any], principal_arn: str) -> tup
     found = authorizations_of(call, meant, principal_arn)
     if not account:
         return found
-    more = (*roles_of_profiles(call, meant, account), *keys_of_objects(call, meant, account))
-    return (*with_unnamed(call, meant, found, account), *more)
+    found = (*with_unnamed(call, meant, found, account), *roles_of_profiles(call, meant, account))
+    return with_keys(call, meant, found, account)
 
 
 def _check(call: Call, principal_arn: str, connection: Connection) -> None:
@@ -118,7 +118,8 @@ def _check(call: Call, principal_arn: str, connection: Connection) -> None:
     for asked in _asked(call, requested):
         for authorization in _needed(*asked, identity.caller.arn):
             if denial := _denial(*asked, authorization, identity, more):
-                raise NotAllowed(message_of(denial, identity.caller))
+                code = OF_KEYS.get(call.service, "") if denial.action.startswith("kms:") else ""
+                raise NotAllowed(message_of(denial, identity.caller), code)
     if gives:
         check_roles(call, requested, identity.caller.account)
 

@@ -8,13 +8,11 @@ kms:Decrypt).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from strictmoto.iam.access import service_may
 from strictmoto.iam.policies import Context
-from strictmoto.kms.keys import customer_key
-from strictmoto.requests.arns import is_somewhere
+from strictmoto.kms.keys import customer_key, key_of
 
 _SENDING: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 
@@ -49,25 +47,5 @@ def service_may_send(service: str, action: str, arn: str, source_arn: str) -> bo
     """
     if not service_may(service, action, arn, source_arn):
         return False
-    find = _KEYS.get(arn.split(":")[2])
-    key = find(arn) if find and is_somewhere(arn) else ""
+    key = key_of(arn)
     return not key or service_may_use(service, _SENDING, key, arn, source_arn)
-
-
-def _of_queue(arn: str) -> str:
-    from moto.sqs.models import sqs_backends
-
-    _, _, _, region, account, name = arn.split(":", 5)
-    queue: Any = sqs_backends[account][region].queues.get(name)
-    return str(getattr(queue, "kms_master_key_id", None) or "")
-
-
-def _of_topic(arn: str) -> str:
-    from moto.sns.models import sns_backends
-
-    _, _, _, region, account, _ = arn.split(":", 5)
-    topic: Any = sns_backends[account][region].topics.get(arn)
-    return str(getattr(topic, "kms_master_key_id", None) or "")
-
-
-_KEYS: Final[Mapping[str, Callable[[str], str]]] = {"sqs": _of_queue, "sns": _of_topic}

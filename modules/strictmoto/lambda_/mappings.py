@@ -19,15 +19,17 @@ from moto.events.models import EventPattern
 from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, sqs_backends
 
+from strictmoto.iam.encrypted import keys_of_messages
 from strictmoto.lambda_ import roles
 from strictmoto.lambda_.errors import SYNCHRONOUS_LIMIT, Refused
 from strictmoto.lambda_.invoking import Answer, find, invoke
 from strictmoto.lambda_.service import Service, service
-from strictmoto.running import running
+from strictmoto.running import enforces_iam, running
 
 LambdaBackend: Any = models.LambdaBackend
 
 _POLL: Final = 0.05
+_ASK_AGAIN: Final = 1.0
 _RECEIVED_AT_ONCE: Final = 10
 _BATCHES_AT_A_TIME: Final = 5
 # As long as SQS allows: the function may work as long as it needs, however short waits are here.
@@ -86,10 +88,17 @@ def _poll(within: Service, backend: Any, mapping: Any, queue: Queue) -> None:
     # Each batch that is at work holds one; what is left is how many more may begin.
     limit = (mapping.scaling_config or {}).get("MaximumConcurrency") or _BATCHES_AT_A_TIME
     places = threading.Semaphore(min(int(limit), _BATCHES_AT_A_TIME))
+    decrypts_until = 0.0
     while not within.stopping.is_set() and backend.get_event_source_mapping(mapping.uuid) is mapping:
         if not _enabled(mapping):
             within.stopping.wait(_POLL)
             continue
+        # Asked once a second: to ask IAM takes longer than to look into a queue.
+        if time.monotonic() >= decrypts_until:
+            if not _may_decrypt(backend, mapping, queue):
+                within.stopping.wait(_POLL)
+                continue
+            decrypts_until = time.monotonic() + _ASK_AGAIN
         if not places.acquire(timeout=_POLL):
             continue
         try:
@@ -105,6 +114,28 @@ def _poll(within: Service, backend: Any, mapping: Any, queue: Queue) -> None:
 
 def _enabled(mapping: Any) -> bool:
     return str(mapping.enabled).lower() != "false"
+
+
+def _may_decrypt(backend: Any, mapping: Any, queue: Queue) -> bool:
+    """Return whether the role of a function may decrypt the messages of a queue; Lambda looks when it polls."""
+    if not (enforces_iam() and queue.kms_master_key_id):  # type: ignore[attr-defined]
+        return True
+    try:
+        function = find(mapping.function_arn)
+    except LambdaClientError:
+        # What is gone is invoked in vain.
+        return True
+    needed = keys_of_messages("ReceiveMessage", queue.queue_arn, backend.account_id)
+    return all(
+        roles.may(
+            function.role,
+            one.action,
+            one.resources[0],
+            function.region,
+            {name: (str(value),) for name, value in one.context.items()},
+        )
+        for one in needed
+    )
 
 
 def _gather(within: Service, sqs: Any, mapping: Any, queue: Queue) -> list[Message]:
