@@ -138,6 +138,47 @@ def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_fou
     assert not found(company, "ward", more="    remove_packet_basics: true\n").protections
 
 
+def test_when_buckets_keep_telemetry_then_the_setting_that_protects_them_is_named(
+    aws_account: Account, company: Company
+) -> None:
+    s3, names = aws_account.client("s3"), ("tap-ward-xdr-123456789012", "tap-ward-xdr-access-123456789012")
+
+    def tag(value: str) -> None:
+        tags = [{"Key": "tapstack:deletion-protection", "Value": value}]
+        for name in names:
+            s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+
+    for name in names:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    tag("on")
+    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
+    for name in names:
+        s3.put_object(Bucket=name, Key="flow/a", Body=b"x")
+    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found(
+        [
+            f"ward-xdr: the bucket {name}, which holds objects, has deletion protection: set "
+            "sites.ward.xdr.landing.deletion_protection to false in deployment.yaml, and run make deploy "
+            'ARGS="ward-xdr"'
+            for name in names
+        ]
+    )
+    tag("off")
+    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
+
+
+def test_when_only_telemetry_is_destroyed_then_what_protects_the_response_does_not_matter(
+    aws_account: Account, company: Company
+) -> None:
+    aws_account.client("dynamodb").create_table(
+        TableName="tap-ward-response-incidents",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        DeletionProtectionEnabled=True,
+    )
+    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_when_the_table_is_protected_then_the_setting_is_named(
     aws_account: Account, company: Company, on: bool

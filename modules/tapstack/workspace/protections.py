@@ -19,18 +19,20 @@ from tapstack.domain.counts import counted
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
-from tapstack.domain.names import incidents_table_name, launched_boundary_name, response_stack_name
+from tapstack.domain.names import incidents_table_name, launched_boundary_name, response_stack_name, xdr_stack_name
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import split_sources
+from tapstack.domain.telemetry import landing_bucket_name
 from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
 
+_NO_TAGGED_BUCKET: Final = ("NoSuchBucket", "NoSuchTagSet")
 _VALUES_OF_A_FILTER: Final = 200
 _ARNS_OF_A_CALL: Final = 20
 _RULES_OF_A_FILTER: Final = ("IngressFilterRules", "EgressFilterRules")
@@ -141,7 +143,7 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
         access: by site; sites without access are not checked.
         file: the deployment file's name in messages.
     """
-    return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE)
+    return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE, of_xdr=_OF_XDR)
 
 
 def find_dependents(
@@ -177,6 +179,7 @@ def _find(
     outdir: str = "",
     *,
     left_by_capture: Mapping[str, _Check] | None = None,
+    of_xdr: Mapping[str, _Check] | None = None,
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -187,6 +190,8 @@ def _find(
             continue
         place = _Place(deployment, name, access[name], file, outdir, stacks)
         refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
+        if stack == xdr_stack_name(name):
+            refusing = of_xdr or {}
         for checks, lines in ((refusing, found.protections), (leaving, found.warnings)):
             for what, check in checks.items():
                 try:
@@ -237,6 +242,27 @@ def _protected_table(place: _Place) -> Iterator[str]:
     if place.table.is_protected:
         what = f"the table {place.table.name}"
         yield _switched_on(place, what, "response.deletion_protection", response_stack_name(place.name))
+
+
+def _protected_buckets(place: _Place) -> Iterator[str]:
+    """Find the buckets that the telemetry's stack made, and that Terraform may not delete while they hold objects."""
+    from botocore.exceptions import ClientError
+
+    s3 = place.access.client("s3")
+    for access_logs in (False, True):
+        name = landing_bucket_name(place.deployment.project, place.name, place.access.account, access_logs=access_logs)
+        try:
+            tags = _tags({"Tags": s3.get_bucket_tagging(Bucket=name)["TagSet"]})
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NO_TAGGED_BUCKET:
+                continue
+            raise
+        if tags.get(DELETION_PROTECTION_TAG) != "on":
+            continue
+        found = s3.list_object_versions(Bucket=name, MaxKeys=1)
+        if found.get("Versions") or found.get("DeleteMarkers"):
+            what = f"the bucket {name}, which holds objects,"
+            yield _switched_on(place, what, "xdr.landing.deletion_protection", xdr_stack_name(place.name))
 
 
 def _response_left_out(place: _Place) -> Iterator[str]:
@@ -839,6 +865,9 @@ _OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "open incidents": _open_incidents,
     "contained instances": _contained,
     "launched appliances": _launched_appliance,
+}
+_OF_XDR: Final[Mapping[str, _Check]] = {
+    "deletion protection of the buckets of telemetry": _protected_buckets,
 }
 _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Check]] = {
     "the capture that it uses": _capture_not_deployed,

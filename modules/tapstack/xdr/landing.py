@@ -12,6 +12,7 @@ from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.tags import XDR, check_construct_tags
 from tapstack.domain.telemetry import (
     FLOW,
@@ -248,6 +249,8 @@ class TelemetryLanding(AwsConstruct):
 
     def _new_bucket(self) -> Bucket:
         settings, force_destroy = self.settings, not self.settings.deletion_protection
+        # What destroys reads it, before it begins.
+        tags = {**self.tags, DELETION_PROTECTION_TAG: "on" if settings.deletion_protection else "off"}
         bucket = Bucket(
             self,
             "Bucket",
@@ -257,7 +260,7 @@ class TelemetryLanding(AwsConstruct):
             keep_days=settings.keep_days,
             keep_less={UNMATCHED: settings.unmatched_days},
             force_destroy=force_destroy,
-            tags=self.tags,
+            tags=tags,
         )
         suppress_of_landing(bucket, notifies=False)
         if settings.access_log_bucket is not None:
@@ -271,7 +274,7 @@ class TelemetryLanding(AwsConstruct):
             source_arn=bucket.arn,
             keep_days=settings.keep_days,
             force_destroy=force_destroy,
-            tags=self.tags,
+            tags=tags,
         )
         bucket.log_access_to(logs.name, [logs.policy])
         return bucket

@@ -123,6 +123,7 @@ def test_when_settings_are_given_then_they_arrive() -> None:
     found = landed(settings=settings)
 
     assert found.resource("aws_s3_bucket")["force_destroy"] is True
+    assert found.resource("aws_s3_bucket")["tags"]["tapstack:deletion-protection"] == "off"
     days = [rule["expiration"] for rule in found.resource("aws_s3_bucket_lifecycle_configuration")["rule"]]
     assert days == [[{"days": 30}], [{"days": 7}]]
     assert found.resource("aws_s3_bucket_logging")["target_bucket"] == "logs"
@@ -190,8 +191,10 @@ def test_when_other_accounts_deliver_flow_logs_then_they_may_without_any_flow_lo
 
 
 def test_when_all_is_tagged_then_deployment_and_site_are_named(own: Template) -> None:
-    tags = [body["tags"] for type_ in ("aws_s3_bucket", "aws_kms_key") for body in own.resources[type_].values()]
-    assert_equal(tags, [{"tapstack:deployment": "ir", "tapstack:site": "a"}] * 3)
+    ours = {"tapstack:deployment": "ir", "tapstack:site": "a"}
+    assert own.resource("aws_kms_key")["tags"] == ours
+    tags = [body["tags"] for body in own.resources["aws_s3_bucket"].values()]
+    assert_equal(tags, [{**ours, "tapstack:deletion-protection": "on"}] * 2)
 
 
 @pytest.mark.parametrize(
