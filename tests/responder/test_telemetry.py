@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
-from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, WHATS
+from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, WHATS, as_precise_text
 from tapstack.domain.incidents import utc_now
 from tapstack.domain.ocsf import detection_finding
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import sweeper
-from tapstack.responder.incident import commands
-from tapstack.responder.outbound import executions
+from tapstack.responder.incident import commands, opening
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.callers import CALLER, OTHER
@@ -319,6 +321,42 @@ def test_when_a_closed_incident_still_owes_something_then_the_sweeper_emits_it(c
     change(incident, "SET listing = :closed, #state = :closed ADD owed :owed", closed="closed", owed={OWED})
     sweep()
     assert [one["what"] for one in events(course.shop.site, incident)] == ["opened", "closed"]
+
+
+def test_when_another_function_has_just_recorded_it_then_it_is_left_to_that_one_for_a_minute(course: Course) -> None:
+    site = course.shop.site
+    incident = opened(course.shop.database)
+    ago = {name: datetime.now(UTC) - timedelta(seconds=seconds) for name, seconds in (("late", 61), ("now", 1))}
+    owed = {
+        json.dumps({**json.loads(OWED), "id": f"0000000{number}", "origin": "other", "at": as_precise_text(at)})
+        for number, at in enumerate(ago.values())
+    }
+    change(incident, "ADD owed :owed", owed=owed)
+    sweep()
+    assert [one["time"] for one in events(site, incident) if one["what"] == "closed"] == [as_precise_text(ago["late"])]
+    # Those that may emit no events themselves have the function that notifies.
+    handlers()["incident"]({"action": "remaining", "incident_id": incident}, None)
+    assert [one["time"] for one in events(site, incident) if one["what"] == "closed"] == list(
+        map(as_precise_text, ago.values())
+    )
+    assert "owed" not in item(incident)
+
+
+def test_when_events_cannot_be_emitted_for_long_then_alerts_still_join(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "OWED_AT_MOST", 2)
+    monkeypatch.setattr(notifications, "emit", _refused)
+    incident = opened(course.shop.database, alert_id="first")
+    for number in range(3):
+        assert opened(course.shop.database, alert_id=f"another-{number}") == incident
+    assert sorted(json.loads(text)["what"] for text in item(incident)["owed"]) == ["joined", "opened"]
+    assert [entry["what"] for entry in incidents.timeline(incident)].count("joined") == 3
+
+
+def _refused(detail_type: str, _: object) -> None:
+    if detail_type == DETAIL_TYPE:
+        raise TryAgain("the bus did not take the event")
 
 
 OWED = json.dumps(

@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
 from tapstack.domain.incidents import ID_PATTERN
@@ -46,6 +46,13 @@ Part = Literal["capture", "containment", "release"]
 EVENT_ID_PATTERN: Final = f"{ID_PATTERN[:-1]}-[0-9a-f]{{8}}$"
 TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 WHAT_PATTERN: Final = r"^[a-z]+(_[a-z]+)*$"
+ORIGIN: Final = secrets.token_hex(4)
+"""Of this process, in all that it records: it emits its own, and leaves what others have just recorded to them."""
+LEFT_SECONDS: Final = 60
+"""After so long, what another process recorded and did not emit is emitted by whoever finds it."""
+OWED_AT_MOST: Final = 200
+"""Alerts that join are no longer recorded where an incident owes as much: an item of DynamoDB has 400 KB at most, and
+no alert is refused because events cannot be emitted."""
 DETAIL_LENGTH: Final = 2000
 """Characters of the text of others, or of a failure, that an event has at most."""
 
@@ -62,6 +69,7 @@ class Occurrence:
         facts: further members of the event, such as the alert that joined.
         at: when, in UTC and to the millisecond; set when it is recorded.
         id: 8 hexadecimal digits, of which no two of an incident are the same; set when it is recorded.
+        origin: of the process that recorded it.
     """
 
     what: What
@@ -70,6 +78,11 @@ class Occurrence:
     facts: Mapping[str, Any] = field(default_factory=dict)
     at: str = ""
     id: str = ""
+    origin: str = ""
+
+    def is_left(self, now: datetime) -> bool:
+        """Return whether this process is to emit it: it recorded it, or another one did and has not emitted it."""
+        return self.origin == ORIGIN or self.at < as_precise_text(now - timedelta(seconds=LEFT_SECONDS))
 
 
 def recorded(occurrences: Iterable[Occurrence], now: datetime | None = None) -> frozenset[str]:
@@ -84,6 +97,7 @@ def recorded(occurrences: Iterable[Occurrence], now: datetime | None = None) -> 
                 "by": one.by,
                 "detail": one.detail[:DETAIL_LENGTH],
                 "facts": dict(one.facts),
+                "origin": ORIGIN,
             },
             sort_keys=True,
         )
@@ -91,10 +105,10 @@ def recorded(occurrences: Iterable[Occurrence], now: datetime | None = None) -> 
     )
 
 
-def read_recorded(texts: Iterable[str]) -> list[Occurrence]:
-    """Return what `recorded` wrote, in the order of time."""
-    found = [Occurrence(**json.loads(text)) for text in texts]
-    return sorted(found, key=lambda one: (one.at, one.id))
+def read_recorded(texts: Iterable[str]) -> dict[str, Occurrence]:
+    """Return what `recorded` wrote, by its text, in the order of time."""
+    found = {text: Occurrence(**json.loads(text)) for text in texts}
+    return dict(sorted(found.items(), key=lambda one: (one[1].at, one[1].id)))
 
 
 def as_precise_text(moment: datetime) -> str:

@@ -27,6 +27,6 @@ handler = serve(
             event["incident_id"], event.get("error", "failed"), event.get("cause", "")
         ),
     },
-    # What the functions of other steps recorded, too: of them all it is this one that may emit events.
-    then=lambda incident_id: telemetry.settle(incidents.get(incident_id)),
+    # Of the functions of the workflow it is this one that may emit events: those of the others, too.
+    then=lambda incident_id: telemetry.settle(incidents.get(incident_id), of_others=True),
 )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import contain_command
-from tapstack.domain.incident_events import Occurrence, recorded
+from tapstack.domain.incident_events import OWED_AT_MOST, Occurrence, recorded
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
@@ -190,7 +190,7 @@ class _Opening:
             by=self.by.name,
             entries=changes.entries,
             is_listed=is_listed,
-            owes=[joined],
+            owes=[joined] if len(incident.owed) < OWED_AT_MOST else [],
         ):
             return None
         changed = incidents.get(incident.id)

@@ -7,6 +7,7 @@ the same id and time, and shows the incident as it is at that moment.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,23 +22,28 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 
-def emit_owed(incident: Incident) -> None:
+def emit_owed(incident: Incident, *, of_others: bool = False) -> None:
     """Emit what an incident owes, oldest first.
+
+    Args:
+        incident: as it is now.
+        of_others: also what other functions have just recorded, and may be about to emit.
 
     Raises:
         TryAgain: the bus did not accept an event.
     """
-    occurrences = read_recorded(incident.owed)
-    for one in occurrences:
+    now = datetime.now(UTC)
+    owed = {text: one for text, one in read_recorded(incident.owed).items() if of_others or one.is_left(now)}
+    for one in owed.values():
         notifications.emit(DETAIL_TYPE, event(incident, one))
-    if occurrences:
-        incidents.mark_emitted(incident)
+    if owed:
+        incidents.mark_emitted(incident.id, owed)
 
 
-def settle(incident: Incident) -> None:
+def settle(incident: Incident, *, of_others: bool = False) -> None:
     """Emit what an incident owes; where that fails, the sweeper does it later: no response waits for telemetry."""
     try:
-        emit_owed(incident)
+        emit_owed(incident, of_others=of_others)
     except (BotoCoreError, ClientError, TryAgain) as error:
         logger.warning({"message": "telemetry is left to the sweeper", "incident": incident.id, "why": said_by(error)})
 

@@ -313,9 +313,9 @@ def mark_notified(incident_id: str, what: str) -> None:
     changed(incident_id, "ADD told :what", what={what})
 
 
-def mark_emitted(incident: Incident) -> None:
-    """Record that what an incident owed, as it was read, was emitted."""
-    changed(incident.id, "DELETE owed :owed", owed=set(incident.owed))
+def mark_emitted(incident_id: str, owed: Iterable[str]) -> None:
+    """Record that some of what an incident owed was emitted."""
+    changed(incident_id, "DELETE owed :owed", owed=set(owed))
 
 
 def owing() -> Iterator[Incident]:
