@@ -12,6 +12,7 @@ from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target
 from tapstack.capture.scaffold import book_of
 from tapstack.domain import packet_basics as template
 from tapstack.domain.destinations import Destination
+from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.own_names import STACK_ID_TAG
 
 
@@ -142,9 +143,7 @@ class Appliance(AwsConstruct):
             filter=[
                 # The id is known once the stack exists, so this is read only then.
                 aws.DataAwsInstanceFilter(name=f"tag:{STACK_ID_TAG}", values=[f"${{{self._stack_id}}}"]),
-                aws.DataAwsInstanceFilter(
-                    name="instance-state-name", values=["pending", "running", "stopping", "stopped"]
-                ),
+                aws.DataAwsInstanceFilter(name="instance-state-name", values=list(PRESENT_STATES)),
             ],
         )
 

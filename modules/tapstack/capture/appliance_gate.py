@@ -7,7 +7,7 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle, terraform_data
 from tapstack.capture.scaffold import checks_arguments, located, name_main_child
-from tapstack.domain.ec2_filters import from_text
+from tapstack.domain.ec2_filters import PRESENT_STATES, from_text
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
@@ -64,7 +64,7 @@ class ApplianceGate(AwsConstruct):
             self,
             "Standing",
             filter=[aws.DataAwsInstancesFilter(name=name, values=[value]) for name, value in filters.items()],
-            instance_state_names=["pending", "running", "stopping", "stopped"],
+            instance_state_names=list(PRESENT_STATES),
         )
         add_condition(
             existing,

@@ -20,6 +20,7 @@ from tapstack.capture.scaffold import (
     warn_at_plan,
 )
 from tapstack.domain import instance_types, limits
+from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incidents import TAG_INCIDENT
@@ -31,7 +32,6 @@ from tapstack.domain.tags import EC2, check_construct_tags
 from tapstack.domain.text import check_template
 from tapstack.domain.tokens import is_token
 
-_PRESENT: Final = ["pending", "running", "stopping", "stopped"]
 _EACH: Final = "${each.value}"
 _KEY: Final = "${each.key}"
 _FILTER_VALUES: Final = 200
@@ -212,7 +212,7 @@ class MirrorSessions(AwsConstruct):
             self,
             f"{id_}Instances",
             filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters.items()],
-            instance_state_names=_PRESENT,
+            instance_state_names=list(PRESENT_STATES),
         )
         return self._in_chunks(id_, f"{address(instances)}.ids", lookup.filters(), "attachment.instance-id")
 
@@ -258,7 +258,7 @@ class MirrorSessions(AwsConstruct):
             self,
             id_,
             filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters],
-            instance_state_names=_PRESENT,
+            instance_state_names=list(PRESENT_STATES),
         )
         data.add_override("for_each", _chunks(interfaces))
         return f"toset(flatten([for found in values({address(data)}) : found.ids]))"
@@ -328,7 +328,7 @@ class MirrorSessions(AwsConstruct):
             self,
             id_,
             filter=[aws.DataAwsInstancesFilter(name=name, values=list(values)) for name, values in filters.items()],
-            instance_state_names=_PRESENT,
+            instance_state_names=list(PRESENT_STATES),
         )
         return f"{address(data)}.ids"
 

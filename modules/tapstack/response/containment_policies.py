@@ -15,9 +15,8 @@ from tapstack.domain.containment_settings import ContainmentSettings
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.table_names import CLOSED, CONTAINED, CONTAINMENT, CONTAINMENTS, INCIDENT, OPEN, PRIOR_STATES
 from tapstack.response import policies
-from tapstack.response.policies import Permissions
+from tapstack.response.policies import CHANGE, Permissions
 
-_CHANGE = ("GetItem", "PutItem", "UpdateItem")
 _NOT_OF_INTERFACES: Final = ("AssociatePublicIpAddress", "Description", "EnablePrimaryIpv6", "SourceDestCheck")
 _NOT_OF_INSTANCES: Final = (
     "DisableApiStop",
@@ -99,9 +98,9 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
 def containment(permissions: Permissions, containable: Containable) -> list[Statement]:
     """Contains an instance: assigns the groups of containment and no others, and protects the evidence."""
     statements = [
-        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
+        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         _in_one_transaction(permissions),
-        policies.items(permissions, "StorePriorState", CONTAINMENT, actions=(*_CHANGE, "ConditionCheckItem", "Query")),
+        policies.items(permissions, "StorePriorState", CONTAINMENT, actions=(*CHANGE, "ConditionCheckItem", "Query")),
         policies.items(permissions, "CountContainments", CONTAINMENTS, actions=("UpdateItem",)),
         *_inspect(permissions, containable, releasing=False),
         _change_interfaces(permissions, containable),
@@ -131,7 +130,7 @@ def containment(permissions: Permissions, containable: Containable) -> list[Stat
 def release(permissions: Permissions, containable: Containable) -> list[Statement]:
     """Releases an instance: assigns any group of the VPCs in scope, because any may have been there before."""
     statements = [
-        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
+        policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         _in_one_transaction(permissions),
         policies.items(
             permissions,

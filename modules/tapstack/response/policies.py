@@ -30,8 +30,8 @@ from tapstack.domain.table_names import (
 )
 from tapstack.domain.telemetry import UNMATCHED, LandingBucket
 
-_CHANGE = ("GetItem", "PutItem", "UpdateItem")
-"""A transaction needs the permissions of its operations, and none of its own."""
+CHANGE: Final = ("GetItem", "PutItem", "UpdateItem")
+"""To read and change items. A transaction needs the permissions of its operations, and none of its own."""
 _OPENING: Final = (INCIDENT, INSTANCE, REQUEST)
 """What the transaction has that opens or joins an incident: it, the list of its instance, the keys of the request."""
 _PLACES: Final = (INCIDENT, CAPTURE)
@@ -117,7 +117,7 @@ class Permissions:
 def api(permissions: Permissions) -> list[Statement]:
     """The API: opens, lists, extends and closes incidents, and notifies of alerts that join one."""
     return [
-        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=(*_CHANGE, "Query")),
+        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=(*CHANGE, "Query")),
         listed(permissions, OPEN, CLOSED, sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
@@ -129,7 +129,7 @@ def findings(permissions: Permissions) -> list[Statement]:
     """The function for alerts: opens incidents, joins open ones, or only notifies; keeps what is unmatched."""
     interfaces = ("DescribeNetworkInterfaces",) if permissions.asks_for_interfaces else ()
     return [
-        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=CHANGE),
         listed(permissions, OPEN, sid="QueryIncidents"),
         _start_execution(permissions),
         _task_success(permissions),
@@ -193,7 +193,7 @@ def prepare(permissions: Permissions) -> list[Statement]:
     # The stack of an appliance creates a session itself, for which a free session number is needed.
     numbers = ("DescribeTrafficMirrorSessions",) if permissions.stack else ()
     return [
-        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         describe(permissions, "DescribeInstances", "DescribeNetworkInterfaces", *numbers),
     ]
 
@@ -207,7 +207,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
             items(permissions, "UpdateApplianceItem", APPLIANCE, actions=("UpdateItem",)),
         ]
     return [
-        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         items(permissions, "ReserveAppliance", APPLIANCE, actions=("GetItem", "UpdateItem")),
         # The session that the stack creates is recorded as a capture.
         items(permissions, "RecordApplianceSession", CAPTURE, actions=("UpdateItem",)),
@@ -232,7 +232,7 @@ def appliance(permissions: Permissions) -> list[Statement]:
 def capture(permissions: Permissions) -> list[Statement]:
     """Starts, extends and stops mirroring."""
     return [
-        items(permissions, "ReadAndWriteIncidentsAndCaptures", *_PLACES, actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidentsAndCaptures", *_PLACES, actions=CHANGE),
         items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
         *_read_appliance(permissions),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
@@ -245,7 +245,7 @@ def capture(permissions: Permissions) -> list[Statement]:
 def incident(permissions: Permissions) -> list[Statement]:
     """Closes an incident when it expires or is to be closed, and notifies."""
     return [
-        items(permissions, "ReadAndWriteIncidents", INCIDENT, INSTANCE, actions=_CHANGE),
+        items(permissions, "ReadAndWriteIncidents", INCIDENT, INSTANCE, actions=CHANGE),
         items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
         items(permissions, "ReadAppliance", APPLIANCE, actions=("GetItem",)),
         _task_success(permissions),
@@ -256,7 +256,7 @@ def incident(permissions: Permissions) -> list[Statement]:
 def sweeper(permissions: Permissions) -> list[Statement]:
     """Deletes sessions without an incident, makes again what others deleted or changed, and watches for packets."""
     return [
-        items(permissions, "UpdateIncidentsAndCaptures", *_PLACES, actions=("BatchGetItem", *_CHANGE)),
+        items(permissions, "UpdateIncidentsAndCaptures", *_PLACES, actions=("BatchGetItem", *CHANGE)),
         items(
             permissions,
             "UpdateApplianceItem",

@@ -16,6 +16,7 @@ from tapstack.domain import limits
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
 from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.counts import counted
+from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
@@ -496,7 +497,7 @@ def _protected_by_another_name(place: _Place) -> Iterator[str]:
     filters = [
         *place.ours,
         {"Name": "tag-key", "Values": [DELETION_PROTECTION_TAG]},
-        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+        {"Name": "instance-state-name", "Values": list(PRESENT_STATES)},
     ]
     for reservation in place.pages("describe_instances", "Reservations", filters):
         for instance in reservation["Instances"]:
