@@ -152,8 +152,13 @@ def test_when_alerts_come_in_then_those_that_failed_raise_an_alarm_and_are_chart
 
 
 def test_when_none_come_in_then_nothing_of_it_is_deployed(launching: Response) -> None:
-    assert "alerts" not in launching.text.lower().replace("watched", "")
-    assert launching.all("aws_lambda_event_source_mapping") == []
+    for type_ in ("aws_lambda_event_source_mapping", "aws_secretsmanager_secret"):
+        assert launching.all(type_) == []
+    assert not set(routes(launching)) & {WEBHOOK, ALERT}
+    assert "route_settings" not in launching.one("aws_apigatewayv2_stage")
+    assert [one["name"] for one in launching.all("aws_sqs_queue")] == ["ir-a-response-dead-letters"]
+    handlers = {one["handler"] for one in launching.all("aws_lambda_function")}
+    assert "tapstack.responder.handlers.alerts.handler" not in handlers
 
 
 @pytest.mark.parametrize("hours", [-1, 169])
