@@ -17,6 +17,7 @@ from strictmoto.iam.enforcement import needed_for
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
 from tapstack.cli.incident_api import Headers, IncidentApi
+from tapstack.domain.incident_events import DETAIL_TYPE as TELEMETRY
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.webhook_secrets import webhook_secret_name
 from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
@@ -213,7 +214,7 @@ def guardduty_finds_something(its: Scenarios) -> None:
         response.until(incident, "capturing")
         find(response, legacy, "of-a-test")
         wait_for(
-            lambda: len([r for r in response.records("findings") if r.call.action == "PutEvents"]) == 3,
+            lambda: len(_emitted(response, "findings")) == 3,
             lambda: f"findings: {response.records('findings')}",
         )
     assert [i["id"] for i in opened(response)] == [incident["id"]]
@@ -236,10 +237,10 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
         wait_for(lambda: len(_joined(response, incident)) == 3, lambda: f"joined: {_joined(response, incident)}")
         wait_for(lambda: len(_mails(response, "joined by another alert")) == 3, lambda: str(_mails(response, "")))
         # One that comes again says nothing new.
-        events = len([r for r in response.records("findings") if r.call.action == "PutEvents"])
+        events = len(_emitted(response, "findings"))
         find(response, instance, "further-0")
         wait_for(
-            lambda: len([r for r in response.records("findings") if r.call.action == "PutEvents"]) > events,
+            lambda: len(_emitted(response, "findings")) > events,
             lambda: f"findings: {response.records('findings')}",
         )
     assert [one["id"] for one in opened(response)] == [incident["id"]]
@@ -323,7 +324,12 @@ def _no_pause(_: float) -> None:
 
 
 def _emitted(response: DeployedResponse, function: str) -> list[Record]:
-    return [record for record in response.records(function) if record.call.action == "PutEvents"]
+    """Return the events of a function about alerts and findings, not those about the incidents that they open."""
+    return [
+        record
+        for record in response.records(function)
+        if record.call.action == "PutEvents" and record.call.parameters["Entries"][0]["DetailType"] != TELEMETRY
+    ]
 
 
 def _mails(response: DeployedResponse, what: str) -> list[str]:
