@@ -71,6 +71,27 @@ def test_when_there_are_more_interfaces_than_the_company_has_then_further_ones_a
     assert len(ec2.describe_network_interfaces(NetworkInterfaceIds=list(ids))["NetworkInterfaces"]) == 8
 
 
+def test_when_telemetry_uses_buckets_and_a_detector_then_they_are_there(aws_account: Account) -> None:
+    text = """
+sites:
+  ward:
+    region: eu-central-1
+    vpc_id: vpc-00000001
+    xdr:
+      landing: {bucket: lake, bucket_key_arn: "arn:aws:kms:eu-central-1:111122223333:key/a"}
+      flow_logs: {}
+      guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}
+"""
+    xdr = parse_deployment(fit(text, aws_account)).sites["ward"].xdr
+
+    assert xdr is not None
+    assert xdr.guardduty is not None
+    assert aws_account.client("guardduty", region="eu-central-1").list_detectors()["DetectorIds"] == [
+        xdr.guardduty.detector_id
+    ]
+    assert [bucket["Name"] for bucket in aws_account.client("s3").list_buckets()["Buckets"]] == ["lake"]
+
+
 def test_fails_when_the_file_is_wrong(aws_account: Account) -> None:
     with pytest.raises(DeploymentError, match="mine.yaml:1: sites: is missing"):
         fit("project: x\n", aws_account, file="mine.yaml")

@@ -149,6 +149,7 @@ sites:
     targets: {sensor: {network_interface_id: eni-00000001}}
     filters: {dns: {preset: dns}}
     sessions: {suspects: {target: sensor, filter: dns, sources: [eni-00000002, eni-00000003]}}
+    xdr: {flow_logs: {}, guardduty: {detector_id: 12abc34d567e8fa901bc2d34e56789f0}}
 """
     )
     monkeypatch.chdir(ROOT)
@@ -167,7 +168,9 @@ sites:
     assert re.search(r"ward: deploying the capture\n(  .*\n)+ward: the second plan is empty\nward: changing\n", printed)
     assert len(re.findall(r"aws_ec2_traffic_mirror_session\.suspects\[.*Creation complete", printed)) == 3
     assert "ward: a source added to suspects: 1 touched, as it should\n" in printed
-    assert "ward: the target of suspects replaced: 3 touched, as it should\nward: destroying the capture\n" in printed
+    assert "ward: the target of suspects replaced: 3 touched, as it should\nward: deploying the telemetry\n" in printed
+    assert len(re.findall("ward: the second plan is empty\n", printed)) == 2
+    assert printed.index("ward: destroying the telemetry\n") < printed.index("ward: destroying the capture\n")
     assert printed.endswith("ward: the account is as it was\n")
 
 

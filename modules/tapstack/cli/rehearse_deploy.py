@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tapstack.cli.incident_api import UserError
 from tapstack.cli.rehearse_account import missing
-from tapstack.domain.names import response_stack_name
+from tapstack.domain.names import response_stack_name, xdr_stack_name
 from tapstack.rehearsal.progress import Progress
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
@@ -106,8 +106,9 @@ def _rehearse(
     for name, settings in deployment.sites.items():
         role = settings.assume_role
         access = _SiteAccess(account, settings.region, role.role_arn if role else None)
-        response = directories.get(response_stack_name(name)) if settings.response else None
-        failures += _rehearse_site(name, directories[name], response, access, json.loads(text), write, progress)
+        others = {"telemetry": xdr_stack_name(name), "response": response_stack_name(name)}
+        further = {what: directories[stack] for what, stack in others.items() if stack in directories}
+        failures += _rehearse_site(name, directories[name], further, access, json.loads(text), write, progress)
     return 1 if failures else 0
 
 
@@ -127,10 +128,13 @@ def without_surroundings(document: dict[str, Any], base: Path) -> dict[str, Any]
 
 
 def _unprotected(site: dict[str, Any]) -> dict[str, Any]:
-    """Return a site whose appliance and table of incidents can be destroyed."""
+    """Return a site whose appliance, table of incidents and buckets of telemetry can be destroyed."""
     lifted: dict[str, Any] = {
         name: {**(site[name] or {}), "deletion_protection": False} for name in _PROTECTED if name in site
     }
+    landing = ((site.get("xdr") or {}).get("landing")) or {}
+    if "xdr" in site and "bucket" not in landing:
+        lifted["xdr"] = {**(site["xdr"] or {}), "landing": {**landing, "deletion_protection": False}}
     return {**site, **lifted}
 
 
@@ -146,7 +150,7 @@ class _SiteAccess:
 def _rehearse_site(
     name: str,
     directory: Path,
-    response: Path | None,
+    further: Mapping[str, Path],
     access: _SiteAccess,
     document: dict[str, Any],
     write: Callable[[str], Any],
@@ -157,7 +161,7 @@ def _rehearse_site(
     Args:
         name: the site's name.
         directory: the directory of its capture's Terraform.
-        response: the directory of its response's Terraform; None where it has no response.
+        further: the directories of its other stacks' Terraform, by what they are, in the order of their deployment.
         access: where it is deployed, and by which role.
         document: the deployment file as plain data.
         write: synthesizes the text of a deployment file.
@@ -202,10 +206,14 @@ def _rehearse_site(
             verdict = "as it should" if outcome.right else f"and should be {outcome.expected}"
             say_of_site(f"{outcome.title}: {len(outcome.touched)} touched, {verdict}")
             failures += not outcome.right
-        if response is not None:
-            stack = SiteDeployment(response, access.account, say, doing, credentials=credentials)
-            failures += deploy(stack, "response")
-            say_of_site("destroying the response")
+        stacks = {
+            what: SiteDeployment(found, access.account, say, doing, credentials=credentials)
+            for what, found in further.items()
+        }
+        for what, stack in stacks.items():
+            failures += deploy(stack, what)
+        for what, stack in reversed(stacks.items()):
+            say_of_site(f"destroying the {what}")
             stack.destroy()
         say_of_site("destroying the capture")
         site.destroy()

@@ -97,7 +97,24 @@ def _names_of(sites: list[Site], account: Account, number: int) -> dict[str, str
     interfaces = tuple(interface for name in servers for interface in company.interfaces[name])
     names |= _matched(_ids(sites, "eni-"), interfaces, lambda: _another_interface(ec2, company))
     names |= _matched(_ids(sites, "sg-"), tuple(company.security_groups.values()), None)
+    for site in sites:
+        names |= _of_telemetry(site, account, region, role)
     return names
+
+
+def _of_telemetry(site: Site, account: Account, region: str, role: str | None) -> dict[str, str]:
+    """Make what telemetry uses and does not make: buckets that exist, and the Region's detector; return its name."""
+    if site.xdr is None:
+        return {}
+    s3 = account.client("s3", region=region, role_arn=role)
+    for name in filter(None, (site.xdr.landing.bucket, site.xdr.landing.access_log_bucket)):
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **place)
+    if site.xdr.guardduty is None:
+        return {}
+    guardduty = account.client("guardduty", region=region, role_arn=role)
+    there = guardduty.list_detectors()["DetectorIds"] or [guardduty.create_detector(Enable=True)["DetectorId"]]
+    return {site.xdr.guardduty.detector_id: there[0]}
 
 
 def _matched(wanted: list[str], there: tuple[str, ...], more: Callable[[], str] | None) -> dict[str, str]:

@@ -51,3 +51,13 @@ def test_when_a_site_has_a_response_or_an_appliance_then_they_can_be_destroyed()
         "four": {"packet_basics": {"public_ip": False, "deletion_protection": False}},
     }
     assert sites["one"] == {"response": {"retention_days": 30}}
+
+
+def test_when_a_site_has_telemetry_then_buckets_that_it_makes_can_be_destroyed() -> None:
+    existing = {"xdr": {"landing": {"bucket": "lake"}}}
+    sites = {"one": {"xdr": None}, "two": {"xdr": {"flow_logs": {}, "landing": {"keep_days": 9}}}, "three": existing}
+    assert without_surroundings({"sites": sites}, Path("/srv"))["sites"] == {
+        "one": {"xdr": {"landing": {"deletion_protection": False}}},
+        "two": {"xdr": {"flow_logs": {}, "landing": {"keep_days": 9, "deletion_protection": False}}},
+        "three": existing,
+    }
