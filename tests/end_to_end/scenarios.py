@@ -665,14 +665,17 @@ def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
 
 
 def _swept(response: DeployedResponse) -> bool:
-    """Whether a round ended: prior states are listed last, then a launched appliance is read for a measure."""
+    """Whether a round ended: what closed incidents owe is listed last, then a launched appliance is read."""
     asked = [record.requested for record in response.records("sweeper")]
     listed = [
         position
         for position, request in enumerate(asked)
-        if request.get("ExpressionAttributeValues", {}).get(":listing") == {"S": "original"}
+        if request.get("ExpressionAttributeValues", {}).get(":listing") == {"S": "closed"}
+        and "owed" in request.get("FilterExpression", "")
     ]
-    return bool(listed) and len(asked) > listed[-1] + (1 if response.launches else 0)
+    after = asked[listed[-1] + 1 :] if listed else []
+    read = any(request.get("Key", {}).get("pk") == {"S": "APPLIANCE"} for request in after)
+    return bool(listed) and (read or not response.launches)
 
 
 EVERYWHERE: Final = (

@@ -297,7 +297,7 @@ def _containments(report: Report) -> None:
 def _telemetry(_: Report) -> None:
     """Emit what happened to incidents, where a function was killed before it did, or this sweep found it."""
     # The listings are eventually consistent; what this sweep has found is of open incidents.
-    owing = {one.id for one in incidents.owing()} | {one.id for one in incidents.listed("open")}
+    owing = {one.id for one in incidents.listed("open")} | {one.id for one in incidents.owing()}
     for incident in incidents.get_all(owing).values():
         telemetry.emit_owed(incident)
 
