@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
+import os
+import re
 import shutil
 import stat
 import subprocess
@@ -47,6 +48,8 @@ BUCKET = landing_bucket_name(DEPLOYMENT, SITE, ACCOUNT_ID)
 QUEUES = ("response-alerts-dead-letters", "response-dead-letters", "xdr-incidents", "xdr-incidents-dead")
 Printed = pytest.CaptureFixture[str]
 SECRET = new_secret()
+TOOLS = ("bash", "openssl", "curl", "xxd", "base64")
+PAGE = (Path(__file__).resolve().parents[2] / "docs/xdr.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -97,30 +100,34 @@ def opened(call: Callable[..., Answer], instance: str) -> dict[str, Any]:
     return incident
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-def test_when_openssl_signs_a_lead_then_its_instance_is_captured_once(
-    deployed: Deployed, call: Callable[..., Answer], tmp_path: Any
+@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+def test_when_openssl_signs_a_lead_as_the_page_shows_then_its_instance_is_captured_once(
+    deployed: Deployed, call: Callable[..., Answer], tmp_path: Path
 ) -> None:
     instance, body = lead(deployed, "lead-1")
-    now = int(time.time())
-    file = tmp_path / "signed"
-    file.write_bytes(b"msg_lead-1.%d." % now + body)
-    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{read_secret(SECRET).hex()}"]
-    made = subprocess.run([*command, "-binary", str(file)], capture_output=True, check=True).stdout
-    headers = {
-        "webhook-id": "msg_lead-1",
-        "webhook-timestamp": str(now),
-        "webhook-signature": f"v1,{base64.b64encode(made).decode()}",
-    }
+    (tmp_path / "lead.json").write_bytes(body)
+    (tmp_path / "hunters.secret").write_text(SECRET)
+    [script] = [block for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S) if "openssl" in block]
 
-    answers = [send(call, body, headers) for _ in range(3)]
+    environment = {"PATH": os.environ["PATH"], "TAPSTACK_URL": deployed.endpoint}
+    answers = [
+        json.loads(
+            subprocess.run(
+                ["bash", "-eu", "-c", script.replace("$(openssl rand -hex 16)", "lead-1")],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                check=True,
+                text=True,
+            ).stdout
+        )
+        for _ in range(2)
+    ]
 
-    assert [(one.status, one.json) for one in answers] == [
-        (202, {"kept": True, "mapped": True, "id": "msg_lead-1"})
-    ] * 3
+    assert answers == [{"kept": True, "mapped": True, "id": "msg_lead-1"}] * 2
     incident = opened(call, instance)
     assert (incident["source"], incident["alert_id"]) == ("hunters", "hunters:lead-1")
-    assert instance not in "".join(one.body.decode() for one in answers)
+    assert instance not in str(answers)
 
 
 def test_when_many_leads_come_at_once_then_each_is_kept_and_decided_about(
