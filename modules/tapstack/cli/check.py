@@ -133,7 +133,9 @@ def _parts(site: Site) -> list[str]:
 
 
 def _xdr(xdr: Xdr) -> str:
-    return f"telemetry (into {f'the bucket {xdr.landing.bucket}' if xdr.landing.bucket else 'a bucket of its own'})"
+    where = f"the bucket {xdr.landing.bucket}" if xdr.landing.bucket else "a bucket of its own"
+    readers = [f"{name} ({', '.join(reader.prefixes)})" for name, reader in xdr.readers.items()]
+    return f"telemetry (into {where}; read by {', '.join(readers) or 'none'})"
 
 
 def _response(response: Response) -> str:

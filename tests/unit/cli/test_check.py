@@ -38,6 +38,16 @@ def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.Cap
     ]
 
 
+def test_when_a_site_has_telemetry_then_it_says_who_reads_what(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(EXAMPLE.parent / "tests" / "unit" / "settings" / "xdr.yaml")]) == 0
+    production, notified, shared = capsys.readouterr().out.splitlines()[1:]
+    assert (
+        "; telemetry (into a bucket of its own; read by hunters (flow, guardduty, incidents, feeds/edr), " in production
+    )
+    assert notified.endswith("; telemetry (into a bucket of its own; read by hunters (flow))")
+    assert shared.endswith("; telemetry (into the bucket company-telemetry; read by archive (flow, incidents))")
+
+
 def test_fails_when_the_state_cannot_be_kept_where_the_file_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
