@@ -95,7 +95,7 @@ class TestStart:
             target_id=site.settings["appliance"]["existing"]["target_id"],
             filter_id=site.settings["appliance"]["existing"]["filter_id"],
             number=1,
-        )
+        )["TrafficMirrorSessionId"]
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=gone)
         assert capture_steps.start(incident) == {"mirrored": 1, "refused": 0}
         [session] = site.sessions(interface)

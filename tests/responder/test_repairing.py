@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from strictmoto.faults import Fault
-from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.responder.capture import sessions
+from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, utc_now
+from tapstack.responder.capture import repair, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, configure, interfaces_of, our_tags, prepared, tags
+from tests.responder.conftest import Site, change, configure, interfaces_of, our_tags, prepared, tags
 
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 
@@ -181,10 +183,133 @@ def test_when_others_change_the_tags_of_incident_and_expiry_then_they_are_as_bef
     site.ec2.create_tags(Resources=[session], Tags=[{"Key": TAG_INCIDENT, "Value": UNKNOWN}])
     site.ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_EXPIRES}])
     [line] = sweep().repaired
-    assert line.endswith("its tags were changed")
+    assert line.endswith(f"its tags were changed ({TAG_INCIDENT}, {TAG_EXPIRES})")
     assert tags(site.ours()[0])[TAG_INCIDENT] == incident
     assert tags(site.ours()[0])[TAG_EXPIRES] == incidents.get(incident).expires_at
     assert sweep().repaired == []
+
+
+@pytest.mark.parametrize("tag", [{TAG_EXPIRES: "2020-01-01T00:00:00Z"}, {TAG_EXPIRES: "never"}, {"Name": "web"}])
+def test_when_others_give_a_tag_another_value_then_it_is_as_before(site: Site, tag: dict[str, str]) -> None:
+    incident, interface, session = capturing(site)
+    [(key, value)] = tag.items()
+    before = tags(site.ours()[0])
+    site.ec2.create_tags(Resources=[session], Tags=[{"Key": key, "Value": value}])
+    [line] = sweep().repaired
+    assert line == f"{incident}: {session} on {interface}: its tags were changed ({key})"
+    assert tags(site.ours()[0]) == before
+    assert len(mails(site, "mirroring repaired")) == 1
+    assert not any(sweep().as_dict().values())
+
+
+def test_when_an_extension_has_not_reached_the_session_then_it_is_tagged_and_nobody_is_notified(site: Site) -> None:
+    incident, interface, session = capturing(site)
+    until = as_text(utc_now() + timedelta(hours=5))
+    change(incident, "SET expires_at = :until", until=until)
+    assert sweep().repaired == [f"{session} on {interface}: {TAG_EXPIRES} is {until}"]
+    assert tags(site.ours()[0])[TAG_EXPIRES] == until
+    assert mails(site, "mirroring repaired") == []
+    assert not any(sweep().as_dict().values())
+
+
+def test_when_a_session_goes_on_for_another_incident_then_nothing_is_repaired(site: Site) -> None:
+    first, interface, _ = capturing(site)
+    second = prepared(incidents.get(first).named_instance_id, minutes=5)
+    capture_steps.start(second)
+    ends(first)
+    assert sweep().repaired == []
+    [session] = site.ours(interface)
+    assert tags(session)[TAG_EXPIRES] == incidents.get(second).expires_at
+
+
+@pytest.mark.parametrize("own", [None, 7])
+def test_when_others_change_its_numbers_then_they_are_as_before(
+    site: Site, monkeypatch: pytest.MonkeyPatch, own: int | None
+) -> None:
+    settings = {} if own is None else {"virtual_network_id": own}
+    configure(monkeypatch, site, site.settings["appliance"], **settings)
+    incident, interface, session = capturing(site)
+    before = site.ours(interface)
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=32766, VirtualNetworkId=4242)
+    [line] = sweep().repaired
+    assert line.endswith("its session number was changed from 1 to 32766, and its virtual network id was 4242")
+    assert site.ours(interface) == before
+    assert interfaces_of(incident)[interface]["session_number"] == 1
+    assert len(mails(site, "mirroring repaired")) == 1
+    assert not any(sweep().as_dict().values())
+
+
+def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_are_told(site: Site) -> None:
+    incident, interface, session = capturing(site)
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=32766)
+    theirs = site.session_of_others(interface, 1)
+    [number, first] = sweep().repaired
+    assert number.endswith("its session number was changed from 1 to 32766, it is 2")
+    said = f"packets that the filter of {theirs} (number 1) accepts go to its target only"
+    assert said in first
+    assert site.ours(interface)[0]["SessionNumber"] == 2
+    entry = interfaces_of(incident)[interface]
+    assert (entry["session_number"], said in entry["note"]) == (2, True)
+    [mail] = mails(site, "PACKETS GO TO OTHERS")
+    assert said in mail
+    assert not any(sweep().as_dict().values())
+    # Once there is a lower one than theirs, it is used again.
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=theirs, SessionNumber=9)
+    sweep()
+    assert site.ours(interface)[0]["SessionNumber"] == 2
+    assert interfaces_of(incident)[interface]["note"].startswith("while this is captured")
+    assert len(mails(site, "PACKETS GO TO OTHERS")) == 1
+
+
+def test_when_others_take_packets_and_a_lower_number_is_free_then_it_is_used(site: Site) -> None:
+    instance, interface = site.instance()
+    theirs = [site.session_of_others(interface, number) for number in (1, 2)]
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    long_ago(interface)
+    assert interfaces_of(incident)[interface]["session_number"] == 3
+    delete(site, theirs[0])
+    [line] = sweep().repaired
+    assert line.endswith("sessions of others took its packets, its session number is 1 instead of 3")
+    assert site.ours(interface)[0]["SessionNumber"] == 1
+    assert not any(sweep().as_dict().values())
+
+
+def test_when_others_come_first_again_then_responders_are_told_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, interface = site.instance()
+    site.session_of_others(interface, 1)
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    long_ago(interface)
+    site.ec2.modify_traffic_mirror_session(
+        TrafficMirrorSessionId=site.ours(interface)[0]["TrafficMirrorSessionId"], SessionNumber=5
+    )
+    for turn in (1, 2):
+        monkeypatch.setattr(repair, "_moment", lambda turn=turn: str(turn))
+        site.session_of_others(interface, 2)
+        sweep()
+        assert len(mails(site, "PACKETS GO TO OTHERS")) == turn
+        delete(
+            site, next(one["TrafficMirrorSessionId"] for one in site.sessions(interface) if one["SessionNumber"] == 2)
+        )
+        sweep()
+        table.change(capture_key(interface), "SET session_number = :number", values={"number": 5})
+        site.ec2.modify_traffic_mirror_session(
+            TrafficMirrorSessionId=site.ours(interface)[0]["TrafficMirrorSessionId"], SessionNumber=5
+        )
+
+
+def test_when_an_earlier_version_made_the_session_then_the_incident_has_its_number(site: Site) -> None:
+    _, interface, session = capturing(site)
+    table.change(capture_key(interface), "REMOVE session_number, virtual_network_id")
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=3)
+    [line] = sweep().repaired
+    assert line.endswith("its session number was changed from 1 to 3")
+    held = captures.get(interface)
+    assert held is not None
+    assert (held.session_number, held.virtual_network_id) == (1, site.ours()[0]["VirtualNetworkId"])
 
 
 class TestUnknownSessions:

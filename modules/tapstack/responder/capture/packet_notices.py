@@ -31,10 +31,25 @@ def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions were changed by others, and are as before."""
     return subject(incident, "mirroring repaired"), text(
         incident,
-        "Traffic mirror sessions of this incident were changed outside Tapstack. They mirror again as before. Packets "
-        "in between may be missing.",
+        "Traffic mirror sessions of this incident were changed outside Tapstack. What is possible is changed back. "
+        "Packets in between may be missing.",
         [f"  {line}" for line in lines],
         ["CloudTrail says who changed them.", *_run_next(incident)],
+    )
+
+
+def preceded(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: sessions of others that take packets of this incident were created, or changed."""
+    return subject(incident, "PACKETS GO TO OTHERS"), text(
+        incident,
+        "Sessions of others with a lower number take packets of this incident. AWS sends a packet to one session only: "
+        "the one with the lowest number whose filter accepts it.",
+        [f"  {line}" for line in lines],
+        [
+            "CloudTrail says who created them. What to run next, if they are not needed:",
+            "  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id ID",
+            f"  tapstack incident show {incident.id}",
+        ],
     )
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain import limits
+from tapstack.domain import capture_plan, limits
 from tapstack.domain.appliance_settings import DeployedLaunch
-from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT
+from tapstack.domain.capture_plan import Session
+from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT, as_time
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
@@ -29,6 +31,7 @@ from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
+from tapstack.responder.store.retry import retried
 
 _WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])
 """The packet lengths of a session that was created without one; the second behind a Network Load Balancer."""
@@ -53,11 +56,16 @@ def repair() -> Repairs:
     found = sessions.on_interfaces([capture.network_interface_id for capture in held])
     shown = {session["TrafficMirrorSessionId"]: session for session in found}
     lost: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    beside: defaultdict[str, list[_Beside]] = defaultdict(list)
     known = incidents.get_all({holder for capture in held for holder in capture.holders})
     for capture in held:
         session = shown.get(str(capture.session_id))
         if session is not None and sessions.has_our_tags(session):
-            _restore(session, capture, report)
+            eni = capture.network_interface_id
+            others = [one for one in found if one is not session and one["NetworkInterfaceId"] == eni]
+            seen = _restore(session, capture, others, known, report)
+            for holder in capture.holders & known.keys():
+                beside[holder].append(seen)
             for holder in capture.holders & known.keys():
                 if (former := _former_session(known[holder], capture)) is not None:
                     lost[holder][capture.network_interface_id] = f"{former} was deleted outside Tapstack"
@@ -67,7 +75,68 @@ def repair() -> Repairs:
     for holder, interfaces in sorted(lost.items()):
         if holder in known:
             _renew(holder, interfaces, report)
+    for holder, there in sorted(beside.items()):
+        if _with_remarks(known[holder], there) != known[holder].interfaces:
+            _remark(holder, there, report)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A session of an incident, and those of others on its interface.
+
+    Attributes:
+        session_id: of the incident's.
+        number: its session number.
+        remark: which of the others take packets before it, or lose some to it.
+        earlier: the part of that about those that take packets.
+    """
+
+    session_id: str
+    number: int
+    remark: str
+    earlier: str
+
+
+def _with_remarks(incident: Incident, there: Collection[_Beside]) -> tuple[IncidentInterface, ...]:
+    by_id = {one.session_id: one for one in there}
+    return tuple(
+        replace(entry, session_number=seen.number, note=capture_steps.with_remark(entry.note, seen.remark))
+        if entry.state == "mirrored" and (seen := by_id.get(str(entry.session_id))) is not None
+        else entry
+        for entry in incident.interfaces
+    )
+
+
+def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> None:
+    """Record the numbers of an incident's sessions, and notify where others take packets that did not before."""
+    by_id = {one.session_id: one for one in there}
+
+    def attempt() -> list[str] | None:
+        incident = incidents.get(incident_id)
+        entries = _with_remarks(incident, there)
+        if incident.state != "capturing" or entries == incident.interfaces:
+            return []
+        new = [
+            f"{before.network_interface_id}: {seen.earlier}"
+            for before in incident.in_state("mirrored")
+            if (seen := by_id.get(str(before.session_id))) is not None
+            and seen.earlier
+            and seen.earlier not in before.note
+        ]
+        return None if incidents.record_interfaces(incident, entries) is None else new
+
+    try:
+        lines = retried(attempt, "the interfaces of the incident are changed at the same time")
+    except TryAgain as again:
+        report.problems.append(f"{incident_id}: {again}")
+        return
+    _say(incident_id, "packets go to others", packet_notices.preceded, lines, _moment(), report)
+
+
+def _moment() -> str:
+    """Return a mark for what may happen again: each time is notified of."""
+    return str(int(time.time()))
 
 
 def _former_session(incident: Incident, capture: Capture) -> str | None:
@@ -141,32 +210,143 @@ def mirror_waiting() -> Repairs:
     return report
 
 
-def _restore(session: Described, capture: Capture, report: Repairs) -> None:
-    """Undo what others changed of a session, but for its target: the length of packets, and tags."""
-    session_id, wanted = session["TrafficMirrorSessionId"], environment().capture.packet_length
-    changed = []
+def _restore(
+    session: Described,
+    capture: Capture,
+    others: Sequence[Described],
+    known: Mapping[str, Incident],
+    report: Repairs,
+) -> _Beside:
+    """Undo what others changed of a session, but for its target: packet length, numbers and tags."""
+    session_id, eni = session["TrafficMirrorSessionId"], capture.network_interface_id
+    there = sessions.facts(others)
+    number = session["SessionNumber"]
+    fields, changed = _undoing(session, _numbers(session, capture, known), there)
+    tags, said = _tags_to_set(session, capture, known)
     try:
-        if (length := session.get("PacketLength")) != wanted and not (wanted is None and length in _WHOLE):
-            sessions.set_packet_length(session_id, wanted)
-            changed.append(f"it mirrored {f'{length} bytes of each packet' if length else 'whole packets'}")
-        if _tags_are_wrong(session, capture.holders) and (heir := incidents.read(min(capture.holders))) is not None:
-            sessions.retag([session_id], {TAG_INCIDENT: heir.id, TAG_EXPIRES: heir.expires_at})
-            changed.append("its tags were changed")
+        if fields:
+            sessions.change(session_id, fields)
+            number = fields.get("SessionNumber", number)
+        if tags:
+            sessions.retag([session_id], tags)
     except ClientError as error:
         if not sessions.is_gone(error, session_id):
             report.problems.append(f"{session_id}: {message_of(error)}")
-        return
-    if changed:
-        line = f"{session_id} on {capture.network_interface_id}: {', and '.join(changed)}"
+        changed, said, tags = [], "", {}
+    else:
+        vni = int(fields.get("VirtualNetworkId", session["VirtualNetworkId"]))
+        if (capture.session_number, capture.virtual_network_id) != (number, vni):
+            captures.record_numbers(capture, number, vni)
+    if changed or said:
+        line = f"{session_id} on {eni}: {', and '.join(filter(None, [*changed, said]))}"
         for holder in sorted(capture.holders):
-            mark = f"{session_id} {int(time.time())}"
+            mark = f"{session_id} {_moment()}"
             _say(holder, "mirroring repaired", packet_notices.repaired, [line], mark, report)
+    elif tags:
+        report.done.append(f"{session_id} on {eni}: {TAG_EXPIRES} is {tags[TAG_EXPIRES]}")
+    before = [one for one in there if one.number < number]
+    target_id = session["TrafficMirrorTargetId"]
+    remark, earlier = (capture_plan.other_sessions(eni, number, some, target_id=target_id) for some in (there, before))
+    return _Beside(session_id, number, remark, earlier)
 
 
-def _tags_are_wrong(session: Described, holders: Collection[str]) -> bool:
-    tags = sessions.tags_of(session)
-    # The stack of an appliance gives its session no time.
-    return tags.get(TAG_INCIDENT) not in holders or (TAG_EXPIRES not in tags and not is_of_stack(session))
+def _numbers(session: Described, capture: Capture, known: Mapping[str, Incident]) -> tuple[int, int]:
+    """Return the session number and the virtual network id that a session was created with.
+
+    An earlier version recorded the first one in the incident only, and the other one nowhere.
+    """
+    entries = [known[one].entry_of(capture.network_interface_id) for one in sorted(capture.holders & known.keys())]
+    recorded = [
+        entry.session_number
+        for entry in entries
+        if entry is not None and entry.session_id == capture.session_id and entry.session_number is not None
+    ]
+    number = next((one for one in (capture.session_number, *recorded) if one is not None), session["SessionNumber"])
+    vni = capture.virtual_network_id or environment().capture.virtual_network_id or session["VirtualNetworkId"]
+    return number, vni
+
+
+def _undoing(
+    session: Described, numbers: tuple[int, int], others: Sequence[Session]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields that are to be changed of a session, and what others changed."""
+    wanted, fields, changed = environment().capture.packet_length, dict[str, Any](), []
+    if (length := session.get("PacketLength")) != wanted and not (wanted is None and length in _WHOLE):
+        fields |= {"RemoveFields": ["packet-length"]} if wanted is None else {"PacketLength": wanted}
+        changed.append(f"it mirrored {f'{length} bytes of each packet' if length else 'whole packets'}")
+    number, vni = numbers
+    now = session["SessionNumber"]
+    best = _number(now, number, others, session["TrafficMirrorTargetId"])
+    if best != now:
+        fields["SessionNumber"] = best
+    if now != number:
+        changed.append(
+            f"its session number was changed from {number} to {now}" + ("" if best == number else f", it is {best}")
+        )
+    elif best != now:
+        changed.append(f"sessions of others took its packets, its session number is {best} instead of {now}")
+    if (found := session["VirtualNetworkId"]) != vni:
+        fields["VirtualNetworkId"] = vni
+        changed.append(f"its virtual network id was {found}")
+    return fields, changed
+
+
+def _number(now: int, created: int, others: Sequence[Session], target_id: str) -> int:
+    """Return the number that a session should have: that of its creation, or the lowest one where that is taken.
+
+    Args:
+        now: the number that it has.
+        created: the one that it was created with.
+        others: the other sessions on its interface.
+        target_id: its target.
+    """
+    taken = {one.number for one in others}
+    free = capture_plan.first_free_number(taken)
+    best = min(now, free) if created in taken else created
+    takes_packets = [one.number for one in others if one.target_id != target_id and one.number < best]
+    return min(best, free) if takes_packets and free < min(takes_packets) else best
+
+
+def _tags_to_set(session: Described, capture: Capture, known: Mapping[str, Incident]) -> tuple[dict[str, str], str]:
+    """Return the tags that a session should have, none where it has them, and what others changed of them.
+
+    A session may still have the time of its expiry from before an extension: others need not have changed that.
+    """
+    tags, eni = sessions.tags_of(session), capture.network_interface_id
+    holders = [known[one] for one in sorted(capture.holders & known.keys())]
+    if not holders:
+        return {}, ""
+    heir, stack = holders[0], is_of_stack(session)
+    wrong = [] if tags.get(TAG_INCIDENT) in capture.holders else [TAG_INCIDENT]
+    until = tags.get(TAG_EXPIRES, "")
+    # The stack of an appliance gives its session no time, and a name of its own.
+    late = not stack and until not in {one.expires_at for one in holders}
+    if late and not any(_was_its_end(one, until) for one in holders):
+        wrong.append(TAG_EXPIRES)
+    if not stack and not _names(tags.get("Name", ""), eni, known):
+        wrong.append("Name")
+    if not wrong and not late:
+        return {}, ""
+    wanted = {TAG_INCIDENT: heir.id, TAG_EXPIRES: heir.expires_at}
+    if "Name" in wrong:
+        wanted["Name"] = sessions.name_of(heir.id, eni)
+    return wanted, f"its tags were changed ({', '.join(wrong)})" if wrong else ""
+
+
+def _was_its_end(incident: Incident, until: str) -> bool:
+    try:
+        return as_time(incident.opened_at) <= as_time(until) <= as_time(incident.expires_at)
+    except RuleViolation:
+        return False
+
+
+def _names(name: str, network_interface_id: str, known: Mapping[str, Incident]) -> bool:
+    """Return whether a Name is that of an incident that has captured an interface: it stays with the session."""
+    incident_id = name.removesuffix(f" {network_interface_id}")
+    if name != sessions.name_of(incident_id, network_interface_id):
+        return False
+    creator = known.get(incident_id) or incidents.read(incident_id)
+    return creator is not None and creator.entry_of(network_interface_id) is not None
 
 
 def is_of_stack(session: Described) -> bool:

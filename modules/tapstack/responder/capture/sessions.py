@@ -133,8 +133,10 @@ def facts(described: Iterable[Described], held: Mapping[str, Capture] | None = N
     ]
 
 
-def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: str, filter_id: str, number: int) -> str:
-    """Mirror an interface and return the session's id.
+def create(
+    capture: Capture, *, incident_id: str, expires_at: str, target_id: str, filter_id: str, number: int
+) -> Described:
+    """Mirror an interface and return the session.
 
     The client token is that of this generation of the capture, so that one of several incidents creates the session.
 
@@ -148,7 +150,7 @@ def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: st
         "VirtualNetworkId": named.capture.virtual_network_id,
     }
     tags = {
-        "Name": f"{incident_id} {eni}",
+        "Name": name_of(incident_id, eni),
         TAG_INCIDENT: incident_id,
         TAG_EXPIRES: expires_at,
         TAG_DEPLOYMENT: named.deployment,
@@ -170,7 +172,12 @@ def create(capture: Capture, *, incident_id: str, expires_at: str, target_id: st
         ClientToken=client_token(capture),
         **{name: value for name, value in optional.items() if value is not None},
     )
-    return str(answer["TrafficMirrorSession"]["TrafficMirrorSessionId"])
+    return dict(answer["TrafficMirrorSession"])
+
+
+def name_of(incident_id: str, network_interface_id: str) -> str:
+    """Return the tag Name of a session that an incident creates."""
+    return f"{incident_id} {network_interface_id}"
 
 
 def client_token(capture: Capture) -> str:
@@ -237,10 +244,9 @@ def modify(session_id: str, *, target_id: str, filter_id: str) -> None:
     )
 
 
-def set_packet_length(session_id: str, length: int | None) -> None:
-    """Mirror so many bytes of each packet, or whole packets."""
-    change: dict[str, Any] = {"RemoveFields": ["packet-length"]} if length is None else {"PacketLength": length}
-    client("ec2").modify_traffic_mirror_session(TrafficMirrorSessionId=session_id, **change)
+def change(session_id: str, fields: Mapping[str, Any]) -> None:
+    """Change fields of a session, as ModifyTrafficMirrorSession names them."""
+    client("ec2").modify_traffic_mirror_session(TrafficMirrorSessionId=session_id, **fields)
 
 
 def finish(ending: Iterable[Capture]) -> list[str]:

@@ -226,12 +226,19 @@ def _remarked(entry: IncidentInterface, step: Step, there: list[Session], to: Mi
         return entry
     eni, number = entry.network_interface_id, entry.session_number
     remarks = [
-        f"it has the place of {step.instead_of} at the mirror target, of a less severe incident"
-        if step.instead_of is not None
-        else "",
+        _PLACE_OF.format(step.instead_of) if step.instead_of is not None else "",
         "" if number is None else capture_plan.other_sessions(eni, number, there, target_id=to.target_id),
     ]
     return replace(entry, note="; ".join(filter(None, remarks)))
+
+
+_PLACE_OF: Final = "it has the place of {} at the mirror target, of a less severe incident"
+
+
+def with_remark(note: str, remark: str) -> str:
+    """Return the note of a mirrored interface with another remark about sessions of others."""
+    place = note.partition("; ")[0] if note.startswith(_PLACE_OF.partition("{")[0]) else ""
+    return "; ".join(filter(None, [place, remark]))
 
 
 def renew(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface]:
@@ -335,8 +342,10 @@ def _hand_over(incident_id: str, shared: list[Capture]) -> None:
     for capture in shared:
         if capture.session_id and capture.holders:
             heirs[min(capture.holders)].append(capture.session_id)
+    known = incidents.get_all(heirs)
     for heir, session_ids in heirs.items():
-        sessions.retag(session_ids, {TAG_INCIDENT: heir})
+        until = {TAG_EXPIRES: known[heir].expires_at} if heir in known else {}
+        sessions.retag(session_ids, {TAG_INCIDENT: heir, **until})
 
 
 def _acquire_all(interface_ids: list[str], incident: Incident) -> list[Capture]:
@@ -441,7 +450,7 @@ class _Start:
     def _create_once(self, wanted: _Wanted) -> IncidentInterface | None:
         capture = wanted.capture
         try:
-            session_id = sessions.create(
+            session = sessions.create(
                 capture,
                 incident_id=self.incident.id,
                 expires_at=self.incident.expires_at,
@@ -455,7 +464,8 @@ class _Start:
             wanted.turn += 1
             wanted.refused = message_of(error)
             return self._after_refusal(wanted, error)
-        return self._mirrored(capture, session_id, wanted.number)
+        created = {"session_number": wanted.number, "virtual_network_id": session["VirtualNetworkId"]}
+        return self._mirrored(capture, session["TrafficMirrorSessionId"], wanted.number, created)
 
     def _after_refusal(self, wanted: _Wanted, error: ClientError) -> IncidentInterface | None:
         """Use the session that another incident created first; None to try again, with another number or token."""
@@ -486,9 +496,11 @@ class _Start:
         wanted.number = capture_plan.first_free_number(wanted.taken | {wanted.number})
         return None
 
-    def _mirrored(self, capture: Capture, session_id: str, number: int | None) -> IncidentInterface:
+    def _mirrored(
+        self, capture: Capture, session_id: str, number: int | None, created: Mapping[str, int] | None = None
+    ) -> IncidentInterface:
         eni = capture.network_interface_id
-        if not captures.record(capture, session_id):
+        if not captures.record(capture, session_id, created):
             now = captures.get(eni, capture.where)
             recorded = now.session_id if now is not None and self.incident.id in now.holders else None
             if recorded is None or (now is not None and now.ending):

@@ -8,7 +8,7 @@ and the generation incremented.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Capture:
         holders: the incidents that need it.
         session_id: of the session that mirrors; none while it is not known.
         session_since: when the session was recorded, in seconds of the epoch.
+        session_number: of the session, as it was created; none where an earlier version recorded it.
+        virtual_network_id: of the session, as it was created; none likewise.
         ending: the session is being deleted.
         ended_sessions: the last ones that were deleted, which EC2 may still show for a while.
         begun: the creations of a session that were begun, each as `begin` was given it: a function may be killed
@@ -46,6 +48,8 @@ class Capture:
     holders: frozenset[str] = frozenset()
     session_id: str | None = None
     session_since: int = 0
+    session_number: int | None = None
+    virtual_network_id: int | None = None
     ending: bool = False
     ended_sessions: frozenset[str] = frozenset()
     begun: frozenset[str] = frozenset()
@@ -90,17 +94,39 @@ def begin(network_interface_id: str, creation: str, where: AccountRegion | None 
     table.change(capture_key(network_interface_id, where), "ADD begun :begun", values={"begun": {creation}})
 
 
-def record(capture: Capture, session_id: str) -> bool:
-    """Record the session of a capture; False when the capture has ended meanwhile, or has another session."""
+def record(capture: Capture, session_id: str, created: Mapping[str, int] | None = None) -> bool:
+    """Record the session of a capture; False when the capture has ended meanwhile, or has another session.
+
+    Args:
+        capture: which.
+        session_id: of the session.
+        created: `session_number` and `virtual_network_id` that it was created with; none where it is used, not created.
+    """
+    given = dict(created or {})
     return (
         table.change(
             capture_key(capture.network_interface_id, capture.where),
-            "SET session_id = :session, session_since = :now",
+            ", ".join(["SET session_id = :session, session_since = :now", *(f"{name} = :{name}" for name in given)]),
             condition="generation = :generation AND attribute_not_exists(ending) AND attribute_exists(holders) "
             "AND (attribute_not_exists(session_id) OR session_id = :session)",
-            values={"session": session_id, "now": int(time.time()), "generation": capture.generation},
+            values={"session": session_id, "now": int(time.time()), "generation": capture.generation, **given},
         )
         is not None
+    )
+
+
+def record_numbers(capture: Capture, session_number: int, virtual_network_id: int) -> None:
+    """Record which numbers the session of a capture has from now on."""
+    table.change(
+        capture_key(capture.network_interface_id, capture.where),
+        "SET session_number = :number, virtual_network_id = :vni",
+        condition="generation = :generation AND session_id = :session AND attribute_not_exists(ending)",
+        values={
+            "number": session_number,
+            "vni": virtual_network_id,
+            "generation": capture.generation,
+            "session": capture.session_id,
+        },
     )
 
 
@@ -108,7 +134,7 @@ def forget_session(capture: Capture) -> None:
     """Record that the session was deleted although it is needed: the next one gets a new generation."""
     table.change(
         capture_key(capture.network_interface_id, capture.where),
-        "SET generation = generation + :one REMOVE session_id, session_since",
+        "SET generation = generation + :one REMOVE session_id, session_since, session_number, virtual_network_id",
         condition="generation = :generation AND session_id = :session AND attribute_not_exists(ending)",
         values={"one": 1, "generation": capture.generation, "session": capture.session_id},
     )
@@ -185,7 +211,7 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
         "SET generation = generation + :one, #ttl = :ttl"
         + (", ended_sessions = :ended" if ended else "")
         + (", begun_before = :begun" if begun else "")
-        + " REMOVE begun, ending, session_id, session_since, listing, opened_at",
+        + " REMOVE begun, ending, session_id, session_since, session_number, virtual_network_id, listing, opened_at",
         condition="generation = :generation AND ending = :yes",
         values={
             "one": 1,
@@ -226,6 +252,8 @@ def _capture(item: dict[str, Any]) -> Capture:
         holders=frozenset(item.get("holders", ())),
         session_id=item.get("session_id"),
         session_since=item.get("session_since", 0),
+        session_number=item.get("session_number"),
+        virtual_network_id=item.get("virtual_network_id"),
         ending=item.get("ending", False),
         ended_sessions=frozenset(item.get("ended_sessions", ())),
         begun=frozenset((*item.get("begun", ()), *item.get("begun_before", ()))),
