@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from moto.ec2.models import ec2_backends
+
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
-from tapstack.domain.incidents import as_text
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents
@@ -93,6 +97,22 @@ def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_captu
     assert len(entries(incident, "instance changed")) == 2
     assert len(mails(site, "instance changed")) == 2
     assert len(site.ours()) == 1
+
+
+def test_when_it_stops_again_then_responders_are_told_again(site: Site) -> None:
+    incident, instance = capturing(site)
+    sweep()
+    for turn in (1, 2):
+        site.ec2.stop_instances(InstanceIds=[instance])
+        sweep()
+        assert len(mails(site, "instance changed")) == 2 * turn - 1
+        site.ec2.start_instances(InstanceIds=[instance])
+        # Starts of the same second would be one.
+        started = utc_now() + timedelta(minutes=turn)
+        ec2_backends[ACCOUNT_ID][REGION].get_instance(instance).launch_time = started
+        sweep()
+        assert len(mails(site, "instance changed")) == 2 * turn
+    assert len(entries(incident, "instance changed")) == 4
 
 
 def test_when_it_is_terminated_then_the_timeline_says_what_the_capture_has(site: Site) -> None:

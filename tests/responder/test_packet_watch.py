@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.packet_watch import PERIOD, period_of
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture import watch
 from tapstack.responder.incident import steps as incident_steps
@@ -36,7 +38,13 @@ def mirrors(site: Site, instance: str, value: float = 1500, *, metric: str = "Ne
 
 def waited(incident: str, minutes: int) -> None:
     """Let mirroring have begun some minutes ago."""
-    change(incident, "SET packets.since = :then", then=as_text(utc_now() - timedelta(minutes=minutes)))
+    then = utc_now() - timedelta(minutes=minutes)
+    change(
+        incident,
+        "SET packets.since = :then, packets.counted_from = :period",
+        then=as_text(then),
+        period=as_text(period_of(then)),
+    )
 
 
 def entries(incident: str, what: str) -> list[str]:
@@ -65,7 +73,13 @@ def test_when_sessions_exist_then_only_that_is_said(site: Site) -> None:
     incident_steps.notify(incident)
     assert sweep().packets == []
     since = str(packets_of(incident)["since"])
-    assert packets_of(incident) == {"state": "mirroring", "since": since, "seen_at": None, "missing": []}
+    assert packets_of(incident) == {
+        "state": "mirroring",
+        "since": since,
+        "seen_at": None,
+        "missing": [],
+        "counted_from": as_text(period_of(as_time(since))),
+    }
     assert abs(as_time(since) - utc_now()) < timedelta(minutes=1)
     [mail] = mails(site, "mirroring started")
     assert "A warning follows where CloudWatch counts none for 10 minutes." in mail
@@ -98,6 +112,57 @@ def test_when_cloudwatch_counts_nothing_but_noughts_or_what_was_before_then_noth
     mirrors(site, other)
     assert sweep().packets == []
     assert packets_of(incident)["state"] == "mirroring"
+
+
+def mirrored_by_others(site: Site) -> tuple[str, str]:
+    """An incident on an interface that others mirror, and its instance."""
+    instance, interface = site.instance()
+    site.session_of_others(interface, 5)
+    return prepared(instance), instance
+
+
+def mirrored_before(site: Site) -> tuple[str, str]:
+    """An incident on an interface whose capture has just ended."""
+    first, instance, _ = capturing(site)
+    capture_steps.stop(first)
+    incident_steps.close(first, "closed")
+    return prepared(instance), instance
+
+
+def mirrored_for_another(site: Site) -> tuple[str, str]:
+    """An incident on an interface that another incident captures."""
+    instance = capturing(site)[1]
+    return prepared(instance), instance
+
+
+def named_alone(site: Site) -> tuple[str, str]:
+    """An incident of an interface, of an instance that may have others."""
+    instance, interface = site.instance()
+    return prepared(None, interface), instance
+
+
+@pytest.mark.parametrize("begun", [mirrored_by_others, mirrored_before, mirrored_for_another, named_alone])
+def test_when_others_may_have_mirrored_before_then_the_period_in_which_it_began_does_not_count(
+    site: Site, monkeypatch: pytest.MonkeyPatch, begun: Callable[[Site], tuple[str, str]]
+) -> None:
+    began = period_of(utc_now()) + timedelta(minutes=2)
+    incident, instance = begun(site)
+    monkeypatch.setattr(capture_steps, "utc_now", lambda: began)
+    capture_steps.start(incident)
+    first = period_of(began) + PERIOD
+    assert packets_of(incident)["counted_from"] == as_text(first)
+
+    def judged(counted: datetime, minutes: int) -> list[str]:
+        now = first + timedelta(minutes=minutes)
+        return watch._judge(incidents.get(incident), [instance], {instance: [counted]}, now)
+
+    assert judged(period_of(began), 9) == []
+    # Ten minutes count from the first period that counts.
+    [warned] = judged(period_of(began), 10)
+    assert "counts none" in warned
+    [seen] = judged(first, 11)
+    assert "counts mirrored packets" in seen
+    assert packets_of(incident)["state"] == "packets seen"
 
 
 def test_when_there_are_none_for_ten_minutes_then_responders_are_warned_once(site: Site) -> None:
@@ -169,9 +234,8 @@ def test_when_interfaces_of_several_instances_are_named_then_packets_of_each_are
     (first, one), (second, two) = site.instance(), site.instance()
     incident = prepared(None, one, two, site.interface())
     capture_steps.start(incident)
-    mirrors(site, first)
-    assert sweep().packets == []
     waited(incident, 11)
+    mirrors(site, first)
     sweep()
     assert packets_of(incident)["missing"] == [second]
     mirrors(site, second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -350,6 +351,64 @@ class TestUnknownSessions:
         theirs = site.session_of_others(interface, 1, TagSpecifications=our_tags(incident))
         assert sweep().deleted == []
         assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [theirs]
+
+    def forged(self, site: Site, session: str) -> str:
+        """Another session in place of one of an incident, with all that can be written of it."""
+        [ours] = [one for one in site.sessions() if one["TrafficMirrorSessionId"] == session]
+        delete(site, session)
+        return str(
+            site.ec2.create_traffic_mirror_session(
+                NetworkInterfaceId=ours["NetworkInterfaceId"],
+                TrafficMirrorTargetId=ours["TrafficMirrorTargetId"],
+                TrafficMirrorFilterId=ours["TrafficMirrorFilterId"],
+                SessionNumber=ours["SessionNumber"],
+                PacketLength=1,
+                TagSpecifications=[{"ResourceType": "traffic-mirror-session", "Tags": ours["Tags"]}],
+            )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        )
+
+    def test_when_it_is_just_like_the_one_that_was_deleted_then_it_is_neither_used_nor_deleted(
+        self, site: Site
+    ) -> None:
+        incident, interface, session = capturing(site)
+        theirs = self.forged(site, session)
+        report = sweep()
+        assert (report.unknown_sessions, report.deleted) == ([f"{theirs} on {interface}"], [])
+        ours = interfaces_of(incident)[interface]["session_id"]
+        assert ours not in (theirs, session)
+        assert {one["TrafficMirrorSessionId"] for one in site.sessions(interface)} == {theirs, ours}
+        ends(incident)
+        sweep()
+        assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [theirs]
+
+    def test_when_another_incident_meets_it_first_then_that_does_not_use_it(self, site: Site) -> None:
+        first, interface, session = capturing(site)
+        theirs = self.forged(site, session)
+        second = prepared(incidents.get(first).named_instance_id)
+        capture_steps.start(second)
+        ours = interfaces_of(second)[interface]["session_id"]
+        assert ours not in (theirs, session)
+        sweep()
+        assert interfaces_of(first)[interface]["session_id"] == ours
+        for incident in (first, second):
+            ends(incident)
+        assert [one["TrafficMirrorSessionId"] for one in site.sessions()] == [theirs]
+
+    def test_when_ec2_shows_it_only_to_the_creation_then_it_is_not_used_either(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, interface, session = capturing(site)
+        theirs = self.forged(site, session)
+        listed, late = sessions.on_interfaces, [True]
+
+        def shown(interface_ids: Sequence[str]) -> list[sessions.Described]:
+            return [] if late and late.pop() else listed(interface_ids)
+
+        monkeypatch.setattr(sessions, "on_interfaces", shown)
+        second = prepared(incidents.get(first).named_instance_id)
+        capture_steps.start(second)
+        entry = interfaces_of(second)[interface]
+        assert (entry["session_id"] != theirs, entry["session_number"]) == (True, 2)
 
 
 class TestKilled:

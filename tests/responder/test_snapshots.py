@@ -22,6 +22,7 @@ from tapstack.domain.evidence_settings import TAG_APPLIANCE
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
 from tapstack.responder.appliance import snapshots, stacks
 from tapstack.responder.appliance import steps as appliance_steps
+from tapstack.responder.appliance.instances import instances_of
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
@@ -65,7 +66,7 @@ def taken(site: Site) -> list[dict[str, Any]]:
 
 
 def appliance_instance(site: Site) -> str:
-    [instance] = snapshots.instances_of(NAME)
+    [instance] = instances_of(NAME)
     return str(instance["InstanceId"])
 
 
@@ -184,7 +185,7 @@ def test_when_two_functions_take_them_at_once_then_both_are_recorded_and_deleted
 
 def test_when_another_function_took_one_at_the_same_time_then_the_sweeper_records_it(keeping: Site) -> None:
     incident = captured(keeping)
-    [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
+    [volume] = snapshots._volumes(instances_of(NAME)[0])
     assert appliance_steps.retire(incident) == {"status": "wait"}
     [first] = taken(keeping)
     specification = [{"ResourceType": "snapshot", "Tags": first["Tags"]}]
@@ -428,7 +429,7 @@ def test_when_its_instance_lies_in_a_nested_stack_then_it_is_found(keeping: Site
     url = f"https://{bucket}.s3.{REGION}.amazonaws.com/{key}"
     parent = {"Resources": {"Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}}}
     keeping.client("cloudformation").create_stack(StackName=f"{NAME}-parent", TemplateBody=json.dumps(parent))
-    [instance] = snapshots.instances_of(f"{NAME}-parent")
+    [instance] = instances_of(f"{NAME}-parent")
     assert tags(dict(instance))["aws:cloudformation:logical-id"] == "Own"
 
 
@@ -438,7 +439,7 @@ def test_when_an_instance_or_a_volume_is_not_found_then_the_stack_stays_and_oper
 ) -> None:
     incident = captured(keeping)
     instance = appliance_instance(keeping)
-    [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
+    [volume] = snapshots._volumes(instances_of(NAME)[0])
     if lost == "terminated":
         keeping.ec2.terminate_instances(InstanceIds=[instance])
     elif lost == "detached":
@@ -466,7 +467,7 @@ def test_when_an_instance_or_a_volume_is_not_found_then_the_stack_stays_and_oper
 
 def test_when_others_took_a_snapshot_with_its_tag_before_then_that_is_not_taken_for_its_packets(keeping: Site) -> None:
     incident = captured(keeping)
-    [volume] = snapshots._volumes(snapshots.instances_of(NAME)[0])
+    [volume] = snapshots._volumes(instances_of(NAME)[0])
     settings = environment().appliance
     assert isinstance(settings, DeployedLaunch)
     name = snapshots.retirement_of(settings, stored.get())

@@ -33,6 +33,19 @@ def period_of(moment: datetime) -> datetime:
     return moment - timedelta(seconds=int(moment.timestamp()) % seconds, microseconds=moment.microsecond)
 
 
+def first_period(since: datetime, *, alone: bool) -> datetime:
+    """Return the beginning of the first period whose packets count.
+
+    The period in which mirroring began also has what other sessions mirrored before.
+
+    Args:
+        since: when mirroring began.
+        alone: whether no other session existed then.
+    """
+    began_in = period_of(since)
+    return began_in if alone or began_in == since else began_in + PERIOD
+
+
 def judge(
     instances: Sequence[str], counted: Mapping[str, datetime], *, since: datetime, now: datetime
 ) -> tuple[PacketsState, tuple[str, ...]]:
@@ -41,7 +54,7 @@ def judge(
     Args:
         instances: whose interfaces are mirrored; none where they are attached to none: CloudWatch counts nothing then.
         counted: the beginning of a period since then in which CloudWatch counted packets, by instance.
-        since: when mirroring began.
+        since: when mirroring began, or when the first period that counts began, if that is later.
         now: the present time.
     """
     missing = tuple(instance for instance in instances if instance not in counted)

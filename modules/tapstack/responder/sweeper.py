@@ -16,12 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import as_time, utc_now
-from tapstack.responder.appliance import snapshots
+from tapstack.responder.appliance import instances, snapshots
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of, said_by
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import attachments, places, repair, sessions, watch
+from tapstack.responder.capture import attachments, packet_notices, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import attachments as containment_attachments
 from tapstack.responder.containment import audit, quarantine
@@ -267,6 +267,24 @@ def _appliance(report: Report) -> None:
     if now.state == "retiring" or (idle and appliance_steps.overdue(now)):
         status = appliance_steps.retire_unneeded(again=True)
         report.appliance.append("stays: its packets are not kept yet" if status == "kept" else f"retired: {status}")
+    elif now.state == "ready" and now.holders:
+        report.appliance += _idle_appliance(now.holders)
+
+
+def _idle_appliance(holders: Iterable[str]) -> list[str]:
+    """Notify the incidents that use a launched appliance where it does not run; return a line for that."""
+    settings = environment().appliance
+    found = None if isinstance(settings, ExistingAppliance) else instances.idle(settings)
+    if found is None:
+        return []
+    mark = f"appliance {found.mark}"
+    for incident in incidents.get_all(holders).values():
+        if incident.state == "closed" or mark in incident.notified:
+            continue
+        incidents.add_event(incident.id, "sweeper", "appliance stopped", found.said)
+        notice = packet_notices.appliance_stopped(incident, found.said, found.commands)
+        notifications.notify_once(incident, "appliance stopped", *notice, once=mark)
+    return [found.said]
 
 
 def _snapshots(report: Report) -> None:

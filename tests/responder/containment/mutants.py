@@ -116,8 +116,8 @@ MUTANTS: Final = (
     Mutant(
         "tags alone say which sessions are ours",
         "responder/capture/sessions.py",
-        "    if capture is None:\n        return False\n    known = {",
-        "    if True:\n        return True\n    known = {",
+        '    if capture is None:\n        return False\n    if session["TrafficMirrorSessionId"] in {',
+        '    if True:\n        return True\n    if session["TrafficMirrorSessionId"] in {',
     ),
     Mutant(
         "a lost session is not made again",

@@ -216,6 +216,12 @@ PACKETS: Final[Schema] = {
             "items": {"type": "string"},
             "description": "The instances of which CloudWatch counts none.",
         },
+        "counted_from": _or_null(
+            _time(
+                "The beginning of the first five minutes of CloudWatch that count: after since where other sessions "
+                "may have existed then."
+            )
+        ),
     },
 }
 STORED_PACKETS: Final[Schema] = {

@@ -11,17 +11,16 @@ Guide, "Amazon EBS snapshots" (they are incremental; the snapshot of an encrypte
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots, incident_tags, notice_before
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
-from tapstack.domain.own_names import STACK_NAME_TAG
-from tapstack.responder.appliance import stacks
+from tapstack.responder.appliance.instances import TAGS_NEEDED, Described, instances_of
 from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.aws.errors import code_of, is_transient, message_of
 from tapstack.responder.environment import environment
@@ -33,17 +32,10 @@ from tapstack.responder.store.records import Snapshot, StoredPackets
 from tapstack.responder.store.snapshots import Kept
 
 Progress = Literal["complete", "wait", "failed"]
-Described = Mapping[str, Any]
-"""An instance, or a snapshot, as EC2 describes it."""
 _STOPPED_WITHIN: Final = timedelta(minutes=30)
 """How long an instance may be stopping. AWS offers to force it; that could lose what is not written yet."""
 _SEEN_WITHIN: Final = timedelta(minutes=15)
 """How long EC2 may not show a snapshot that it has answered with."""
-_TAGS_NEEDED: Final = (
-    f"where others took {TAG_DEPLOYMENT} or {TAG_SITE} off its instance, give it these tags again: no function may "
-    "change an instance without them"
-)
-_GONE: Final = ("shutting-down", "terminated")
 
 
 def retirement_of(settings: DeployedLaunch, appliance: Appliance) -> str:
@@ -82,7 +74,7 @@ def keep(
     except ClientError as error:
         if is_transient(error):
             raise
-        lost_tags = f"; {_TAGS_NEEDED}" if code_of(error) == "UnauthorizedOperation" else ""
+        lost_tags = f"; {TAGS_NEEDED}" if code_of(error) == "UnauthorizedOperation" else ""
         stored.fail(retirement, f"{message_of(error)}{lost_tags}")
         return "failed"
 
@@ -149,34 +141,6 @@ def _not_found(settings: DeployedLaunch, instances: Sequence[Described], detache
         missing = ", ".join(sorted(detached))
         return f"{missing} was detached from the appliance of the stack {settings.stack_name}: attach it again"
     return None
-
-
-def instances_of(stack_name: str) -> list[Described]:
-    """Return the instances of the appliance that exist.
-
-    By the tag that only CloudFormation sets, and that no caller can remove. The name of a nested stack begins with
-    that of its parent, as may that of any other stack: CloudFormation says which are nested.
-    """
-    filters = [{"Name": f"tag:{STACK_NAME_TAG}", "Values": [stack_name, f"{stack_name}-*"]}]
-    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
-    found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    of = [(one, _stack_of(one)) for one in found if one["State"]["Name"] not in _GONE]
-    nested = stacks.nested_in(stack_name) if any(name != stack_name for _, name in of) else []
-    below = tuple(f"{name}-" for name in nested)
-    return [one for one, name in of if name in (stack_name, *nested) or name.startswith(below)]
-
-
-def _stack_of(instance: Described) -> str:
-    return next(str(tag["Value"]) for tag in instance["Tags"] if tag["Key"] == STACK_NAME_TAG)
-
-
-def start_again(settings: DeployedLaunch) -> bool:
-    """Start the instances that were stopped for snapshots; return whether all run."""
-    instances = instances_of(settings.stack_name)
-    if stopped := [one["InstanceId"] for one in instances if one["State"]["Name"] == "stopped"]:
-        client("ec2").start_instances(InstanceIds=stopped)
-        return False
-    return all(one["State"]["Name"] == "running" for one in instances)
 
 
 def _volumes(instance: Described) -> list[str]:

@@ -18,7 +18,7 @@ from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
-from tapstack.responder.appliance import mirror_target, snapshots, stacks
+from tapstack.responder.appliance import instances, mirror_target, snapshots, stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed
@@ -68,10 +68,14 @@ def ensure(incident_id: str) -> Mapping[str, str]:
         snapshots.record_loss(settings, held)
         stored.record_lost(held)
         return WAIT
-    if held.state == "resuming":
+    # Without snapshots the function has no right to start it, and the sweeper warns where it is stopped.
+    if (held.state == "resuming" or settings.snapshots is not None) and (waits := instances.start(settings)):
+        if held.state == "ready" and incident.appliance is None:
+            incidents.add_event(incident_id, "appliance", "starts the appliance", "; ".join(waits))
         incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
-        if not snapshots.start_again(settings) or stored.record_resumed(held) is None:
-            return WAIT
+        return WAIT
+    if held.state == "resuming" and stored.record_resumed(held) is None:
+        return WAIT
     incidents.transition(incident_id, "launching", by="appliance", what="uses the appliance", detail=detail)
     incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "ready"))
     return READY

@@ -55,7 +55,8 @@ def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
     if said is None:
         return []
     notice = packet_notices.instance_changed(incident, said)
-    notifications.notify_once(incident, "instance changed", *notice, once=f"instance {now}")
+    # What it was before has the time of its last start: it may stop again.
+    notifications.notify_once(incident, "instance changed", *notice, once=f"instance {now} after {before}")
     return [f"{incident.id}: {said}"]
 
 

@@ -93,6 +93,15 @@ def instance_changed(incident: Incident, said: str) -> tuple[str, str]:
     return subject(incident, "instance changed"), text(incident, f"{said}.", _run_next(incident))
 
 
+def appliance_stopped(incident: Incident, said: str, commands: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: the launched appliance does not run."""
+    return subject(incident, "THE APPLIANCE DOES NOT RUN"), text(
+        incident,
+        f"{said}. Packets that are mirrored meanwhile are lost.",
+        ["CloudTrail says who stopped it.", *_run_next(incident, *commands)],
+    )
+
+
 def attached(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: network interfaces were attached to the instance while it is captured."""
     return subject(incident, "interface attached"), text(

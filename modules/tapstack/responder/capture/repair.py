@@ -234,7 +234,7 @@ def _restore(
             report.problems.append(f"{session_id}: {message_of(error)}")
         changed, said, tags = [], "", {}
     else:
-        vni = int(fields.get("VirtualNetworkId", session["VirtualNetworkId"]))
+        vni = {**session, **fields}["VirtualNetworkId"]
         if (capture.session_number, capture.virtual_network_id) != (number, vni):
             captures.record_numbers(capture, number, vni)
     if changed or said:

@@ -88,16 +88,18 @@ def has_our_tags(session: Described) -> bool:
 def is_known(session: Described, capture: Capture | None) -> bool:
     """Return whether the table says that an incident created a session.
 
+    Where the function was killed before it recorded the session's id, what it was about to create tells. Any caller can
+    create a session like that: once the id is recorded, that alone counts.
+
     Args:
         session: as EC2 describes it.
         capture: of its interface; None where there is none.
     """
     if capture is None:
         return False
-    known = {capture.session_id, *capture.ended_sessions}
-    return session["TrafficMirrorSessionId"] in known or not capture.begun.isdisjoint(
-        {session["TrafficMirrorSessionId"], _creation_of(session)}
-    )
+    if session["TrafficMirrorSessionId"] in {capture.session_id, *capture.ended_sessions, *capture.begun}:
+        return True
+    return capture.session_id is None and _creation_of(session) in capture.begun
 
 
 def _creation_of(session: Described) -> str:

@@ -32,6 +32,7 @@ from tapstack.domain.incidents import (
     expiry,
     utc_now,
 )
+from tapstack.domain.packet_watch import first_period
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of, said_by
 from tapstack.responder.aws.parallel import each
@@ -89,7 +90,10 @@ def start(incident_id: str) -> dict[str, int]:
         f"{item.network_interface_id}: {item.note}" for item in entries if item.state == "mirrored" and item.note
     ]
     detail = "; ".join([detail, *remarks])
-    known = IncidentPackets("mirroring", as_text(utc_now()))
+    now = utc_now()
+    # CloudWatch counts all interfaces of an instance, also those that the incident does not name.
+    counted_from = first_period(now, alone=outcome.alone and bool(incident.instance_id))
+    known = IncidentPackets("mirroring", as_text(now), counted_from=as_text(counted_from))
     incidents.transition(
         incident_id,
         "capturing",
@@ -111,6 +115,7 @@ class _Outcome:
         moving: whether less severe incidents that begin or end at this moment have places that are needed.
         again: the interfaces to plan again, because others took their places.
         full: whether AWS refused one because the target takes no more sources.
+        alone: whether no other session existed on the interfaces, and none was deleted that is known.
     """
 
     entries: dict[str, IncidentInterface] = field(default_factory=dict)
@@ -118,6 +123,7 @@ class _Outcome:
     moving: bool = False
     again: list[str] = field(default_factory=list)
     full: bool = False
+    alone: bool = True
 
     def raise_transient(self) -> None:
         """Raise an error that the next attempt may not have."""
@@ -144,7 +150,12 @@ def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
     for turn in range(_PLANS):
         time.sleep(turn * random.uniform(0.2, 0.6))
         outcome = _mirror_once(incident, left, to, limit)
-        whole = _Outcome(whole.entries | outcome.entries, whole.transient + outcome.transient, outcome.moving)
+        whole = _Outcome(
+            whole.entries | outcome.entries,
+            whole.transient + outcome.transient,
+            outcome.moving,
+            alone=whole.alone and outcome.alone,
+        )
         left = outcome.again
         if not left:
             break
@@ -175,7 +186,10 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
     lost = {step.network_interface_id for step in steps if not _has_place(step, found, incident)}
     steps = tuple(replace(one, do="wait", note=_LOST) if one.network_interface_id in lost else one for one in steps)
     work = _Start(incident, to)
-    outcome = _Outcome(moving=found.moving)
+    alone = not ended and all(
+        one.ours and held[one.network_interface_id].holders == frozenset({incident.id}) for one in there
+    )
+    outcome = _Outcome(moving=found.moving, alone=alone)
     for step, done in zip(steps, each(lambda step: work.carry_out(step, held), steps), strict=True):
         eni = step.network_interface_id
         if isinstance(done, TryAgain):
@@ -478,10 +492,14 @@ class _Start:
         there = sessions.on_interfaces([eni])
         now = captures.get(eni, capture.where) or capture
         ended = now.ended_sessions
+        # With another refusal this generation has no session: one like that which was asked for is of others.
+        by_id = code_of(error) != "IdempotentParameterMismatch"
         ours = [
             s
             for s in there
-            if sessions.has_our_tags(s) and sessions.is_known(s, now) and s["TrafficMirrorSessionId"] not in ended
+            if sessions.has_our_tags(s)
+            and (s["TrafficMirrorSessionId"] == now.session_id if by_id else sessions.is_known(s, now))
+            and s["TrafficMirrorSessionId"] not in ended
         ]
         if ours:
             return self._mirrored(capture, ours[0]["TrafficMirrorSessionId"], ours[0]["SessionNumber"])

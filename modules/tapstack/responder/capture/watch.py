@@ -6,11 +6,11 @@ The sweeper runs it. Each incident is watched until packets are seen; ten minute
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tapstack.domain import packet_watch
 from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
-from tapstack.domain.packet_watch import period_of
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
 from tapstack.responder.outbound import notifications
@@ -69,18 +69,18 @@ def _judge(
     incident: Incident, instances: Sequence[str], counted: dict[str, list[datetime]], now: datetime
 ) -> list[str]:
     since = _since(incident)
+    before = incident.packets or IncidentPackets("mirroring", as_text(since))
     first = {
         instance: times[0]
         for instance in instances
-        if (times := [at for at in counted.get(instance, ()) if at >= period_of(since)])
+        if (times := [at for at in counted.get(instance, ()) if at >= before.first_period])
     }
-    state, missing = packet_watch.judge(instances, first, since=since, now=now)
+    state, missing = packet_watch.judge(instances, first, since=max(since, before.first_period), now=now)
     if state == "mirroring":
         return []
     seen_at = as_text(max(first.values())) if state == "packets seen" else None
-    found = IncidentPackets(state, as_text(since), seen_at, missing)
-    before = incident.packets
-    if before is not None and (before.state, before.missing) == (found.state, found.missing):
+    found = replace(before, state=state, seen_at=seen_at, missing=missing)
+    if incident.packets is not None and (before.state, before.missing) == (found.state, found.missing):
         # Recorded, and perhaps not notified of.
         _notify(incident)
         return []

@@ -5,6 +5,7 @@ Nothing is changed meanwhile: rejecting it ends it at once. A capture that has e
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,13 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain.containment_settings import WaitForPackets
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
-from tapstack.domain.packet_watch import period_of
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.capture import metrics
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents, packets, requests
 from tapstack.responder.store.incidents import Incident
-from tapstack.responder.store.records import IncidentPackets
 
 _POLL_SECONDS: Final = 15
 
@@ -90,11 +89,11 @@ def _seen(incident: Incident) -> tuple[str | None, str | None]:
         times = metrics.counted([instance], since, utc_now()).get(instance, [])
     except (BotoCoreError, ClientError) as error:
         return None, f"CloudWatch: {message_of(error) if isinstance(error, ClientError) else error}"
-    first = next((at for at in times if at >= period_of(since)), None)
+    first = next((at for at in times if at >= incident.packets.first_period), None)
     if first is None:
         return None, None
     seen = as_text(first)
-    found = IncidentPackets("packets seen", incident.packets.since, seen)
+    found = replace(incident.packets, state="packets seen", seen_at=seen, missing=())
     packets.record(
         incident, found, f"CloudWatch counts mirrored packets in the five minutes from {seen}", by="incident"
     )

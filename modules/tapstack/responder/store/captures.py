@@ -38,8 +38,8 @@ class Capture:
         virtual_network_id: of the session, as it was created; none likewise.
         ending: the session is being deleted.
         ended_sessions: the last ones that were deleted, which EC2 may still show for a while.
-        begun: the creations of a session that were begun, each as `begin` was given it: a function may be killed
-            before it records the session. Those of the capture before are among them.
+        begun: the creations of a session that were begun, each as `begin` was given it, until a session is recorded: a
+            function may be killed before. Those of the capture before are among them.
     """
 
     network_interface_id: str
@@ -106,7 +106,9 @@ def record(capture: Capture, session_id: str, created: Mapping[str, int] | None 
     return (
         table.change(
             capture_key(capture.network_interface_id, capture.where),
-            ", ".join(["SET session_id = :session, session_since = :now", *(f"{name} = :{name}" for name in given)]),
+            ", ".join(["SET session_id = :session, session_since = :now", *(f"{name} = :{name}" for name in given)])
+            # One generation has one session: what was begun in it makes no other one known.
+            + " REMOVE begun",
             condition="generation = :generation AND attribute_not_exists(ending) AND attribute_exists(holders) "
             "AND (attribute_not_exists(session_id) OR session_id = :session)",
             values={"session": session_id, "now": int(time.time()), "generation": capture.generation, **given},
@@ -134,7 +136,8 @@ def forget_session(capture: Capture) -> None:
     """Record that the session was deleted although it is needed: the next one gets a new generation."""
     table.change(
         capture_key(capture.network_interface_id, capture.where),
-        "SET generation = generation + :one REMOVE session_id, session_since, session_number, virtual_network_id",
+        "SET generation = generation + :one "
+        "REMOVE session_id, session_since, session_number, virtual_network_id, begun",
         condition="generation = :generation AND session_id = :session AND attribute_not_exists(ending)",
         values={"one": 1, "generation": capture.generation, "session": capture.session_id},
     )

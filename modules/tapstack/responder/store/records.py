@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from tapstack.domain.callers import is_policy
 from tapstack.domain.containment_settings import ApprovalDefault, ContainmentState, Decision, Mode
-from tapstack.domain.incidents import ApplianceState, Because, InterfaceState, Severity, Source, State, StorageState
-from tapstack.domain.packet_watch import PacketsState
+from tapstack.domain.incidents import (
+    ApplianceState,
+    Because,
+    InterfaceState,
+    Severity,
+    Source,
+    State,
+    StorageState,
+    as_time,
+)
+from tapstack.domain.packet_watch import PacketsState, first_period
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import OPEN
 from tapstack.responder.errors import is_refusal
@@ -95,16 +105,24 @@ class IncidentPackets:
         seen_at: the beginning of the five minutes in which CloudWatch counted the first packets; of the last instance,
             where there are several.
         missing: the instances of which it counted none.
+        counted_from: the beginning of the first period of CloudWatch that counts; none where an earlier version began
+            it.
     """
 
     state: PacketsState
     since: str
     seen_at: str | None = None
     missing: tuple[str, ...] = ()
+    counted_from: str | None = None
+
+    @property
+    def first_period(self) -> datetime:
+        """The beginning of the first period of CloudWatch that counts."""
+        return as_time(self.counted_from) if self.counted_from else first_period(as_time(self.since), alone=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON and items have it."""
-        return {"state": self.state, "since": self.since, "seen_at": self.seen_at, "missing": list(self.missing)}
+        return {**{name: getattr(self, name) for name in self.__slots__}, "missing": list(self.missing)}
 
 
 @dataclass(frozen=True, slots=True)
