@@ -9,6 +9,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, utc_now
+from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import repair, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
@@ -179,6 +180,28 @@ def test_when_others_cut_packets_short_then_it_is_undone(
     assert sweep().repaired == []
 
 
+@pytest.mark.parametrize("what", ["target", "filter"])
+def test_when_others_redirect_it_then_it_mirrors_to_the_appliance_again_and_responders_are_told(
+    site: Site, what: str
+) -> None:
+    incident, interface, session = capturing(site)
+    appliance_steps.ensure(incident)
+    before = site.ours(interface)
+    theirs = (
+        {"TrafficMirrorTargetId": site.others_target}
+        if what == "target"
+        else {"TrafficMirrorFilterId": site.others_filter}
+    )
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, **theirs)
+    assert sweep().retargeted == [f"{session} on {interface}"]
+    assert site.ours(interface) == before
+    [line] = entries(incident, "mirroring repaired")
+    assert line.startswith(f"{session} on {interface}: it mirrored to ")
+    assert next(iter(theirs.values())) in line
+    assert len(mails(site, "mirroring repaired")) == 1
+    assert not any(sweep().as_dict().values())
+
+
 def test_when_others_change_the_tags_of_incident_and_expiry_then_they_are_as_before(site: Site) -> None:
     incident, _, session = capturing(site)
     site.ec2.create_tags(Resources=[session], Tags=[{"Key": TAG_INCIDENT, "Value": UNKNOWN}])
@@ -260,6 +283,25 @@ def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_a
     assert site.ours(interface)[0]["SessionNumber"] == 2
     assert interfaces_of(incident)[interface]["note"].startswith("while this is captured")
     assert len(mails(site, "PACKETS GO TO OTHERS")) == 1
+
+
+def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_are_told(site: Site) -> None:
+    incident, interface, session = capturing(site)
+    [ours] = site.ours(interface)
+    site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=2)
+    theirs = site.ec2.create_traffic_mirror_session(
+        NetworkInterfaceId=interface,
+        TrafficMirrorTargetId=ours["TrafficMirrorTargetId"],
+        TrafficMirrorFilterId=ours["TrafficMirrorFilterId"],
+        SessionNumber=1,
+        PacketLength=1,
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+    sweep()
+    said = f"packets that the filter of {theirs} (number 1) accepts are captured as it cuts them"
+    assert interfaces_of(incident)[interface]["note"] == said
+    [mail] = mails(site, "PACKETS GO TO OTHERS")
+    assert said in mail
+    assert not any(sweep().as_dict().values())
 
 
 def test_when_others_take_packets_and_a_lower_number_is_free_then_it_is_used(site: Site) -> None:

@@ -70,7 +70,8 @@ def test_when_one_of_two_holders_is_closed_then_the_session_stays(site: Site, ru
 def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
     site: Site, running: set[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, interface = capturing_incident(site)
+    incident, interface = capturing_incident(site)
+    appliance_steps.ensure(incident)
     theirs = site.session_of_others(interface, 5)
     existing = {**site.settings["appliance"]["existing"], "target_id": site.target(), "filter_id": site.mirror_filter()}
     configure(monkeypatch, site, {"existing": existing})
@@ -80,6 +81,7 @@ def test_when_the_target_was_replaced_then_sessions_are_sent_to_the_new_one(
     assert session["TrafficMirrorFilterId"] == existing["filter_id"]
     [others] = [s for s in site.sessions() if s["TrafficMirrorSessionId"] == theirs]
     assert others["TrafficMirrorTargetId"] == site.others_target
+    assert site.messages() == []
 
 
 def test_when_a_function_was_killed_while_a_capture_ended_then_it_is_ended(site: Site, running: set[bool]) -> None:

@@ -54,6 +54,7 @@ class Session:
         number: 1 to 32766.
         ours: created by an incident of this deployment and site.
         target_id: where it sends the packets; empty where that does not matter.
+        packet_length: bytes of each packet that it mirrors; none where it mirrors whole packets.
     """
 
     id: str
@@ -61,6 +62,11 @@ class Session:
     number: int
     ours: bool = False
     target_id: str = ""
+    packet_length: int | None = None
+
+    def cuts(self, packet_length: int | None) -> bool:
+        """Return whether it mirrors less of each packet than a session of this packet length."""
+        return self.packet_length is not None and (packet_length is None or self.packet_length < packet_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,9 @@ def number_for(interface_id: str, sessions: Iterable[Session]) -> int | None:
     return None if len(taken) >= limits.SESSIONS_PER_INTERFACE else first_free_number(taken)
 
 
-def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], *, target_id: str) -> str:
+def other_sessions(
+    interface_id: str, number: int, sessions: Sequence[Session], *, target_id: str, packet_length: int | None = None
+) -> str:
     """Return a remark about sessions of which either they or one of this number take the packets; empty without any.
 
     AWS evaluates the sessions of an interface by number, and sends a packet with the first whose filter accepts it.
@@ -154,7 +162,8 @@ def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], 
         interface_id: the source.
         number: of the session that captures it.
         sessions: all that exist on the interface.
-        target_id: of the session that captures it: to the same target the packets come either way.
+        target_id: of the session that captures it: to the same target the packets come either way, but may be cut.
+        packet_length: of the session that captures it.
     """
     others = sorted(
         (session.number, session.id)
@@ -165,7 +174,17 @@ def other_sessions(interface_id: str, number: int, sessions: Iterable[Session], 
         ", ".join(f"{session_id} (number {taken})" for taken, session_id in others if (taken < number) is before)
         for before in (True, False)
     )
+    short = ", ".join(
+        f"{one.id} (number {one.number})"
+        for one in sorted(sessions, key=lambda one: (one.number, one.id))
+        if one.network_interface_id == interface_id
+        and one.number < number
+        and one.target_id == target_id
+        and one.cuts(packet_length)
+    )
     said = []
+    if short:
+        said.append(f"packets that the filter of {short} accepts are captured as it cuts them")
     if earlier:
         said.append(f"packets that the filter of {earlier} accepts go to its target only, and are not captured here")
     if later:

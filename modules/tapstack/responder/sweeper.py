@@ -169,7 +169,9 @@ def _sessions(report: Report) -> None:
             report.deleted.append(_named(session))
         # The next part handles captures of closed incidents, and those that are ending.
     report.unknown_sessions += map(_named, unknown)
-    _retarget(live, report)
+    for session in _retarget(live, report):
+        holders = held[session["NetworkInterfaceId"]].holders
+        repair.report_redirected(session, [known[one] for one in sorted(holders & known.keys())])
     repair.report_unknown(unknown)
 
 
@@ -189,10 +191,12 @@ def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
     return incident_id in known and known[incident_id].state != "closed"
 
 
-def _retarget(live: list[Described], report: Report) -> None:
+def _retarget(live: list[Described], report: Report) -> list[Described]:
+    """Modify sessions to the present mirror target; return those that were modified, as they were."""
     to = current_mirror_target()
     if to is None:
-        return
+        return []
+    modified: list[Described] = []
     outdated = [
         session
         for session in live
@@ -207,9 +211,11 @@ def _retarget(live: list[Described], report: Report) -> None:
                 return None
             return f"{_named(session)}: {message_of(error)}"
         report.retargeted.append(_named(session))
+        modified.append(session)
         return None
 
     report.problems += filter(None, each(modify, outdated))
+    return modified
 
 
 def _captures(report: Report) -> None:

@@ -158,6 +158,16 @@ def test_when_other_sessions_send_elsewhere_then_it_is_remarked_which_get_the_pa
     assert other_sessions("eni-1", number, sessions, target_id="tmt-ours") == "; ".join(expected)
 
 
+@pytest.mark.parametrize(("ours", "theirs", "cut"), [(None, 64, True), (100, 64, True), (64, 100, False)])
+def test_when_a_session_with_a_lower_number_cuts_packets_on_their_way_to_the_same_target_then_that_is_remarked(
+    ours: int | None, theirs: int, cut: bool
+) -> None:
+    sessions = [Session("tms-a", "eni-1", 1, target_id="tmt-ours", packet_length=theirs)]
+    said = "packets that the filter of tms-a (number 1) accepts are captured as it cuts them"
+    remark = other_sessions("eni-1", 2, sessions, target_id="tmt-ours", packet_length=ours)
+    assert remark == (said if cut else "")
+
+
 def test_when_a_session_sends_to_the_same_target_then_nothing_is_remarked() -> None:
     sessions = [Session(f"tms-{number}", "eni-1", number, target_id="tmt-ours") for number in (1, 2, 3)]
     assert other_sessions("eni-1", 2, sessions, target_id="tmt-ours") == ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain.appliance_settings import DeployedLaunch
+from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_text
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
@@ -26,7 +27,6 @@ TAGS_NEEDED: Final = (
     f"where others took {TAG_DEPLOYMENT} or {TAG_SITE} off its instance, give it these tags again: no function may "
     "change an instance without them"
 )
-_GONE: Final = ("shutting-down", "terminated")
 _RUNNING: Final = ("pending", "running")
 
 
@@ -54,7 +54,7 @@ def instances_of(stack_name: str) -> list[Described]:
     filters = [{"Name": f"tag:{STACK_NAME_TAG}", "Values": [stack_name, f"{stack_name}-*"]}]
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
     found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    of = [(one, _stack_of(one)) for one in found if one["State"]["Name"] not in _GONE]
+    of = [(one, _stack_of(one)) for one in found if one["State"]["Name"] in PRESENT_STATES]
     nested = stacks.nested_in(stack_name) if any(name != stack_name for _, name in of) else []
     below = tuple(f"{name}-" for name in nested)
     return [one for one, name in of if name in (stack_name, *nested) or name.startswith(below)]

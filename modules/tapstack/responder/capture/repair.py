@@ -10,11 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tapstack.domain import capture_plan, limits
+from tapstack.domain import capture_plan
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_plan import Session
 from tapstack.domain.errors import RuleViolation
@@ -33,8 +33,6 @@ from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 from tapstack.responder.store.retry import retried
 
-_WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])
-"""The packet lengths of a session that was created without one; the second behind a Network Load Balancer."""
 _Notice = Callable[[Incident, Sequence[str]], tuple[str, str]]
 
 
@@ -246,7 +244,11 @@ def _restore(
         report.done.append(f"{session_id} on {eni}: {TAG_EXPIRES} is {tags[TAG_EXPIRES]}")
     before = [one for one in there if one.number < number]
     target_id = session["TrafficMirrorTargetId"]
-    remark, earlier = (capture_plan.other_sessions(eni, number, some, target_id=target_id) for some in (there, before))
+    length = environment().capture.packet_length
+    remark, earlier = (
+        capture_plan.other_sessions(eni, number, some, target_id=target_id, packet_length=length)
+        for some in (there, before)
+    )
     return _Beside(session_id, number, remark, earlier)
 
 
@@ -271,7 +273,7 @@ def _undoing(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the fields that are to be changed of a session, and what others changed."""
     wanted, fields, changed = environment().capture.packet_length, dict[str, Any](), []
-    if (length := session.get("PacketLength")) != wanted and not (wanted is None and length in _WHOLE):
+    if (length := session.get("PacketLength")) != wanted and not (wanted is None and length in sessions.WHOLE):
         fields |= {"RemoveFields": ["packet-length"]} if wanted is None else {"PacketLength": wanted}
         changed.append(f"it mirrored {f'{length} bytes of each packet' if length else 'whole packets'}")
     number, vni = numbers
@@ -303,7 +305,10 @@ def _number(now: int, created: int, others: Sequence[Session], target_id: str) -
     taken = {one.number for one in others}
     free = capture_plan.first_free_number(taken)
     best = min(now, free) if created in taken else created
-    takes_packets = [one.number for one in others if one.target_id != target_id and one.number < best]
+    length = environment().capture.packet_length
+    takes_packets = [
+        one.number for one in others if one.number < best and (one.target_id != target_id or one.cuts(length))
+    ]
     return min(best, free) if takes_packets and free < min(takes_packets) else best
 
 
@@ -356,6 +361,22 @@ def is_of_stack(session: Described) -> bool:
         return False
     stack = sessions.tags_of(session).get(STACK_NAME_TAG, "")
     return stack == appliance.stack_name or stack.startswith(f"{appliance.stack_name}-")
+
+
+def report_redirected(session: Described, holders: Sequence[Incident]) -> None:
+    """Notify that others redirected a session, which is sent to the appliance again.
+
+    Where the appliance was replaced, it went to the one that an incident was begun with: others did nothing then.
+    """
+    went = (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"])
+    begun_with = [one.appliance for one in holders if one.appliance is not None]
+    if not begun_with or went in [(one.target_id, one.filter_id) for one in begun_with]:
+        return
+    session_id = session["TrafficMirrorSessionId"]
+    line = f"{session_id} on {session['NetworkInterfaceId']}: it mirrored to {went[0]} through {went[1]}"
+    for incident in holders:
+        mark = f"{session_id} to {went[0]} {_moment()}"
+        _say(incident.id, "mirroring repaired", packet_notices.repaired, [line], mark, Repairs())
 
 
 def report_unknown(unknown: Iterable[Described]) -> None:

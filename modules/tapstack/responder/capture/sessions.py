@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from tapstack.domain import limits
 from tapstack.domain.capture_plan import Session
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.responder.aws.clients import client
@@ -31,6 +32,8 @@ FILTER_VALUES: Final = 200
 """Values that one filter of a Describe call takes (Amazon EC2 API Reference, "Filter")."""
 LATE_SECONDS: Final = 60
 """Seconds after which EC2 shows a new session; one that it does not show then was deleted."""
+WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])
+"""The packet lengths of a session that was created without one; the second behind a Network Load Balancer."""
 _NOT_FOUND: Final = "InvalidTrafficMirrorSessionId.NotFound"
 _UNAUTHORIZED: Final = "UnauthorizedOperation"
 _PAGE: Final = 1000
@@ -130,6 +133,7 @@ def facts(described: Iterable[Described], held: Mapping[str, Capture] | None = N
             s["SessionNumber"],
             has_our_tags(s) and is_known(s, captured.get(s["NetworkInterfaceId"])),
             s["TrafficMirrorTargetId"],
+            None if s.get("PacketLength") in WHOLE else s["PacketLength"],
         )
         for s in described
     ]

@@ -38,6 +38,7 @@ from tapstack.responder.aws.errors import code_of, is_transient, message_of, sai
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import packet_notices, places, sessions
 from tapstack.responder.capture.interfaces import refusals
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
@@ -241,7 +242,11 @@ def _remarked(entry: IncidentInterface, step: Step, there: list[Session], to: Mi
     eni, number = entry.network_interface_id, entry.session_number
     remarks = [
         _PLACE_OF.format(step.instead_of) if step.instead_of is not None else "",
-        "" if number is None else capture_plan.other_sessions(eni, number, there, target_id=to.target_id),
+        ""
+        if number is None
+        else capture_plan.other_sessions(
+            eni, number, there, target_id=to.target_id, packet_length=environment().capture.packet_length
+        ),
     ]
     return replace(entry, note="; ".join(filter(None, remarks)))
 
