@@ -286,6 +286,19 @@ class TestAttackSequences:
         [_, message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
         assert f"Instance: {another}\nDecision: NOT capture, by rule all" in message
 
+    def test_when_its_updates_name_other_instances_each_time_then_they_open_no_more(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing}, incidents_per_finding=2)
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(3)]
+        said = [
+            [one["action"] for one in findings.handler(sequence(*map(arn, some)), None)["decisions"]]
+            for some in (ids[:1], ids[1:], ids[2:], ids[:2])
+        ]
+        assert said == [["capture"], ["capture", "listed"], ["listed"], ["silent", "silent"]]
+
     def test_when_some_instances_are_to_be_contained_then_these_have_the_incidents(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from tapstack.domain.incidents import utc_now
+from tapstack.domain.incidents import as_time, utc_now
 from tapstack.domain.policy import Rule
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
@@ -66,7 +66,7 @@ def joined_mails(site: Site) -> list[str]:
 
 
 def of_instance(instance: str) -> list[str]:
-    return list((table.read(instance_key(instance)) or {}).get("open_incidents", []))
+    return sorted((table.read(instance_key(instance)) or {}).get("open_incidents", []))
 
 
 def after(incident: str, seconds: int = 1) -> datetime:
@@ -189,6 +189,51 @@ class TestFindings:
         assert "Nothing is captured: the incident failed." in mail
         assert f"  tapstack incident close {incident}\n" in mail
 
+    def test_when_one_failed_and_another_captures_then_findings_join_that_one(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        failed = decided(found(instance, 1))["incident_id"]
+        incident_steps.fail(failed, "NothingMirrored", "no")
+        captures = opened(instance)
+        assert decided(found(instance, 2, 9.5))["incident_id"] == captures
+        assert item(captures)["severity"] == "critical"
+        assert "Nothing is captured" not in joined_mails(policy)[-1]
+
+    @pytest.mark.parametrize("closes", [False, True], ids=["failed", "failed, and is to be closed"])
+    def test_when_the_incident_failed_then_newer_activity_opens_another_or_joins_it(
+        self, policy: Site, closes: bool
+    ) -> None:
+        instance, _ = policy.instance()
+        failed = decided(found(instance, 1))["incident_id"]
+        incident_steps.fail(failed, "NothingMirrored", "no")
+        if closes:
+            commands.close(failed, by=ANN)
+        ended = incidents.ended_at(incidents.get(failed))
+        assert ended is not None
+        assert decided(found(instance, 1, seen=as_time(ended)))["action"] == "silent"
+        newer = decided(found(instance, 1, seen=as_time(ended) + timedelta(minutes=5)))
+        assert (newer["action"], newer["incident_id"] != failed) == ("capture", True)
+        assert (
+            decided(found(instance, 2, seen=as_time(ended) + timedelta(minutes=5)))["incident_id"]
+            == (newer["incident_id"])
+        )
+        # What failed stays in the list of the instance until it is closed.
+        assert of_instance(instance) == sorted([newer["incident_id"], *([] if closes else [failed])])
+
+    def test_when_an_alert_of_the_api_comes_after_a_failure_then_it_opens_another(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        failed = decided(found(instance, 1))["incident_id"]
+        incident_steps.fail(failed, "NothingMirrored", "no")
+        body = {"instance_id": instance, "reason": "beacons", "alert_id": "siem 1"}
+        answered = ask("POST", "/incidents", body)[1]
+        assert (answered["joined"], answered["incident"]["id"] != failed) == (False, True)
+
+    def test_when_the_policy_only_notifies_then_the_capture_that_it_joins_is_no_longer(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        before = item(incident)["expires_at"]
+        assert decided(found(instance, 2, 2.0))["action"] == "joined"
+        assert item(incident)["expires_at"] == before
+
 
 class TestAnswers:
     def test_when_a_person_rejected_it_then_the_same_is_not_asked_again(self, policy: Site) -> None:
@@ -299,7 +344,11 @@ class TestLateActivity:
         instance, _ = policy.instance()
         first = decided(found(instance, 1))["incident_id"]
         commands.close(first, by=ANN)
-        assert decided(found(instance, 1, seen=datetime.now(UTC)))["action"] == "silent"
+        asked = as_time(str(incidents.get(first).close_requested_at))
+        assert decided(found(instance, 1, seen=asked))["action"] == "silent"
+        # Asked again, it is still asked at first.
+        commands.close(first, by=ANN)
+        assert as_time(str(incidents.get(first).close_requested_at)) == asked
         second = decided(found(instance, 2))
         assert (second["action"], second["incident_id"] != first) == ("capture", True)
         incident_steps.close(first, "closed")

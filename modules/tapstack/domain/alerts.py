@@ -163,6 +163,10 @@ class Alert:
             return f"{self.source}:{self.id}"
         return f"{self.id}/{instance.id}" if self.is_attack_sequence else self.id
 
+    def opened(self, alert_id: str | None) -> bool:
+        """Return whether an incident with an alert id was opened by this attack sequence, about any instance."""
+        return alert_id is not None and alert_id.startswith(f"{self.id}/")
+
 
 def severity_level(severity: float) -> Severity:
     """Return GuardDuty's word for a severity."""

@@ -69,18 +69,26 @@ def decide(alert: Alert) -> list[dict[str, Any]]:
 def _outcomes(rules: Sequence[policy.Rule], alert: Alert, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
     """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
     instances, most = alert.instances or (None,), environment().capture.incidents_per_finding
-    if len(instances) <= most:
+    # Updates of an attack sequence may name other instances each time.
+    before = _opened_before(alert) if alert.is_attack_sequence else set()
+    if len(instances) + len(before) <= most:
         return [_outcome(rules, alert, instance, tags) for instance in instances]
     # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
     outcomes = [_outcome(rules, alert, instance, tags, opens=False) for instance in instances]
     wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
     wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
-    left = max(0, most - sum(_has_opened(alert, outcome) for outcome in outcomes))
+    of_these = {one.incident.id for one in outcomes if one.incident is not None and _has_opened(alert, one)}
+    left = max(0, most - len(before | of_these))
     for at in wanting[:left]:
         outcomes[at] = _outcome(rules, alert, instances[at], tags)
     for at in wanting[left:]:
         outcomes[at] = replace(outcomes[at], done="listed")
     return outcomes
+
+
+def _opened_before(alert: Alert) -> set[str]:
+    """Return the open incidents that an attack sequence has opened; the listing is eventually consistent."""
+    return {one.id for one in incidents.listed("open") if alert.opened(one.alert_id)}
 
 
 def _is_wanted(outcome: Outcome) -> bool:
@@ -134,6 +142,7 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
         last_seen=_last_seen(alert),
         of_policy=True,
         opens=opens,
+        extends=decision.action != "notify",
         tactics=alert.tactics,
     )
     by = policy_caller(alert.source)

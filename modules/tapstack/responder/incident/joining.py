@@ -50,6 +50,7 @@ class Report:
         last_seen: when what it reports was seen last, in ISO 8601; none where it does not say.
         of_policy: whether the policy decides about it. Otherwise its sender decides, at the moment of sending.
         opens: whether it opens an incident where there is none to join.
+        extends: whether it wants packets captured: otherwise it makes the capture that it joins no longer.
         tactics: of MITRE ATT&CK that it stands for, by their names in one word.
     """
 
@@ -57,6 +58,7 @@ class Report:
     last_seen: str | None = None
     of_policy: bool = False
     opens: bool = True
+    extends: bool = True
     tactics: tuple[str, ...] = ()
 
     @property
@@ -82,9 +84,19 @@ def report_of(request: OpenRequest) -> Report:
     return Report(f"alert {quoted(request.alert_id, _TEXT)}: {quoted(request.reason, _TEXT)}")
 
 
-def can_be_joined(incident: Incident) -> bool:
-    """Return whether an alert can join an incident: it is neither closed nor closing, and not about to."""
-    return incidents.is_open(incident) and as_time(incident.expires_at) > utc_now() + _ENDS_NOW
+def can_be_joined(incident: Incident, report: Report) -> bool:
+    """Return whether an alert can join an incident: it is neither closed nor closing, and not about to.
+
+    One that failed is joined only by what is not newer than its failure: the rest is to be captured by another one.
+    """
+    return stays_with(incident, report) and as_time(incident.expires_at) > utc_now() + _ENDS_NOW
+
+
+def stays_with(incident: Incident, report: Report) -> bool:
+    """Return whether an incident is open, and what an alert reports is not newer than its failure."""
+    if not incidents.is_open(incident) or incident.state != "failed":
+        return incidents.is_open(incident)
+    return report.of_policy and not report.is_newer_than(incidents.ended_at(incident))
 
 
 def has_joined(incident: Incident, request: OpenRequest, source: Source) -> bool:
@@ -111,7 +123,7 @@ class Effect:
 def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Caller) -> Effect:
     """Return what it does to an incident that a request joins it."""
     until = incident.expires_at
-    if can_be_extended(incident.state):
+    if report.extends and can_be_extended(incident.state):
         wanted = as_text(expiry(utc_now(), request.minutes))
         until = max(until, min(wanted, incidents.latest_end(incident)))
     containment, anew = _containment(incident, request, report, by)

@@ -113,13 +113,17 @@ class _Opening:
         if before is None and self._is_silent(known):
             return Opened(self._of_alert(known), "same")
         named = {key: found.incident_id if found else None for key, found in known.items()}
-        only_after = None
+        only_after, beside = None, frozenset[str]()
         if self.request.alert_id is not None and self.request.instance_id is not None:
-            there = store.of_instance(self.request.instance_id, environment().home, can_be_joined=joining.can_be_joined)
-            if there.oldest is not None:
-                return self._join(there.oldest, named, is_listed=there.oldest.id in there.listed)
-            only_after = there.listed
-        return self._put(named, only_after) if self.report.opens else Opened(None, "same")
+            there = store.of_instance(
+                self.request.instance_id,
+                environment().home,
+                can_be_joined=lambda incident: joining.can_be_joined(incident, self.report),
+            )
+            if there.joined is not None:
+                return self._join(there.joined, named, is_listed=there.joined.id in there.listed)
+            only_after, beside = there.listed, there.failed
+        return self._put(named, only_after, beside) if self.report.opens else Opened(None, "same")
 
     def _keys(self) -> list[RequestKey]:
         text = json.dumps(asdict(self.request), sort_keys=True)
@@ -134,7 +138,7 @@ class _Opening:
         return keys
 
     def _before(self, known: Mapping[RequestKey, Known | None]) -> Incident | None:
-        """Return the incident of one of the keys; None where none has one, or a finding's is closed or closing."""
+        """Return the incident of one of the keys; None where none has one, or a finding's captures nothing any more."""
         for key, found in known.items():
             if found is None or found.incident is None:
                 continue
@@ -143,7 +147,7 @@ class _Opening:
                     raise KeyReused(f"this Idempotency-Key opened {found.incident_id} with another request")
                 return found.incident
             if self.report.of_policy:
-                return found.incident if incidents.is_open(found.incident) else None
+                return found.incident if joining.stays_with(found.incident, self.report) else None
             _check_same(found.incident, self.request)
             return found.incident
         return None
@@ -155,8 +159,7 @@ class _Opening:
     def _is_silent(self, known: Mapping[RequestKey, Known | None]) -> bool:
         """Return whether a finding had its incident, which is closed or closing, and nothing happened since."""
         before = self._of_alert(known)
-        # Nothing is newer than what is not closed yet.
-        return before is not None and not self.report.is_newer_than(before.closed_at)
+        return before is not None and not self.report.is_newer_than(incidents.ended_at(before))
 
     def _followed(self, incident: Incident) -> Opened | None:
         """Return the incident that the request has already, with what an update of a finding changes."""
@@ -198,9 +201,11 @@ class _Opening:
         joining.complete(changed, self.request, self.report, source=self.source)
         return Opened(changed, "joined")
 
-    def _put(self, keys: Mapping[RequestKey, str | None], only_after: frozenset[str] | None) -> Opened | None:
+    def _put(
+        self, keys: Mapping[RequestKey, str | None], only_after: frozenset[str] | None, beside: frozenset[str]
+    ) -> Opened | None:
         incident, entries = self._new()
-        if not store.put(incident, keys, only_after=only_after, entries=entries):
+        if not store.put(incident, keys, only_after=only_after, beside=beside, entries=entries):
             return None
         _ensure_running(incident)
         return Opened(incident, "opened")

@@ -116,7 +116,12 @@ def extend(incident: Incident, until: str) -> Incident | None:
 
 def request_close(incident_id: str) -> Incident | None:
     """Record that closing was requested; None where there is no incident of that id."""
-    return changed(incident_id, "SET close_requested = :yes", yes=True)
+    return changed(
+        incident_id,
+        "SET close_requested = :yes, close_requested_at = if_not_exists(close_requested_at, :now)",
+        yes=True,
+        now=as_text(utc_now()),
+    )
 
 
 def note_wait(incident_id: str, until: str) -> bool:
@@ -410,6 +415,7 @@ def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], u
             "undo": undo,
             "closed_because": "failed",
             "failed_executions": len(incident.execution_arns),
+            "failed_at": as_text(utc_now()),
         },
         remove=_WAITS,
         owes=[failed_or_refused("capture", detail, refused=False)],
@@ -614,6 +620,17 @@ def containment_modes(incident: Incident) -> list[Mode]:
 def is_open(incident: Incident) -> bool:
     """Return whether an incident is neither closed nor closing: alerts can join it, and containment be requested."""
     return not incident.close_requested and (can_be_extended(incident.state) or incident.state == "failed")
+
+
+def ended_at(incident: Incident) -> str | None:
+    """Return when an incident ended to capture: closed, asked to close, or failed; None where it captures, or will."""
+    if incident.state == "closed":
+        return incident.closed_at
+    if incident.close_requested:
+        return incident.close_requested_at or incident.expires_at
+    if incident.state == "failed":
+        return incident.failed_at or incident.expires_at
+    return incident.expires_at if incident.state == "closing" else None
 
 
 def latest_end(incident: Incident) -> str:

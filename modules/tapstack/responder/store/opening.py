@@ -107,15 +107,19 @@ class OfInstance:
 
     Attributes:
         listed: as the instance's item has them; some may be closing.
-        oldest: that can be joined; none where there is none.
+        joined: the one that can be joined; none where there is none.
+        failed: those of the list that failed, and are not closing.
     """
 
     listed: frozenset[str]
-    oldest: Incident | None
+    joined: Incident | None
+    failed: frozenset[str] = frozenset()
 
 
 def of_instance(instance_id: str, where: AccountRegion, *, can_be_joined: Callable[[Incident], bool]) -> OfInstance:
-    """Return the incidents that are open about an instance; the oldest one is joined, so that it is always the same.
+    """Return the incidents that are open about an instance, and which is joined.
+
+    That is the oldest one, so that it is always the same; one that captures before one that failed.
 
     Args:
         instance_id: which.
@@ -124,19 +128,25 @@ def of_instance(instance_id: str, where: AccountRegion, *, can_be_joined: Callab
     """
     item = table.read(instance_key(instance_id, where)) or {}
     listed = frozenset(item.get("open_incidents", ()))
-    if (oldest := _first(listed, can_be_joined)) is not None:
-        return OfInstance(listed, oldest)
+    found = _read_all(listed)
+    failed = frozenset(one.id for one in found if one.state == "failed" and incidents.is_open(one))
+    if (joined := _first(found, can_be_joined)) is not None and joined.state != "failed":
+        return OfInstance(listed, joined, failed)
     # An earlier version opened incidents without listing them by instance. This listing is eventually consistent.
     unlisted = {
         one.id for one in incidents.listed("open") if (one.instance_id, one.where) == (instance_id, where)
     } - listed
-    return OfInstance(listed, _first(unlisted, can_be_joined))
+    return OfInstance(listed, _first([*found, *_read_all(unlisted)], can_be_joined), failed)
 
 
-def _first(ids: Iterable[str], can_be_joined: Callable[[Incident], bool]) -> Incident | None:
+def _read_all(ids: Iterable[str]) -> list[Incident]:
     # Ids sort by time.
-    known = map(incidents.read, sorted(ids))
-    return next((incident for incident in known if incident is not None and can_be_joined(incident)), None)
+    return [incident for incident in map(incidents.read, sorted(ids)) if incident is not None]
+
+
+def _first(found: Iterable[Incident], can_be_joined: Callable[[Incident], bool]) -> Incident | None:
+    joinable = sorted(filter(can_be_joined, found), key=lambda one: one.state == "failed")
+    return next(iter(joinable), None)
 
 
 def put(
@@ -144,6 +154,7 @@ def put(
     keys: Mapping[RequestKey, str | None],
     *,
     only_after: frozenset[str] | None,
+    beside: frozenset[str] = frozenset(),
     entries: Sequence[tuple[str, str]] = (),
 ) -> bool:
     """Write a new incident with its keys; return whether it was written.
@@ -156,10 +167,11 @@ def put(
         keys: of its request, each with the incident that it named until now; None where that is none.
         only_after: the incidents that the list of its instance had, none of which can be joined; None where it is
             opened whatever others are open.
+        beside: those of them that stay in the list: they failed, and are not closing.
         entries: further ones of its timeline: what, and details.
     """
     writes = [
-        *(_list_of_instance(incident, only_after) if incident.instance_id else ()),
+        *(_list_of_instance(incident, only_after, beside) if incident.instance_id else ()),
         table.put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
         incidents.event(incident.id, incident.opened_by, "opened", incident.reason),
         *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in entries),
@@ -169,9 +181,11 @@ def put(
     return table.write_together(writes) or incidents.read(incident.id) is not None
 
 
-def _list_of_instance(incident: Incident, only_after: frozenset[str] | None) -> Iterator[dict[str, Any]]:
+def _list_of_instance(
+    incident: Incident, only_after: frozenset[str] | None, beside: frozenset[str] = frozenset()
+) -> Iterator[dict[str, Any]]:
     values: dict[str, Any] = {
-        "these": {incident.id},
+        "these": {incident.id, *beside},
         "instance": incident.instance_id,
         "account": incident.where.account_id,
         "region": incident.where.region,

@@ -321,6 +321,8 @@ class Incident:
         in_place: the resources of a failed incident that remain.
         undo: the command that deletes what remains.
         close_requested: whether closing was requested.
+        close_requested_at: when, first; none where an earlier version recorded it.
+        failed_at: when it failed last; likewise.
         closed_at: when it was closed.
         closed_because: why.
         token: of the task that waits for commands.
@@ -369,6 +371,8 @@ class Incident:
     in_place: tuple[str, ...] = ()
     undo: str | None = None
     close_requested: bool = False
+    close_requested_at: str | None = None
+    failed_at: str | None = None
     closed_at: str | None = None
     closed_because: Because | None = None
     token: str | None = None
