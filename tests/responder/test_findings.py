@@ -70,6 +70,20 @@ def test_when_no_rule_matches_then_only_a_notification_is_published(
     assert site.calls("states") == []
 
 
+def test_when_a_rule_with_tags_lets_an_instance_off_then_the_notification_names_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, Rule("test-systems", "notify", tags={"environment": "test*"}), Rule("worst", "capture"))
+    instance, _ = site.instance()
+    site.ec2.create_tags(Resources=[instance], Tags=[{"Key": "environment", "Value": "test"}])
+    assert decided(finding(instance, 9.9))["action"] == "notify"
+    [message] = site.messages()
+    assert (
+        "Decision: notify, by rule test-systems\n"
+        "          by its tags (environment), which any caller with ec2:CreateTags on the instance can write\n"
+    ) in message["Message"]
+
+
 def test_when_a_rule_captures_then_an_incident_is_open_and_the_same_finding_is_the_same(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

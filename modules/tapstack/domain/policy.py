@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.policy_rules import Action
+from tapstack.domain.policy_rules import ACTIONS, Action
 from tapstack.domain.policy_rules import Rule as Rule
 
 
@@ -121,6 +121,25 @@ def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
 def _takes_all_of(before: Rule, rule: Rule) -> bool:
     """Return whether a rule that matches every alert of its sources leaves none to a later one."""
     return not before.sources or (bool(rule.sources) and set(rule.sources) <= set(before.sources))
+
+
+def weakened_by_tags(rules: Sequence[Rule]) -> Iterator[tuple[int, Rule]]:
+    """Yield the position of each rule by whose tags an instance is let off, with a stronger rule after it.
+
+    Any caller that may tag the instance can have the weaker rule decide, also an attacker on it. A rule before that is
+    as strong, and has no condition but a severity of at most 9.0, bounds that to less severe alerts.
+    """
+    for position, rule in enumerate(rules):
+        later = [one for one in rules[position + 1 :] if _is_stronger(one, rule) and rule.may_meet(one)]
+        if not rule.tags or not later:
+            continue
+        strongest = max(later, key=lambda one: ACTIONS.index(one.action))
+        if not any(one.bounds and not _is_stronger(strongest, one) for one in rules[:position]):
+            yield position, strongest
+
+
+def _is_stronger(one: Rule, other: Rule) -> bool:
+    return ACTIONS.index(one.action) > ACTIONS.index(other.action)
 
 
 def dump(rules: Sequence[Rule]) -> str:

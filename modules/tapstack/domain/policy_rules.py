@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
 from tapstack.domain.alerts import ATTACK_SEQUENCE, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, Alert
@@ -23,6 +23,8 @@ ResourceRole = Literal["TARGET", "ACTOR"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 RESOURCE_ROLES: Final[tuple[ResourceRole, ...]] = get_args(ResourceRole)
 SEVERITY: Final = (0.0, HIGHEST_SEVERITY)
+CRITICAL: Final = 9.0
+"""The severity from which GuardDuty calls a finding critical."""
 _TYPE_LENGTH: Final = 256
 
 
@@ -83,6 +85,20 @@ class Rule:
             check_minutes(self.minutes)
             if self.action == "notify":
                 raise RuleViolation(f"minutes goes with an action that captures, got {self.minutes} with notify")
+
+    @property
+    def bounds(self) -> bool:
+        """Whether it matches every alert of a severity, of critical ones at least, so that no later rule decides it."""
+        return not self.sources and replace(self, at_least=None).unconditional and (self.at_least or 0.0) <= CRITICAL
+
+    def may_meet(self, other: Rule) -> bool:
+        """Return whether an alert may match both rules, as far as their sources and purposes of types show."""
+        if self.sources and other.sources and not set(self.sources) & set(other.sources):
+            return False
+        if not (self.types and other.types and self.of_guardduty and other.of_guardduty):
+            return True
+        mine, others = ({type_.partition(":")[0].lower() for type_ in types} for types in (self.types, other.types))
+        return bool(mine & others) or not all(map(is_literal, mine | others))
 
     @property
     def unconditional(self) -> bool:

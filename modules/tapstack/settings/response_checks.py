@@ -31,8 +31,9 @@ from tapstack.domain.names import (
     workflow_name,
 )
 from tapstack.domain.operations import RIGHTS
+from tapstack.domain.outside_text import word
 from tapstack.domain.packet_watch import FIRST_START_SECONDS, SEEN_AFTER_SECONDS
-from tapstack.domain.policy import policy_problems
+from tapstack.domain.policy import policy_problems, weakened_by_tags
 from tapstack.domain.regions import AccountRegion, check_arn, partition_of
 from tapstack.domain.telemetry import BUCKET_LENGTH
 from tapstack.domain.webhook_secrets import example_of_queue_url
@@ -234,6 +235,9 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                 checker.ask((*path, position, "sources", at), partial(check_rule_source, name, known))
     if len(checker.problems) != found:
         return
+    weakened: dict[int, policy_rules.Rule] = {}
+    with checker.part():
+        weakened = dict(weakened_by_tags([rule.to_domain() for rule in response.policy]))
     for position, rule in enumerate(response.policy):
         with checker.part():
             modes = tuple(response.containment.modes) if response.containment is not None else None
@@ -247,6 +251,16 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     (*path, position),
                     f"{what} every instance that an alert names, whatever its severity: it has no condition; give it "
                     "one, such as severity: {at_least: 7.0}",
+                )
+        with checker.part():
+            if (stronger := weakened.get(position)) is not None:
+                keys = ", ".join(word(key) for key in rule.tags)
+                checker.warn(
+                    (*path, position, "tags"),
+                    f"any caller with ec2:CreateTags, also an attacker on the instance, can write these tags ({keys}), "
+                    f"so that this rule ({rule.action}) decides, and not {stronger.name} ({stronger.action}): put a "
+                    f"rule with action {stronger.action} and no condition but severity: {{at_least: 9.0}}, or lower, "
+                    "before it",
                 )
         with checker.part():
             if unmatched := rule.to_domain().unmatched_types:

@@ -56,8 +56,8 @@ MUTANTS: Final = (
     Mutant(
         "an alert opens an incident beside the open one",
         "responder/incident/opening.py",
-        "            if there.oldest is not None:",
-        "            if there.oldest is not None and not self.report.of_policy:",
+        "            if there.joined is not None:",
+        "            if there.joined is not None and not self.report.of_policy:",
     ),
     Mutant(
         "an alert that joins does not raise the severity",
@@ -86,13 +86,13 @@ MUTANTS: Final = (
     Mutant(
         "activity after the closing stays silent",
         "responder/incident/opening.py",
-        "before is not None and not self.report.is_newer_than(before.closed_at)",
+        "before is not None and not self.report.is_newer_than(incidents.ended_at(before))",
         "before is not None",
     ),
     Mutant(
         "a finding of before the closing opens another incident",
         "responder/incident/opening.py",
-        "before is not None and not self.report.is_newer_than(before.closed_at)",
+        "before is not None and not self.report.is_newer_than(incidents.ended_at(before))",
         "False",
     ),
     Mutant(

@@ -107,10 +107,11 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
     assert shop.state(incident) == "contained"
     [mail] = [one["Message"] for one in shop.site.messages() if one["Subject"].endswith("containment FAILED")]
     lines = mail.splitlines()
-    assert f"  tapstack incident contain {incident} --mode now" in lines
-    assert lines.index("What to run next, to try it again:") < lines.index(
-        "What to run next, to restore the prior state:"
-    )
+    assert lines[lines.index("What to run next, to try it again, or to restore the prior state:") + 1 :] == [
+        f"  tapstack incident contain {incident} --mode approval",
+        f"  tapstack incident contain {incident} --mode now",
+        f"  tapstack incident release {incident}",
+    ]
     end_executions(shop)
     assert len(attachments.isolate()) == 1
     isolation.contain(incident)

@@ -43,6 +43,7 @@ def test_when_a_response_says_everything_then_it_is_read() -> None:
     assert (launch.retire_after_minutes, launch.max_hours, launch.timeout_minutes) == (15, 12, 40)
     assert (response.capture.minutes, response.capture.max_minutes) == (30, 240)
     assert response.rules() == (
+        Rule("critical", "capture", at_least=9.0),
         Rule("test-systems", "notify", tags={"environment": "test*"}),
         Rule(
             "command-and-control",
@@ -710,6 +711,53 @@ def test_when_a_rule_asks_for_what_its_sources_lack_then_check_warns(condition: 
     response = f"{{alerts: {alerts}, policy: [{{name: a, action: capture, {condition}}}]}}"
     said = [f"deployment.yaml:9: sites.production.response.policy[0].{warning}"] if warning else []
     assert parse_deployment(f"{USABLE}    response: {response}\n    xdr: {{}}\n").warnings() == said
+
+
+STRONGEST = "contain_now"
+
+
+@pytest.mark.parametrize(
+    ("before", "weak", "after", "stronger"),
+    [
+        ("", "action: notify", "action: contain_now, severity: {at_least: 9.0}", STRONGEST),
+        (
+            "{name: c, action: capture, severity: {at_least: 9}}, ",
+            "action: notify",
+            "action: contain_now",
+            "contain_now",
+        ),
+        (
+            "{name: c, action: contain_now, types: ['Trojan:*']}, ",
+            "action: capture",
+            "action: contain_now",
+            "contain_now",
+        ),
+        ("{name: c, action: contain_now, severity: {at_least: 9.5}}, ", "action: notify", "action: capture", "capture"),
+        ("{name: c, action: capture, severity: {at_least: 9.0}}, ", "action: notify", "action: capture", None),
+        ("", "action: capture", "action: capture", None),
+        ("", "action: contain_now", "action: capture", None),
+        ("", "action: notify, types: ['Recon:*']", "action: capture, types: ['Backdoor:*']", None),
+        ("", "action: notify, types: ['Recon:*']", "action: capture, types: ['*:EC2/*']", "capture"),
+    ],
+)
+def test_when_an_instance_can_tag_itself_out_of_a_stronger_rule_then_check_warns(
+    before: str, weak: str, after: str, stronger: str | None
+) -> None:
+    rules = f"[{before}{{name: a, tags: {{stage: test, Owner: '*'}}, {weak}}}, {{name: b, {after}, minutes: 5}}]"
+    written = f"{{containment: {{modes: [approval, now]}}, policy: {rules}}}"
+    warnings = map(str, parse_deployment(f"{USABLE}    response: {written}\n").warnings())
+    action = weak.removeprefix("action: ").partition(",")[0]
+    position = 1 if before else 0
+    assert [one for one in warnings if "CreateTags" in one] == (
+        []
+        if stronger is None
+        else [
+            f"deployment.yaml:9: sites.production.response.policy[{position}].tags: any caller with ec2:CreateTags, "
+            f"also an attacker on the instance, can write these tags (stage, Owner), so that this rule ({action}) "
+            f"decides, and not b ({stronger}): put a rule with action {stronger} and no condition but severity: "
+            "{at_least: 9.0}, or lower, before it"
+        ]
+    )
 
 
 def test_when_a_rule_has_tactics_that_its_types_do_not_stand_for_then_check_warns() -> None:

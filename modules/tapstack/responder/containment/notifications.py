@@ -210,12 +210,12 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
     again = _contain_again(incident) if containment.state == "contained" else []
+    undo = undo_containment_command(incident.id)
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
         f"{which} of {incident.instance_id} failed: {failure}",
         changed or ["No change of the instance is recorded for this incident."],
-        again,
-        ["What to run next, to restore the prior state:", f"  {undo_containment_command(incident.id)}"]
+        [f"What to run next, to {'try it again, or to ' if again else ''}restore the prior state:", *again, f"  {undo}"]
         if changed
         else ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
@@ -224,7 +224,7 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
 def _contain_again(incident: Incident) -> list[str]:
     settings = environment().containment
     modes = settings.modes if settings is not None else ()
-    return ["What to run next, to try it again:", *(f"  {contain_command(incident.id, mode)}" for mode in modes)]
+    return [f"  {contain_command(incident.id, mode)}" for mode in modes]
 
 
 def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from tapstack.domain.alerts import Alert, AlertInstance, title_of
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
-from tapstack.domain.outside_text import one_line, quoted
+from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
@@ -157,6 +157,9 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         elsewhere = "" if outcome.here else f" in {instance.where.region}, account {instance.where.account_id}"
         yield f"Instance: {instance.id}{elsewhere}"
     yield f"Decision: {_decided(outcome)}, by {rule}"
+    if decision.rule and decision.rule.tags and decision.action == "notify" and not decision.limited_because:
+        keys = ", ".join(word(key) for key in decision.rule.tags)
+        yield f"          by its tags ({keys}), which any caller with ec2:CreateTags on the instance can write"
     if decision.limited_because:
         yield f"          not {decision.asked}: {decision.limited_because}"
     if outcome.done == "listed":
