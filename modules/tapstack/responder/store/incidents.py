@@ -623,14 +623,14 @@ def is_open(incident: Incident) -> bool:
 
 
 def ended_at(incident: Incident) -> str | None:
-    """Return when an incident ended to capture: closed, asked to close, or failed; None where it captures, or will."""
-    if incident.state == "closed":
-        return incident.closed_at
-    if incident.close_requested:
-        return incident.close_requested_at or incident.expires_at
-    if incident.state == "failed":
-        return incident.failed_at or incident.expires_at
-    return incident.expires_at if incident.state == "closing" else None
+    """Return from when an incident captures nothing new: it failed, was to close, or is closed; None where it captures.
+
+    An earlier version did not record when it failed, or was to close: then it is when its time is over.
+    """
+    if can_be_extended(incident.state) and not incident.close_requested:
+        return None
+    known = [incident.failed_at, incident.close_requested_at, incident.closed_at]
+    return min((moment for moment in known if moment is not None), default=incident.expires_at)
 
 
 def latest_end(incident: Incident) -> str:

@@ -12,7 +12,7 @@ from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.policy import Rule
 from tapstack.responder.api.router import answer
 from tapstack.responder.handlers import findings
-from tapstack.responder.incident.joining import can_be_joined
+from tapstack.responder.incident.joining import Report, can_be_joined
 from tapstack.responder.store import incidents
 from tests.responder.conftest import item
 from tests.responder.containment.sequences.interruptions import Interruption, Pick
@@ -113,7 +113,7 @@ class Operators:
             self.world.wanted.add(instance)
         event = finding(instance, severity, eventLastSeen=seen)
         event["detail"]["id"] = f"{number:032x}"
-        there = self._to_be_joined(instance)
+        there = self._to_be_joined(instance, Report("", last_seen=seen, of_policy=True))
         before, said = {name: item(name) for name in there}, self.world.ledger.joined
         earlier = self.world.of_finding.pop((instance, number), None)
         had = incidents.read(earlier) if earlier is not None else None
@@ -125,8 +125,8 @@ class Operators:
             if by is None:
                 if had is not None and had.closed_at is not None:
                     self.world.done["find late"] += 1
-                    late = seen > had.closed_at
-                    assert (decision["action"] == "silent") != late, f"{decision}: seen {seen}, closed {had.closed_at}"
+                    ended = str(incidents.ended_at(had))
+                    assert (decision["action"] == "silent") != (seen > ended), f"{decision}: seen {seen}, ended {ended}"
                 self.world.of_finding[instance, number] = decision["incident_id"]
             if by is None and decision["action"] in ("joined", "updated"):
                 self._check_joined(decision["incident_id"], severity, before, said)
@@ -138,10 +138,10 @@ class Operators:
         if by is not None:
             self.world.of_finding.pop((instance, number), None)
 
-    def _to_be_joined(self, instance: str) -> list[str]:
-        """The incidents about an instance that any alert would join."""
+    def _to_be_joined(self, instance: str, report: Report) -> list[str]:
+        """The incidents about an instance that an alert would join."""
         listed = [incidents.get(one.id) for one in incidents.listed("open")]
-        return [one.id for one in listed if one.instance_id == instance and can_be_joined(one)]
+        return [one.id for one in listed if one.instance_id == instance and can_be_joined(one, report)]
 
     @staticmethod
     def _check_found(decision: dict[str, Any], instance: str, there: list[str] | None) -> None:
@@ -184,7 +184,7 @@ class Operators:
         }
         if self._wants(containment):
             self.world.wanted.add(instance)
-        there, said = self._to_be_joined(instance), self.world.ledger.joined
+        there, said = self._to_be_joined(instance, Report("")), self.world.ledger.joined
         asked = self.ask("/incidents", body, by)
         if asked is None or asked[0] != 202:
             # Its incident is closed, or was opened without containment.
