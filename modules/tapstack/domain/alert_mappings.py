@@ -77,28 +77,28 @@ class AlertMapping:
     An expression answers text, a number, a list of text, or null, which is the same as leaving the expression out.
 
     Attributes:
-        match: true of the documents that the mapping is for: anything but null, false and what is empty.
-        alert_id: what later occurrences of the same alert have, too. The ARN of a GuardDuty finding stands for the
+        match: True of the documents that the mapping is for: anything but null, false and what is empty.
+        alert_id: What later occurrences of the same alert have, too. The ARN of a GuardDuty finding stands for the
             finding, whichever way it comes.
-        severity: a word (informational, low, medium, high, critical) or a number on the scale.
-        each: the list whose entries are alerts; all other expressions but `match` are then relative to an entry.
+        severity: A word (informational, low, medium, high, critical) or a number on the scale.
+        each: The list whose entries are alerts; all other expressions but `match` are then relative to an entry.
             By default the document is one alert.
-        title: one sentence.
-        type: what the tool calls this kind of alert; rules of the policy match it.
-        time: when it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch.
-        technique: of ATT&CK, such as T1071.004; one, or a list.
-        tactics: of ATT&CK, by name or id; one, or a list.
-        account_id: the account that it is about; the site's by default.
-        region: likewise.
-        instance_id: the instance. Of these expressions the first decides that answers something, in this order.
-        instance_arn: the instance, by its ARN.
-        network_interface_id: an interface of the instance; where the instance is named, it must be that one's.
-        private_ip: a private IPv4 address of the instance; needs `vpc_id`.
-        vpc_id: the VPC of the address; a literal in single quotes names a fixed one.
-        guardduty_finding: id or ARN of the GuardDuty finding that the alert passes on.
-        archived: true where the tool has settled the alert: operators are then only notified.
-        severity_scale: the highest number of `severity`, 10 or 100.
-        several_instances: whether an alert that names several instances is about each of them. By default it is
+        title: One sentence.
+        type: What the tool calls this kind of alert; rules of the policy match it.
+        time: When it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch.
+        technique: Of ATT&CK, such as T1071.004; one, or a list.
+        tactics: Of ATT&CK, by name or id; one, or a list.
+        account_id: The account that it is about; the site's by default.
+        region: The Region that it is about; the site's by default.
+        instance_id: The instance. Of these expressions the first decides that answers something, in this order.
+        instance_arn: The instance, by its ARN.
+        network_interface_id: An interface of the instance; where the instance is named, it must be that one's.
+        private_ip: A private IPv4 address of the instance; needs `vpc_id`.
+        vpc_id: The VPC of the address; a literal in single quotes names a fixed one.
+        guardduty_finding: Id or ARN of the GuardDuty finding that the alert passes on.
+        archived: True where the tool has settled the alert: operators are then only notified.
+        severity_scale: The highest number of `severity`, 10 or 100.
+        several_instances: Whether an alert that names several instances is about each of them. By default it is
             unmatched, because which one is meant is not certain.
     """
 
