@@ -41,9 +41,10 @@ def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(
 def test_when_the_page_shows_the_section_then_the_file_is_right() -> None:
     [section] = [one for one in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if one.startswith("sites:")]
     site = "  production:\n    region: eu-central-1\n    vpc_id: vpc-0a1b2c3d4e5f60718\n"
-    deployment = parse_deployment(section.replace("  production:\n", site))
+    deployment = parse_deployment(section.replace("  production:\n", f"{site}    xdr: {{}}\n"))
     documented = parse_deployment(FIXTURE.read_text(encoding="utf-8")).sites["production"].response
     response = deployment.sites["production"].response
     assert response is not None
     assert documented is not None
-    assert response.rules() == documented.rules()
+    # The fixture, whose explanation the page shows, has no rule about alerts of other tools.
+    assert tuple(rule for rule in response.rules() if not rule.sources) == documented.rules()

@@ -27,6 +27,12 @@ OTHERS = {
     "account": ["111122223333"],
     "ram principal": ["111122223333", ORGANIZATION, UNIT],
     "iam role": ["arn:aws:iam::111122223333:role/deploy", "arn:aws:iam::111122223333:role/a/path/deploy+x=,.@-_1"],
+    "iam principal": ["arn:aws:iam::111122223333:role/a/collector", "arn:aws:iam::111122223333:user/ana"],
+    "oidc provider": [
+        "arn:aws:iam::111122223333:oidc-provider/sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/",
+        "arn:aws:iam::111122223333:oidc-provider/token.example.com",
+    ],
+    "detector": ["12abc34d567e8fa901bc2d34e56789f0"],
     "iam policy": ["arn:aws:iam::111122223333:policy/a/boundary", "arn:aws:iam::aws:policy/ReadOnlyAccess"],
     "sns topic": ["arn:aws:sns:eu-central-1:111122223333:stacks", "arn:aws:sns:eu-central-1:111122223333:stacks.fifo"],
     "kms key": [
@@ -123,7 +129,13 @@ def test_fails_when_an_identifier_is_of_another_kind_and_names_that(kind: str, v
         (
             "iam role",
             "arn:aws:iam::111122223333:user/deploy",
-            "the ARN of an IAM role: expected the form arn:aws:iam::111122223333:role/tapstack-deploy",
+            "the ARN of an IAM role: expected the form arn:aws:iam::111122223333:role/tapstack-deploy; this is the ARN "
+            "of an IAM role or user",
+        ),
+        (
+            "iam principal",
+            "arn:aws:iam::111122223333:group/deploy",
+            "the ARN of an IAM role or user: expected the form arn:aws:iam::111122223333:role/collector",
         ),
         (
             "sns topic",
