@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
+from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK
 from tests.isolated.environments import ROOT
 from tests.response_by_hand import deploy
 
@@ -37,7 +39,7 @@ def run(schemathesis_python: Path, aws_account: Account, tmp_path: Path, monkeyp
     # What answers is tried, not who may: the roles are only names.
     monkeypatch.setattr(aws_account, "enforces_iam", False)
     # All minutes that the document allows, and no limit of requests: what is valid is to be taken.
-    endpoint = deploy(aws_account, max_minutes=10_080).endpoint
+    endpoint = deploy(aws_account, max_minutes=10_080, alerts={"soc": AlertSource("generic")}).endpoint
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SCHEMATHESIS_", "PYTHON"))}
 
     def asked(document: Path, *options: str) -> Found:
@@ -68,8 +70,11 @@ def run(schemathesis_python: Path, aws_account: Account, tmp_path: Path, monkeyp
     return asked
 
 
-def test_when_the_api_is_asked_anything_then_it_answers_as_documented(run: Run) -> None:
-    found = run(DOCUMENT)
+def test_when_the_api_is_asked_anything_then_it_answers_as_documented(run: Run, tmp_path: Path) -> None:
+    asked = tmp_path / "openapi.json"
+    asked.write_text(json.dumps(document()), encoding="utf-8")
+
+    found = run(asked)
 
     assert found.returncode == 0, found.printed
     assert found.report["complete"]
@@ -102,5 +107,9 @@ def test_fails_when_an_answer_is_not_documented(run: Run, tmp_path: Path) -> Non
 
 
 def document() -> dict[str, Any]:
+    """The document, with the one source that there is, and without webhooks, which nobody signs here."""
     found: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    del found["paths"][SEND_WEBHOOK.path]
+    [source] = [one for one in found["paths"][SEND_ALERT.path]["post"]["parameters"] if one["name"] == "source"]
+    source["schema"] = {"enum": ["soc"]}
     return found
