@@ -6,7 +6,7 @@ only, with the id of its association. Tags of a template itself it writes into w
 
 Sources: Amazon EC2 API Reference, RunInstances, CreateLaunchTemplate (TagSpecification.N, beside LaunchTemplateData),
 TagSpecification and IamInstanceProfile; Amazon EC2 User Guide, "Launch instances from a launch template" (parameters
-of the request override those of the template).
+of the request override those of the template); EC2 API Reference, Instance (LaunchTime).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend as _Backend
-from moto.ec2.models import iam_instance_profile
+from moto.ec2.models import iam_instance_profile, instances
 from moto.ec2.responses.instances import InstanceResponse as _Response
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 
@@ -27,6 +28,7 @@ from strictmoto.ec2.refusals.ipv6_addresses import asked_ipv6
 # moto has types, but none for what is replaced at run time.
 EC2Backend: Any = _Backend
 Response: Any = _Response
+Instance: Any = instances.Instance
 Association: Any = iam_instance_profile.IamInstanceProfileAssociation
 
 _OF_TEMPLATES: Final = (
@@ -49,7 +51,7 @@ _OF_TEMPLATES: Final = (
 @functools.cache
 def install() -> None:
     """Make the moto of this process launch so. A second call changes nothing."""
-    run, associate = Response.run_instances, Association.__init__
+    run, associate, start = Response.run_instances, Association.__init__, Instance.start
     create = EC2Backend.create_launch_template
 
     @functools.wraps(run)
@@ -58,12 +60,21 @@ def install() -> None:
             _take_from(self.ec2_backend._get_template_from_args(template).data, self.params)
         check_profile(self.ec2_backend, self._get_param("IamInstanceProfile"))
         result = run(self)
-        instances = result.result.instances
+        made = result.result.instances
         if self._get_param("DisableApiTermination") is True:
-            for instance in instances:
+            for instance in made:
                 instance.disable_api_termination = True
-        complete(self.ec2_backend, instances, self.params)
+        complete(self.ec2_backend, made, self.params)
         return result
+
+    @functools.wraps(start)
+    def started(self: Any) -> Any:
+        if self._state.name == "stopped":
+            # LaunchTime is that of the last launch.
+            self.launch_time = utcnow()
+        return start(self)
+
+    Instance.start = started
 
     @functools.wraps(associate)
     def associated(self: Any, *given: Any, **named: Any) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from moto.ec2.models import ec2_backends
 
-from strictmoto.account import Account
+from strictmoto.account import ACCOUNT_ID, REGION, Account
 from tests.strictmoto.ec2.mirroring.network import refused
 
 IMAGE = "ami-12345678"
@@ -217,3 +219,15 @@ def test_when_a_template_is_tagged_then_what_it_launches_is_not(place: Place) ->
         assert template["Tags"] == [own]
         [version] = place.ec2.describe_launch_template_versions(LaunchTemplateName=name)["LaunchTemplateVersions"]
         assert version["LaunchTemplateData"] == {**data, **given}
+
+
+def test_when_an_instance_is_started_again_then_that_is_its_launch(place: Place) -> None:
+    instance = place.ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=place.subnet)["Instances"][0]
+    moved = datetime(2026, 1, 2, tzinfo=UTC)
+    ec2_backends[ACCOUNT_ID][REGION].get_instance(instance["InstanceId"]).launch_time = moved
+    place.ec2.start_instances(InstanceIds=[instance["InstanceId"]])
+    assert place.only()["LaunchTime"] == moved
+    place.ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
+    assert place.only()["LaunchTime"] == moved
+    place.ec2.start_instances(InstanceIds=[instance["InstanceId"]])
+    assert place.only()["LaunchTime"] > moved
