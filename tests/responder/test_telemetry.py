@@ -148,6 +148,8 @@ def lived_through(course: Course) -> str:
     course.proceed()
     course.call(containment_requests.decide, incident, "approved", by=OTHER, reason="it beacons")
     course.proceed()
+    # The course before has just captured the same instance: only the next five minutes would count.
+    change(incident, "SET packets.counted_from = :then", then="2026-01-02T03:05:00Z")
     mirrored = Measurement(instance, "NetworkMirrorOut", 1500, at=utc_now().timestamp())
     course.shop.site.account.metrics.add(mirrored)
     course.sweep()
