@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -508,25 +507,3 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
         assert bool(result["unmatched"]) == (expected is None)
 
     hits()
-
-
-def test_when_a_delivery_is_tried_again_then_what_its_first_attempt_opened_is_what_was_done(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decides(monkeypatch, CAPTURE)
-    instance, _ = site.instance()
-    first = KeptAlert("soc", "msg_1", as_text(utc_now()), json.dumps(generic({"instance_id": instance})))
-
-    def killed(*_: Any) -> None:
-        raise TryAgain("killed before the outcome is recorded")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(alerts.store, "record", killed)
-        with pytest.raises(TryAgain):
-            receive_kept(first)
-    [alert] = receive_kept(first)["alerts"]
-    assert [decision["action"] for decision in alert["decisions"]] == ["capture"]
-    # Another delivery of the same alert, which comes later, is nothing new.
-    later = KeptAlert("soc", "msg_2", as_text(utc_now() + timedelta(seconds=1)), first.document)
-    [alert] = receive_kept(later)["alerts"]
-    assert [decision["action"] for decision in alert["decisions"]] == ["silent"]

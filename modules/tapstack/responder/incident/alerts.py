@@ -59,9 +59,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         except Unresolved as why:
             unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
             continue
-        decided.append(
-            {"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert, kept.received_at)}
-        )
+        decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert)})
     result = {
         "source": kept.source,
         "delivery": kept.delivery,

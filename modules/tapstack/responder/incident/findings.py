@@ -51,21 +51,14 @@ def receive(event: object) -> dict[str, Any]:
     return result
 
 
-def decide(alert: Alert, received_at: str | None = None) -> list[dict[str, Any]]:
+def decide(alert: Alert) -> list[dict[str, Any]]:
     """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
 
     Tools send an alert again whenever it is updated: all updates of an instance belong to one incident.
-
-    Args:
-        alert: to be decided about.
-        received_at: when this delivery of it came, where it may be tried again, or twice at once: what one attempt
-            opened, the others have done too.
     """
     rules = policy.load(environment().policy)
     tags = _tags(alert.instances) if policy.needs_tags(rules) else {}
     outcomes = _outcomes(rules, alert, tags)
-    if received_at is not None:
-        outcomes = [_as_done(alert, one, received_at) for one in outcomes]
     if alert.of_guardduty and alert.source != GUARDDUTY and alert.where == environment().home:
         # GuardDuty's own event, which always comes, notifies of it.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
@@ -157,22 +150,9 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
     if opened.incident is None:
         return Outcome(instance, True, decision, None, "notify")
     if opened.how == "opened":
-        return Outcome(instance, True, decision, opened.incident, _done(opened.incident))
+        asked = opened.incident.containment
+        return Outcome(instance, True, decision, opened.incident, _DONE[asked.mode if asked else "none"])
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
-
-
-def _done(incident: Incident) -> Done:
-    """Return what was done by opening an incident."""
-    asked = incident.containment
-    return _DONE[asked.mode if asked else "none"]
-
-
-def _as_done(alert: Alert, outcome: Outcome, received_at: str) -> Outcome:
-    """Return an outcome as that of the attempt that opened the incident, where that was one of this delivery."""
-    incident = outcome.incident
-    if outcome.done != "silent" or incident is None or not _has_opened(alert, outcome):
-        return outcome
-    return replace(outcome, done=_done(incident)) if incident.opened_at >= received_at else outcome
 
 
 def _last_seen(alert: Alert) -> str | None:
