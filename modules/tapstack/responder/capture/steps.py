@@ -361,9 +361,9 @@ def _hand_over(incident_id: str, shared: list[Capture]) -> None:
     for capture in shared:
         if capture.session_id and capture.holders:
             heirs[min(capture.holders)].append(capture.session_id)
-    known = incidents.get_all(heirs)
     for heir, session_ids in heirs.items():
-        until = {TAG_EXPIRES: known[heir].expires_at} if heir in known else {}
+        known = incidents.read(heir)
+        until = {} if known is None else {TAG_EXPIRES: known.expires_at}
         sessions.retag(session_ids, {TAG_INCIDENT: heir, **until})
 
 
