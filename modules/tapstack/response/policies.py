@@ -233,7 +233,7 @@ def capture(permissions: Permissions) -> list[Statement]:
     """Starts, extends and stops mirroring."""
     return [
         items(permissions, "ReadAndWriteIncidentsAndCaptures", *_PLACES, actions=CHANGE),
-        items(permissions, "ReadCapturesAndHeirs", CAPTURE, INCIDENT, actions=("BatchGetItem",)),
+        items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
         *_read_appliance(permissions),
         describe(permissions, "DescribeTrafficMirrorSessions", sid="DescribeSessions"),
         *_create_sessions(permissions),
