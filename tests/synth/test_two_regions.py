@@ -16,17 +16,25 @@ from tapstack import (
     CaptureSecurityGroup,
     ContainmentSettings,
     Destination,
+    FlowLogSettings,
+    GuardDutyExport,
     IncidentResponse,
+    IncidentTelemetry,
     LaunchedAppliance,
     MirrorFilter,
     MirrorSessions,
     MirrorTarget,
     PacketBasics,
+    OwnTrust,
     Peer,
     QuarantineSecurityGroup,
+    ReaderSettings,
     RuleViolation,
     Source,
+    TelemetryLanding,
     TwoStep,
+    VpcFlowLogs,
+    XdrReader,
     presets,
 )
 from tapstack.bindings import Construct, aws, cdk
@@ -35,6 +43,7 @@ VPC = "vpc-0123456789abcdef0"
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 TEMPLATE = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a.b.template"
 TARGET = MirrorTarget.from_id("tmt-0123456789abcdef0")
+READER = ReaderSettings(("flow",), own=OwnTrust(("arn:aws:iam::111122223333:role/collector",)), queue=True)
 
 
 def sessions(scope: Construct, provider: Any) -> object:
@@ -61,6 +70,10 @@ def response(scope: Construct, provider: Any) -> object:
         emails=["responders@example.com"],
         provider=provider,
     )
+
+
+def landing(scope: Construct, provider: Any) -> TelemetryLanding:
+    return TelemetryLanding(scope, "landing", deployment="acme", site="west", provider=provider)
 
 
 BUILD: dict[str, Callable[[Construct, Any], object]] = {
@@ -101,6 +114,19 @@ BUILD: dict[str, Callable[[Construct, Any], object]] = {
     ),
     "IncidentResponse": response,
     "ApplianceGate": lambda scope, provider: ApplianceGate(scope, "it", tags={"team": "soc"}, provider=provider),
+    "TelemetryLanding": lambda scope, provider: landing(scope, provider),
+    "VpcFlowLogs": lambda scope, provider: VpcFlowLogs(
+        scope, "it", landing=landing(scope, provider), settings=FlowLogSettings(vpc_ids=[VPC]), provider=provider
+    ),
+    "GuardDutyExport": lambda scope, provider: GuardDutyExport(
+        scope, "it", landing=landing(scope, provider), detector_id="12abc34d567e8fa901bc2d34e56789f0", provider=provider
+    ),
+    "XdrReader": lambda scope, provider: XdrReader(
+        scope, "it", landing=landing(scope, provider), name="soc", settings=READER, provider=provider
+    ),
+    "IncidentTelemetry": lambda scope, provider: IncidentTelemetry(
+        scope, "it", landing=landing(scope, provider), provider=provider
+    ),
 }
 
 

@@ -97,7 +97,7 @@ def test_when_sites_have_a_response_then_it_is_summarized_too(capsys: pytest.Cap
     assert main(["check", str(fixture)]) == 0
     first, second = capsys.readouterr().out.splitlines()[1:]
     assert first.endswith(
-        "a quarantine group; a response (launches an appliance; called with tokens; 4 policy rules; "
+        "a quarantine group; a response (launches an appliance; called with tokens; 5 policy rules; "
         "contains on approval or at once; 2 recipients)"
     )
     assert second.endswith(

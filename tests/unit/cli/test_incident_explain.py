@@ -29,12 +29,13 @@ def test_when_a_rule_matches_then_it_is_named_with_the_reasons_of_those_before(c
     assert capsys.readouterr().out.splitlines() == [
         "finding   UnauthorizedAccess:EC2/TorClient, severity 8 (high)",
         "          i-0a000000000000001, as ACTOR; InitialAccess and CommandAndControl",
-        "site      production, 4 rules",
+        "site      production, 5 rules",
         "",
-        "  1 test-systems         no: the instance has no tag environment",
-        "  2 command-and-control  matches: capture",
-        "  3 brute-force          not evaluated",
-        "  4 without-role         not evaluated",
+        "  1 critical             no: severity 8 is below 9",
+        "  2 test-systems         no: the instance has no tag environment",
+        "  3 command-and-control  matches: capture",
+        "  4 brute-force          not evaluated",
+        "  5 without-role         not evaluated",
         "",
         "decision  capture for 120 minutes: rule command-and-control",
         "note      tags are those in the finding; when one arrives, the instance's tags of that moment count",
@@ -44,15 +45,16 @@ def test_when_a_rule_matches_then_it_is_named_with_the_reasons_of_those_before(c
 def test_when_no_rule_matches_then_every_reason_is_shown(capsys: Printed) -> None:
     finding = event(severity=2, type="Recon:EC2/PortProbeUnprotectedPort", service__resourceRole="TARGET")
     assert explain(finding, "--site", "production") == 0
-    assert capsys.readouterr().out.splitlines()[4:13] == [
-        "  1 test-systems         no: the instance has no tag environment",
-        "  2 command-and-control  no: severity 2 is below 7",
+    assert capsys.readouterr().out.splitlines()[4:14] == [
+        "  1 critical             no: severity 2 is below 9",
+        "  2 test-systems         no: the instance has no tag environment",
+        "  3 command-and-control  no: severity 2 is below 7",
         "                             the finding stands for Reconnaissance and Discovery, not for "
         "CommandAndControl or Exfiltration",
         "                             the resource's role is TARGET, not ACTOR",
-        "  3 brute-force          no: type Recon:EC2/PortProbeUnprotectedPort does not fit "
+        "  4 brute-force          no: type Recon:EC2/PortProbeUnprotectedPort does not fit "
         "UnauthorizedAccess:EC2/*BruteForce",
-        "  4 without-role         no: severity 2 is below 7",
+        "  5 without-role         no: severity 2 is below 7",
         "                             type Recon:EC2/PortProbeUnprotectedPort does not fit *:Runtime/* or "
         "AttackSequence:*",
         "",
@@ -88,25 +90,27 @@ def test_when_a_sequence_has_another_decision_for_each_instance_then_each_has_it
     assert capsys.readouterr().out.splitlines() == [
         "finding   AttackSequence:EC2/CompromisedInstanceGroup, severity 9 (critical)",
         "          2 instances, as ACTOR; CommandAndControl and Impact",
-        "site      production, 4 rules",
+        "site      production, 5 rules",
         "",
         "instance  i-0a00000000000aaa1",
         "",
-        "  1 test-systems         matches: notify",
-        "  2 command-and-control  not evaluated",
-        "  3 brute-force          not evaluated",
-        "  4 without-role         not evaluated",
+        "  1 critical             matches: capture",
+        "  2 test-systems         not evaluated",
+        "  3 command-and-control  not evaluated",
+        "  4 brute-force          not evaluated",
+        "  5 without-role         not evaluated",
         "",
-        "decision  notify: rule test-systems",
+        "decision  capture: rule critical",
         "",
         "instance  i-0a00000000000aaa2",
         "",
-        "  1 test-systems         no: the instance has no tag environment",
-        "  2 command-and-control  matches: capture",
-        "  3 brute-force          not evaluated",
-        "  4 without-role         not evaluated",
+        "  1 critical             matches: capture",
+        "  2 test-systems         not evaluated",
+        "  3 command-and-control  not evaluated",
+        "  4 brute-force          not evaluated",
+        "  5 without-role         not evaluated",
         "",
-        "decision  notify: rule command-and-control",
+        "decision  notify: rule critical",
         "          not capture: the instance is of account 111122223333 in eu-west-1, not of this site's",
         "note      tags are those in the finding; when one arrives, the instance's tags of that moment count",
     ]
@@ -125,7 +129,10 @@ def test_when_json_is_wanted_then_it_holds_the_same(capsys: Printed) -> None:
     said = json.loads(capsys.readouterr().out)
     [decision] = said["decisions"]
     assert (decision["action"], decision["rule"], decision["minutes"]) == ("capture", "command-and-control", 120)
-    assert decision["passed_over"] == [{"rule": "test-systems", "reasons": ["the instance has no tag environment"]}]
+    assert decision["passed_over"] == [
+        {"rule": "critical", "reasons": ["severity 8 is below 9"]},
+        {"rule": "test-systems", "reasons": ["the instance has no tag environment"]},
+    ]
     assert decision["not_asked"] == ["brute-force", "without-role"]
     assert [instance["instance_id"] for instance in decision["instances"]] == ["i-0a000000000000001"]
     assert said["finding"]["tactics"] == ["InitialAccess", "CommandAndControl"]
@@ -146,7 +153,7 @@ def test_when_one_site_only_receives_the_finding_then_it_need_not_be_named(capsy
     Path("deployment.yaml").write_text(text)
     Path("finding.json").write_text(json.dumps(event()))
     assert main(["incident", "explain", "finding.json"]) == 0
-    assert "site      production, 4 rules" in capsys.readouterr().out
+    assert "site      production, 5 rules" in capsys.readouterr().out
 
 
 def test_when_the_site_would_not_receive_the_finding_then_a_note_says_so(capsys: Printed) -> None:
