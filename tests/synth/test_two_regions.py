@@ -116,7 +116,7 @@ BUILD: dict[str, Callable[[Construct, Any], object]] = {
     "ApplianceGate": lambda scope, provider: ApplianceGate(scope, "it", tags={"team": "soc"}, provider=provider),
     "TelemetryLanding": lambda scope, provider: landing(scope, provider),
     "VpcFlowLogs": lambda scope, provider: VpcFlowLogs(
-        scope, "it", landing=landing(scope, provider), settings=FlowLogSettings(vpc_ids=[VPC]), provider=provider
+        scope, "it", landing=landing(scope, provider), settings=FlowLogSettings(vpc_ids=(VPC,)), provider=provider
     ),
     "GuardDutyExport": lambda scope, provider: GuardDutyExport(
         scope, "it", landing=landing(scope, provider), detector_id="12abc34d567e8fa901bc2d34e56789f0", provider=provider
