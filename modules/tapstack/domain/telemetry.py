@@ -24,7 +24,7 @@ INCIDENTS_OCSF: Final = "incidents-ocsf/"
 FEEDS: Final = "feeds/"
 """What others put, such as the logs of an endpoint protection; each producer below its own name."""
 UNMATCHED: Final = "unmatched/"
-"""Alerts that no mapping took; no reader sees them."""
+"""Alerts for which no single instance could be determined; no reader sees them."""
 
 _PREFIXES: Final = {
     "flow": FLOW,

@@ -60,7 +60,8 @@ class LandingSettings:
             notifications stay with its owner.
         bucket_key_arn: ARN of the KMS key that encrypts the existing bucket, where it has one of its own.
         keep_days: How many days telemetry is kept, 1 to 3653.
-        unmatched_days: How many days alerts are kept that no mapping took, 1 to `keep_days`.
+        unmatched_days: How many days alerts are kept for which no single instance could be determined, 1 to
+            `keep_days`.
         access_log_bucket: Name of an existing bucket in the site's Region that gets the access logs of the new one,
             and lets Amazon S3 put them; by default one is made.
         flow_log_accounts: Other accounts, at most 100, whose flow logs of the Region are delivered into the new bucket.
@@ -415,7 +416,14 @@ def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = Fal
     """
     managing = [name for name, reader in readers.items() if reader.manages_notifications]
     for name, reader in readers.items():
-        if name in managing[1:]:
+        if existing and name in managing:
+            yield (
+                name,
+                "preset",
+                "makes the notifications of the bucket itself, and those of an existing bucket stay with its owner: "
+                "set notifications: none, or have a new bucket",
+            )
+        elif name in managing[1:]:
             yield (
                 name,
                 "preset",

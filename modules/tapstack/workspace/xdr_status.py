@@ -76,18 +76,10 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
         with _noting(status, f"the bucket {status.bucket}"):
             status.arrived = list(_arrivals(access.client("s3"), status.bucket))
     if settings.response is not None:
-        begin = response_name(deployment.project, site)
-        dead = [name_within(begin, "dead-letters", 80)]
-        if settings.response.alerts.sources:
-            dead = [
-                alert_queue_name(deployment.project, site),
-                alert_dead_letters_name(deployment.project, site),
-                *dead,
-            ]
-        for name in dead:
+        for name in _queues(deployment, site):
             with _noting(status, f"the queue {name}"):
                 status.queues[name] = _waiting(access.client("sqs"), name)
-        table = name_within(begin, "incidents", 255)
+        table = name_within(response_name(deployment.project, site), "incidents", 255)
         with _noting(status, f"the table {table}"):
             status.alerts = DeployedTable(access.client, table).alerts(LAST_ALERTS)
     return status

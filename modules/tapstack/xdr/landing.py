@@ -36,7 +36,7 @@ class TelemetryLanding(AwsConstruct):
     bucket. There is one for each site: a second one of the same deployment and site would have the same names.
 
     What lands has a prefix for each source: `flow/`, `guardduty/`, `incidents/v1/`, `incidents-ocsf/`,
-    `feeds/PRODUCER/`, and `unmatched/` for alerts that no mapping took, which no reader sees.
+    `feeds/PRODUCER/`, and `unmatched/` for alerts without a certain instance, which no reader sees.
 
     Args:
         scope: the construct it belongs to.

@@ -165,7 +165,7 @@ def test_when_readers_go_together_then_nothing_is_said() -> None:
     queued, polling = reader(own=OWN, preset="splunk"), reader(own=OWN)
     assert list(check_readers({"a": hunters, "b": polling, "c": quiet})) == []
     assert list(check_readers({"a": quiet, "b": queued, "c": queued})) == []
-    assert list(check_readers({"a": hunters, "b": polling}, existing=True)) == []
+    assert list(check_readers({"a": quiet, "b": polling}, existing=True)) == []
 
 
 def test_when_readers_replace_each_others_notifications_then_each_is_named() -> None:
@@ -175,6 +175,7 @@ def test_when_readers_replace_each_others_notifications_then_each_is_named() -> 
     assert "set notifications: none for a" in found[0][2]
     assert "as a does" in found[1][2]
     assert [each[:2] for each in check_readers({"q": queued}, existing=True)] == [("q", "queue")]
+    assert [each[:2] for each in check_readers({"a": hunters}, existing=True)] == [("a", "preset")]
 
 
 def test_when_a_preset_is_read_then_no_vendor_s_account_or_secret_is_in_it() -> None:

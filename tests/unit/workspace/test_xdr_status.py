@@ -1,0 +1,40 @@
+"""Which queues `tapstack xdr status` counts messages of."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from tapstack.settings.load import parse_deployment
+from tapstack.workspace.xdr_status import read_status
+from tests.unit.settings.reading import USABLE
+
+NAME = "tapstack-production"
+
+
+@pytest.mark.parametrize(
+    ("more", "queues"),
+    [
+        ("    response: {}\n", ["response-dead-letters"]),
+        ("    response: {}\n    xdr: {}\n", ["response-dead-letters", "xdr-incidents", "xdr-incidents-dead"]),
+        (
+            "    response: {alerts: {sources: {soc: {preset: generic}}}}\n    xdr: {}\n",
+            [
+                "response-alerts",
+                "response-alerts-dead-letters",
+                "response-dead-letters",
+                "xdr-incidents",
+                "xdr-incidents-dead",
+            ],
+        ),
+    ],
+)
+def test_when_a_site_has_queues_then_all_of_them_are_counted(more: str, queues: list[str]) -> None:
+    access: Any = MagicMock(account="111122223333")
+    access.client("sqs").get_queue_attributes.return_value = {"Attributes": {"waiting": "2", "in flight": "1"}}
+
+    status = read_status(parse_deployment(USABLE + more), "production", access)
+
+    assert status.queues == {f"{NAME}-{queue}": 3 for queue in queues}
