@@ -318,6 +318,25 @@ def test_when_the_bus_does_not_take_events_then_the_incident_goes_on_and_the_swe
     assert len(site.events(DETAIL_TYPE)) == 1
 
 
+def test_when_an_event_cannot_be_built_then_the_others_are_emitted_and_it_is_a_problem_of_the_sweep(
+    course: Course,
+) -> None:
+    broken, other = str(opened(course.shop.database)), str(opened(course.shop.site.instance()[0]))
+    unknown = json.dumps(
+        {**json.loads(OWED), "what": "joined", "facts": {"alert": {"techniques": [], "tactics": ["Gone"]}}}
+    )
+    change(broken, "ADD owed :owed", owed={unknown})
+    for number, incident in enumerate((broken, other)):
+        change(incident, "ADD owed :owed", owed={json.dumps({**json.loads(OWED), "id": f"0000000{number}"})})
+    report = sweep()
+    assert "closed" in [one["what"] for one in events(course.shop.site, other)]
+    assert [problem for problem in report.problems if problem.startswith("telemetry")] == [
+        f"telemetry: {broken}: KeyError: 'Gone'"
+    ]
+    # Nor does it fail what is asked about the incident itself.
+    assert opened(course.shop.database, alert_id="another") == broken
+
+
 def test_when_a_closed_incident_still_owes_something_then_the_sweeper_emits_it(course: Course) -> None:
     incident = opened(course.shop.database)
     change(incident, "SET listing = :closed, #state = :closed ADD owed :owed", closed="closed", owed={OWED})

@@ -27,6 +27,7 @@ from tapstack.responder.containment import attachments as containment_attachment
 from tapstack.responder.containment import audit, quarantine
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
+from tapstack.responder.handlers.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
@@ -318,12 +319,17 @@ def _containments(report: Report) -> None:
         report.audit += quarantine.check()
 
 
-def _telemetry(_: Report) -> None:
+def _telemetry(report: Report) -> None:
     """Emit what happened to incidents, where a function was killed before it did, or this sweep found it."""
     # The listings are eventually consistent; what this sweep has found is of open incidents.
     owing = {one.id for one in incidents.listed("open")} | {one.id for one in incidents.owing()}
     for incident in incidents.get_all(owing).values():
-        telemetry.emit_owed(incident)
+        try:
+            telemetry.emit_owed(incident)
+        except Exception as error:
+            # Whatever is wrong with one incident, the events of the others are not kept back by it.
+            logger.exception("an incident's telemetry could not be emitted", incident=incident.id)
+            report.problems.append(f"telemetry: {incident.id}: {type(error).__name__}: {said_by(error)}")
 
 
 def _incidents_of(held: Iterable[Capture]) -> dict[str, Incident]:

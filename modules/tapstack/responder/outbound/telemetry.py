@@ -10,12 +10,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tapstack.domain.incident_events import DETAIL_TYPE, VERSION, Occurrence, read_recorded, tactic
 from tapstack.domain.regions import partition_of
 from tapstack.responder.aws.errors import said_by
-from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.observability import logger
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
@@ -44,8 +41,10 @@ def settle(incident: Incident, *, of_others: bool = False) -> None:
     """Emit what an incident owes; where that fails, the sweeper does it later: no response waits for telemetry."""
     try:
         emit_owed(incident, of_others=of_others)
-    except (BotoCoreError, ClientError, TryAgain) as error:
-        logger.warning({"message": "telemetry is left to the sweeper", "incident": incident.id, "why": said_by(error)})
+    except Exception as error:
+        # Whatever it is: an event that cannot be built fails no request about its incident either.
+        why = f"{type(error).__name__}: {said_by(error)}"
+        logger.warning({"message": "telemetry is left to the sweeper", "incident": incident.id, "why": why})
 
 
 def event(incident: Incident, occurrence: Occurrence) -> dict[str, Any]:
