@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from tapstack.domain.policy import Rule
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings as handler
-from tapstack.responder.incident import alerts
+from tapstack.responder.incident import alerts, findings, joining
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
+from tapstack.responder.store import incidents
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
@@ -196,11 +198,50 @@ class TestDecisions:
         assert as_time(containment["as_of"]) <= utc_now()
         assert (containment["asked_by"], containment["state"]) == ("policy:soc", "containing")
 
+    @pytest.mark.parametrize("time", [None, "yesterday", {}])
+    def test_when_no_time_can_be_read_then_the_moment_of_receiving_counts(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, time: Any
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        document = generic({"instance_id": site.instance()[0]}, time=time)
+        first = decided(document)["incident_id"]
+        incident_steps.fail(first, "NothingMirrored", "no")
+        ended = incidents.ended_at(incidents.get(first))
+        assert ended is not None
+
+        def received(delivery: str, document: Any, later: int) -> dict[str, Any]:
+            moment = as_text(as_time(ended) + timedelta(seconds=later))
+            monkeypatch.setattr(findings, "utc_now", lambda: as_time(moment))
+            [alert] = receive_kept(KeptAlert("soc", delivery, moment, json.dumps(document)))["alerts"]
+            return dict(alert["decisions"][0])
+
+        assert received("msg_2", document, 0)["action"] == "silent"
+        anew = received("msg_3", document, 5)
+        assert (anew["action"], anew["incident_id"] != first) == ("capture", True)
+        # Another alert joins what captures, not what failed.
+        other = received("msg_4", {**document, "alert_id": "a-2"}, 6)
+        assert (other["action"], other["incident_id"]) == ("joined", anew["incident_id"])
+
+    def test_when_it_was_released_then_an_alert_without_a_time_contains_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        groups = {site.vpc: {"quarantine": site.group}}
+        contained = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
+        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(contained))
+        decides(monkeypatch, Rule("all", "contain_now"))
+        released = as_text(utc_now() - timedelta(minutes=5))
+        monkeypatch.setattr(joining, "last_release", lambda _: released)
+        for number, (received, action) in enumerate(
+            [(released, "capture"), (as_text(utc_now() - timedelta(minutes=4)), "contain_now")]
+        ):
+            document = generic({"instance_id": site.instance()[0]}, alert_id=f"a-{number}", time=None)
+            [alert] = receive_kept(KeptAlert("soc", f"msg_{number}", received, json.dumps(document)))["alerts"]
+            assert alert["decisions"][0]["action"] == action
+
     def test_when_another_tool_opens_many_then_places_stay_for_responders(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from tapstack.responder.capture.places import reserved
-        from tapstack.responder.store import incidents
 
         decides(monkeypatch, CAPTURE)
         incident = incidents.get(decided(generic({"instance_id": site.instance()[0]}))["incident_id"])

@@ -30,6 +30,7 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 
+_NO_TIME = "says no time that can be read: the moment at which it is received counts"
 _ASKED = "when one arrives, EC2 says which instance that is; without one, or with several, it is unmatched"
 
 
@@ -154,7 +155,7 @@ def _as_text(
         yield ""
         yield f"alert     {plain(alert.shown_type)}, severity {alert.severity:g} ({alert.level})"
         yield from ([f"          {quoted(alert.title, 300)}"] if alert.title and alert.type else [])
-        yield f"          {alert.shown_id}{f', seen {alert.last_seen}' if alert.last_seen else ''}"
+        yield f"          {alert.shown_id}, {f'seen {alert.last_seen}' if alert.last_seen else _NO_TIME}"
         yield f"          {attack}"
         for instances, decision in decisions:
             yield f"instance  {', '.join(one.id for one in instances) or 'none'}"

@@ -85,7 +85,8 @@ class AlertMapping:
             By default the document is one alert.
         title: One sentence.
         type: What the tool calls this kind of alert; rules of the policy match it.
-        time: When it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch.
+        time: When it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch. The moment at which it was
+            received counts where it says none.
         technique: Of ATT&CK, such as T1071.004; one, or a list.
         tactics: Of ATT&CK, by name or id; one, or a list.
         account_id: The account that it is about; the site's by default.

@@ -64,6 +64,12 @@ def test_when_only_an_interface_is_named_then_it_says_that_ec2_is_asked(capsys: 
     assert "\x1b" not in out
 
 
+def test_when_no_time_can_be_read_then_it_says_what_counts(capsys: Printed) -> None:
+    assert tried({**sample("generic"), "time": "yesterday"}, "soc") == 0
+    out = capsys.readouterr().out
+    assert "soc:soc-2026-000123, says no time that can be read: the moment at which it is received counts\n" in out
+
+
 def test_when_only_an_address_is_named_then_it_says_so(capsys: Printed) -> None:
     document = {**sample("generic"), "target": {"private_ip": "10.0.1.10", "vpc_id": "vpc-0a1b2c3d4e5f60718"}}
     assert tried(document, "soc") == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
@@ -59,6 +59,9 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         except Unresolved as why:
             unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
             continue
+        if alert.last_seen is None:
+            # Otherwise nothing that it reports would ever be newer than the end or the release of an incident.
+            alert = replace(alert, last_seen=kept.received_at)
         decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert)})
     result = {
         "source": kept.source,
