@@ -167,6 +167,17 @@ class TestWebhooks:
         assert webhook({"other": 1})[1] == {"kept": True, "mapped": False, "id": "msg_1"}
         assert len(waiting(site, queue)) == 1
 
+    @pytest.mark.parametrize("raised", [KeyError("a"), RecursionError("deep"), TypeError("no")], ids=repr)
+    def test_when_mapping_breaks_then_the_answer_says_that_it_is_kept_all_the_same(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch, raised: Exception
+    ) -> None:
+        def breaks(*_: Any, **__: Any) -> Any:
+            raise raised
+
+        monkeypatch.setattr(alert_routes, "map_alerts", breaks)
+        assert webhook() == (202, {"kept": True, "mapped": False, "id": "msg_1"})
+        assert len(waiting(site, queue)) == 1
+
     def test_when_it_comes_again_then_the_answer_is_the_first_and_it_is_one_delivery(
         self, site: Site, queue: str
     ) -> None:

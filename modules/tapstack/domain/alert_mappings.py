@@ -60,7 +60,8 @@ _TYPE_LENGTH: Final = 256
 _LISTED: Final = 20
 """How many tactics, techniques and left-out values of an alert are kept."""
 _FINDING_ARN: Final = re.compile(
-    r"arn:[a-z-]+:guardduty:[a-z0-9-]+:\d{12}:detector/[\w-]+/finding/([\w-]{1,128})", re.ASCII
+    r"arn:[a-z-]+:guardduty:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):detector/[\w-]+/finding/(?P<id>[\w-]{1,128})",
+    re.ASCII,
 )
 _FINDING_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 # ASFF writes GuardDuty's types with its own categories before them, and a hyphen for the slash.
@@ -446,7 +447,7 @@ class _Reading:
         Raises:
             RuleViolation: it lacks what is needed, or names its instance by something that has not the form of it.
         """
-        id_, of_guardduty = self._id()
+        id_, of_guardduty, detected_in = self._id()
         title = one_title(self._lenient("title", _line, ""))
         kind = self._lenient("type", _line, "")[:_TYPE_LENGTH]
         if of_guardduty and (found := _TYPE_IN_ASFF.fullmatch(kind)):
@@ -471,6 +472,7 @@ class _Reading:
             sample=title.startswith(SAMPLE_PREFIX) or SAMPLE_INSTANCE in target.instance_ids,
             last_seen=self._lenient("time", _moment, None),
             of_guardduty=of_guardduty,
+            detected_in=detected_in,
             left_out=tuple(self.left_out)[:_LISTED],
         )
 
@@ -513,21 +515,23 @@ class _Reading:
         found = (each.or_else(read, None) for each in _listed(part))
         return tuple(dict.fromkeys(value for value in found if value is not None))[:_LISTED]
 
-    def _id(self) -> tuple[str, bool]:
-        """Return the id of the alert, and whether it is that of a GuardDuty finding."""
+    def _id(self) -> tuple[str, bool, AccountRegion | None]:
+        """Return the id of the alert, whether it is that of a GuardDuty finding, and where an ARN says it is from."""
         finding = self._one("guardduty_finding", _finding_id)
         if finding is not None:
-            return finding, True
+            id_, detected_in = finding
+            return id_, True, detected_in
         part = self._part("alert_id")
         if part.value is None:
             raise RuleViolation("alert_id: is missing, so that the same alert would not be known again")
         text = _id_text(_only(part))
-        if found := _FINDING_ARN.fullmatch(text):
-            return found[1], True
+        if (named := _finding_of_arn(text)) is not None:
+            id_, detected_in = named
+            return id_, True, detected_in
         if len(text) <= _ID_LENGTH and _ID.fullmatch(text):
-            return text, False
+            return text, False, None
         # Escaped halves of pairs are no characters, and have no bytes.
-        return f"sha256-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()}", False
+        return f"sha256-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()}", False, None
 
     def _severity(self) -> float:
         part = self._part("severity")
@@ -617,12 +621,17 @@ def _id_text(part: Part) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else part.text()
 
 
-def _finding_id(part: Part) -> str:
+def _finding_of_arn(text: str) -> tuple[str, AccountRegion] | None:
+    found = _FINDING_ARN.fullmatch(text)
+    return (found["id"], AccountRegion(found["account"], found["region"])) if found else None
+
+
+def _finding_id(part: Part) -> tuple[str, AccountRegion | None]:
     text = part.text()
-    if found := _FINDING_ARN.fullmatch(text):
-        return found[1]
+    if (found := _finding_of_arn(text)) is not None:
+        return found
     if _FINDING_ID.fullmatch(text):
-        return text
+        return text, None
     raise part.refusal("the id or the ARN of a GuardDuty finding")
 
 

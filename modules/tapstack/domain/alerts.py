@@ -97,6 +97,8 @@ class Alert:
         last_seen: ISO 8601; none where the alert does not say.
         of_guardduty: whether it is a finding of GuardDuty, whichever way it came. Its id is then the finding's, so that
             it is one alert by whichever way.
+        detected_in: of a finding of GuardDuty, the account and Region of its detector, as its ARN or its event has
+            them; none where only its id is given.
         left_out: what has a form that its source does not describe, each with its place; it counts as absent.
     """
 
@@ -116,6 +118,7 @@ class Alert:
     count: int = 1
     last_seen: str | None = None
     of_guardduty: bool = False
+    detected_in: AccountRegion | None = None
     left_out: tuple[str, ...] = ()
 
     @property

@@ -89,6 +89,7 @@ def parse_finding(document: object) -> Alert:
         count=service.optional("count").or_else(lambda count: count.whole_number(0, _MOST_OCCURRENCES), 1),
         last_seen=service.optional("eventLastSeen").or_else(Part.moment, None),
         of_guardduty=True,
+        detected_in=where,
     )
     return replace(finding, left_out=tuple(part.left_out))
 

@@ -419,3 +419,19 @@ def test_when_a_document_is_changed_anywhere_then_every_value_is_bounded_or_the_
             asked = (*one.target.instance_ids, one.target.network_interface_id, one.target.private_ip)
             assert any(asked)
             assert all(value in text for value in asked if value)
+
+
+@pytest.mark.parametrize("each", [None, "alerts"])
+def test_when_a_value_is_nested_deeper_than_python_goes_then_it_is_unmatched_and_others_are_not(
+    each: str | None,
+) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    fine = {"id": "a-1", "s": "high", "host": INSTANCE}
+    broken = {"id": "a-2", "s": "high", "host": [deep]}
+    mapping = AlertMapping(match="v", alert_id="id", severity="s", instance_id="host", each=each)
+    document = {"v": 1, "alerts": [fine, broken]} if each else {"v": 1, **broken}
+    found = map_alerts("soc", AlertSource(mapping=mapping), document, home=HOME)
+    assert found.unmatched == (f"{'alerts[1]: ' if each else ''}it is nested too deeply",)
+    assert len(found.alerts) == (1 if each else 0)

@@ -59,8 +59,9 @@ def decide(alert: Alert) -> list[dict[str, Any]]:
     rules = policy.load(environment().policy)
     tags = _tags(alert.instances) if policy.needs_tags(rules) else {}
     outcomes = _outcomes(rules, alert, tags)
-    if alert.of_guardduty and alert.source != GUARDDUTY and alert.where == environment().home:
-        # GuardDuty's own event, which always comes, notifies of it.
+    if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
+        # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
+        # does not say whose it is, and may be of no finding at all.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
     _notify(alert, outcomes)
     return [outcome.as_dict() for outcome in outcomes]
