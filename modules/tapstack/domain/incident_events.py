@@ -55,6 +55,8 @@ OWED_AT_MOST: Final = 200
 no alert is refused because events cannot be emitted."""
 DETAIL_LENGTH: Final = 2000
 """Characters of the text of others, or of a failure, that an event has at most."""
+JOINED_LENGTH: Final = 100
+"""Likewise, of an alert that joined: an incident owes as many of them as `OWED_AT_MOST`, all in its one item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,21 @@ def recorded(occurrences: Iterable[Occurrence], now: datetime | None = None) -> 
                 "what": one.what,
                 "at": at,
                 "by": one.by,
-                "detail": one.detail[:DETAIL_LENGTH],
+                "detail": _storable(one.detail[: JOINED_LENGTH if one.what == "joined" else DETAIL_LENGTH]),
                 "facts": dict(one.facts),
                 "origin": ORIGIN,
             },
             sort_keys=True,
+            # An item is measured in UTF-8: an escape takes twice as much.
+            ensure_ascii=False,
         )
         for number, one in enumerate(occurrences)
     )
+
+
+def _storable(text: str) -> str:
+    """Return text without what UTF-8 cannot hold: half of a pair of surrogates."""
+    return text.encode(errors="replace").decode()
 
 
 def read_recorded(texts: Iterable[str]) -> dict[str, Occurrence]:
