@@ -293,6 +293,23 @@ class TestGuardDutyByAnyWay:
             ["Security", "Hub"],
         ]
 
+    @pytest.mark.parametrize(
+        ("named", "mails"),
+        [
+            (FINDING_ARN, 0),
+            ("0123456789abcdef0123456789abcdef", 1),
+            (FINDING_ARN.replace("123456789012", "999999999999"), 1),
+            (FINDING_ARN.replace("eu-central-1", "eu-west-1"), 1),
+        ],
+    )
+    def test_when_the_policy_only_notifies_then_only_the_arn_of_a_finding_of_here_keeps_an_alert_silent(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, named: str, mails: int
+    ) -> None:
+        decides(monkeypatch)
+        instance, _ = site.instance()
+        decision = decided(generic({"instance_id": instance}, guardduty_finding=named))
+        assert (decision["action"], len(site.messages())) == ("notify" if mails else "silent", mails)
+
     def test_when_a_rule_asks_for_guardduty_then_the_same_finding_by_a_webhook_does_not_pass_for_it(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
