@@ -318,6 +318,9 @@ def _of_guardduty(name: str, document: object) -> Mapped:
         return Mapped(unmatched=(str(violation),))
 
 
+_TOO_DEEP: Final = "it is nested too deeply"
+
+
 def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home: AccountRegion) -> Mapped:
     if not isinstance(document, dict):
         return Mapped(unmatched=(f"expected a JSON object, got {quoted(document)}",))
@@ -332,8 +335,9 @@ def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home:
     for position, entry in enumerate(entries[:ALERTS_OF_A_DOCUMENT]):
         try:
             alerts.append(_Reading(mapping, entry).alert(name, home))
-        except RuleViolation as violation:
-            unmatched.append(f"{mapping.each}[{position}]: {violation}" if mapping.each else str(violation))
+        except (RuleViolation, RecursionError) as error:
+            why = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
+            unmatched.append(f"{mapping.each}[{position}]: {why}" if mapping.each else why)
     if (further := len(entries) - ALERTS_OF_A_DOCUMENT) > 0:
         unmatched.append(f"{further} further entries: at most {ALERTS_OF_A_DOCUMENT} of a document are read")
     return Mapped(tuple(alerts), tuple(unmatched))

@@ -133,9 +133,18 @@ def _kept(source: str, way: str, sent_as: str, body: bytes, document: Any) -> An
             logger.exception("the alert could not be kept", source=source, reason=said_by(error))
             raise _try_again() from error
     count(ALERTS_KEPT)
-    mapped = bool(map_alerts(source, alert_sources()[source], document, home=environment().home).alerts)
+    mapped = _is_mapped(source, document)
     logger.info({"message": "alert kept", "source": source, "delivery": alert.delivery, "mapped": mapped})
     return 202, {"kept": True, "mapped": mapped, "id": sent_as}, {}
+
+
+def _is_mapped(source: str, document: Any) -> bool:
+    """Return whether a document has an alert; whatever goes wrong, it is kept already, and the answer must say so."""
+    try:
+        return bool(map_alerts(source, alert_sources()[source], document, home=environment().home).alerts)
+    except Exception:
+        logger.exception("what is kept could not be mapped", source=source)
+        return False
 
 
 def _try_again() -> Problem:
