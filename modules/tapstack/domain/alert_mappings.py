@@ -473,7 +473,8 @@ class _Reading:
             tactics=tuple(dict.fromkeys((*tactics, *(tactics_of(kind) if of_guardduty else ()))))[:_LISTED],
             techniques=self._several("technique", _technique),
             archived=self._lenient("archived", Part.truth, default=False),
-            sample=title.startswith(SAMPLE_PREFIX) or SAMPLE_INSTANCE in target.instance_ids,
+            # Titles of other tools may have words of attackers in them, which must not disarm an alert.
+            sample=(of_guardduty and title.startswith(SAMPLE_PREFIX)) or SAMPLE_INSTANCE in target.instance_ids,
             last_seen=self._lenient("time", _moment, None),
             of_guardduty=of_guardduty,
             detected_in=detected_in,

@@ -245,8 +245,11 @@ class TestValues:
 
     @pytest.mark.parametrize("title", ["[SAMPLE] x", None])
     def test_when_it_is_guardduty_sample_then_it_is_one(self, title: str | None) -> None:
-        assert alert(name=title, instance="i-99999999" if title is None else INSTANCE).sample
+        assert alert(name=title, finding="f", instance="i-99999999" if title is None else INSTANCE).sample
         assert not alert().sample
+
+    def test_when_the_title_of_another_tool_begins_as_that_of_a_sample_then_it_is_none(self) -> None:
+        assert not alert(name="[SAMPLE] beacon").sample
 
 
 class TestTargets:
