@@ -15,10 +15,11 @@ from tapstack.domain.alert_mappings import AlertMapping, AlertSource
 from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
 from tapstack.domain.policy import Rule
+from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings as handler
-from tapstack.responder.incident import alerts, findings, joining
+from tapstack.responder.incident import alerts, findings, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.store import incidents
@@ -394,6 +395,28 @@ class TestTargets:
         resources.append({**resources[0], "Id": resources[0]["Id"].replace(instance, "i-0123456789abcdef0")})
         [alert] = handler.handler(event, None)["alerts"]
         assert [one["instance_id"] for one in alert["decisions"]] == [instance]
+
+    @pytest.mark.parametrize("way", ["id", "interface", "forwarded"])
+    def test_fails_when_the_instance_is_terminated_or_ends(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, primary = site.instance()
+        if way == "interface":
+            # It is still attached while its instance ends.
+            described = list(existing_instances([instance]))
+            described[0]["State"]["Name"] = "shutting-down"
+            monkeypatch.setattr(targets, "existing_instances", lambda _: described)
+            why = why_unmatched(generic({"network_interface_id": primary}))
+        else:
+            site.ec2.terminate_instances(InstanceIds=[instance])
+            documents = {
+                "id": (generic({"instance_id": instance}), "soc"),
+                "forwarded": (finding(instance), "forwarder"),
+            }
+            why = why_unmatched(*documents[way])
+        assert why.endswith(f"instance {instance} is {'shutting-down' if way == 'interface' else 'terminated'}")
+        assert site.calls("states") == []
 
     def test_when_a_forwarded_finding_names_instances_then_those_that_exist_count(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,8 @@ from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
-_GONE: Final = frozenset({"terminated", "shutting-down"})
+GONE: Final = frozenset({"terminated", "shutting-down"})
+"""States of an instance that has no packets any more; EC2 describes a terminated one for about an hour."""
 
 
 def prepare(incident_id: str) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _of_instance(incident: Incident) -> list[Interface]:
         raise
     if not found:
         raise _gone(incident, f"there is no instance {instance_id} in this account and Region")
-    if (state := found[0]["State"]["Name"]) in _GONE:
+    if (state := found[0]["State"]["Name"]) in GONE:
         raise _gone(incident, f"instance {instance_id} is {state}: it has no packets any more")
     return of_instance(found[0])
 

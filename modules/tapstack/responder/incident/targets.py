@@ -12,7 +12,7 @@ from typing import Any
 
 from tapstack.domain.alerts import Alert, AlertInstance, Target
 from tapstack.responder.aws.clients import client
-from tapstack.responder.capture.interfaces import existing_instances
+from tapstack.responder.capture.interfaces import GONE, existing_instances
 from tapstack.responder.environment import environment
 
 
@@ -27,8 +27,8 @@ def resolved(alert: Alert) -> Alert:
     exist.
 
     Raises:
-        Unresolved: it leads to no instance of this account and Region, or to more than one; or what it names besides
-            belongs to another instance.
+        Unresolved: it leads to no instance of this account and Region, to one that is terminated, or to more than one;
+            or what it names besides belongs to another instance.
     """
     target = alert.target
     if target is None:
@@ -43,8 +43,13 @@ def resolved(alert: Alert) -> Alert:
     if target.instance_ids:
         return _named(alert, target)
     if target.network_interface_id is not None:
-        return _with(alert, [_of_interface(target.network_interface_id)])
-    return _with(alert, [_of_address(str(target.private_ip), str(target.vpc_id))])
+        owner = _of_interface(target.network_interface_id)
+    else:
+        owner = _of_address(str(target.private_ip), str(target.vpc_id))
+    found, missing = _existing([owner])
+    if not found:
+        raise Unresolved("; ".join(missing))
+    return _with(alert, found)
 
 
 def _with_its_own(alert: Alert) -> Alert:
@@ -61,10 +66,17 @@ def _with_its_own(alert: Alert) -> Alert:
 
 
 def _existing(ids: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return those of some instances that exist, and what is said of the others."""
-    known = {one["InstanceId"] for one in existing_instances(ids)}
-    missing = [f"there is no instance {one} in this account and Region" for one in ids if one not in known]
-    return [one for one in ids if one in known], missing
+    """Return those of some instances that exist and are not ending, and what is said of the others."""
+    states = {one["InstanceId"]: one["State"]["Name"] for one in existing_instances(ids)}
+    found = [one for one in ids if one in states and states[one] not in GONE]
+    missing = [
+        f"instance {one} is {states[one]}"
+        if one in states
+        else f"there is no instance {one} in this account and Region"
+        for one in ids
+        if one not in found
+    ]
+    return found, missing
 
 
 def _with(alert: Alert, instance_ids: Sequence[str]) -> Alert:
