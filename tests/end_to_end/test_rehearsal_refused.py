@@ -41,6 +41,13 @@ def found(response: DeployedResponse) -> None:
         find(response, response.company.instances["web-1"], "without")
 
 
+def alerted(response: DeployedResponse) -> None:
+    """An alert of another tool by the API, which cannot be kept."""
+    alert = {"version": "1", "alert_id": "a-1", "severity": "low", "target": {"instance_id": "i-0123456789abcdef0"}}
+    with contextlib.suppress(ServiceError):
+        response.api.post("/alerts/soc", alert, repeatable=False, holds="kept")
+
+
 def swept(response: DeployedResponse) -> None:
     response.account.client("lambda").invoke(FunctionName=response.function("sweeper"), Payload=b"{}")
 
@@ -59,6 +66,7 @@ CASES: Final[dict[str, tuple[str, Callable[[DeployedResponse], None]]]] = {
     "containment": ("ec2:ModifyNetworkInterfaceAttribute", contained),
     "release": ("ec2:ModifyNetworkInterfaceAttribute", released),
     "findings": ("dynamodb:GetItem", found),
+    "alerts": ("sqs:SendMessage", alerted),
     "sweeper": ("dynamodb:Query", swept),
     "sweeper-schedule": ("lambda:InvokeFunction", scheduled),
     EPB: ("ec2:CreateTrafficMirrorFilter", opened),

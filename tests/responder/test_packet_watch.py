@@ -114,24 +114,11 @@ def test_when_cloudwatch_counts_nothing_but_noughts_or_what_was_before_then_noth
     assert packets_of(incident)["state"] == "mirroring"
 
 
-def mirrored_by_others(site: Site) -> tuple[str, str]:
-    """An incident on an interface that others mirror, and its instance."""
-    instance, interface = site.instance()
-    site.session_of_others(interface, 5)
-    return prepared(instance), instance
-
-
 def mirrored_before(site: Site) -> tuple[str, str]:
     """An incident on an interface whose capture has just ended."""
     first, instance, _ = capturing(site)
     capture_steps.stop(first)
     incident_steps.close(first, "closed")
-    return prepared(instance), instance
-
-
-def mirrored_for_another(site: Site) -> tuple[str, str]:
-    """An incident on an interface that another incident captures."""
-    instance = capturing(site)[1]
     return prepared(instance), instance
 
 
@@ -141,8 +128,22 @@ def named_alone(site: Site) -> tuple[str, str]:
     return prepared(None, interface), instance
 
 
-@pytest.mark.parametrize("begun", [mirrored_by_others, mirrored_before, mirrored_for_another, named_alone])
-def test_when_others_may_have_mirrored_before_then_the_period_in_which_it_began_does_not_count(
+@pytest.mark.parametrize("others", [True, False])
+def test_when_sessions_of_others_go_on_then_no_period_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    began = period_of(utc_now()) + timedelta(minutes=2)
+    instance, interface = site.instance()
+    if others:
+        site.session_of_others(interface, 5)
+    incident = prepared(instance)
+    monkeypatch.setattr(capture_steps, "utc_now", lambda: began)
+    capture_steps.start(incident)
+    assert packets_of(incident)["counted_from"] == as_text(period_of(began))
+
+
+@pytest.mark.parametrize("begun", [mirrored_before, named_alone])
+def test_when_an_ended_session_may_have_mirrored_before_then_the_period_in_which_it_began_does_not_count(
     site: Site, monkeypatch: pytest.MonkeyPatch, begun: Callable[[Site], tuple[str, str]]
 ) -> None:
     began = period_of(utc_now()) + timedelta(minutes=2)

@@ -33,17 +33,18 @@ def period_of(moment: datetime) -> datetime:
     return moment - timedelta(seconds=int(moment.timestamp()) % seconds, microseconds=moment.microsecond)
 
 
-def first_period(since: datetime, *, alone: bool) -> datetime:
+def first_period(since: datetime, *, ended: bool) -> datetime:
     """Return the beginning of the first period whose packets count.
 
-    The period in which mirroring began also has what other sessions mirrored before.
+    The period in which mirroring began also has what was mirrored before by sessions that have ended. Sessions of
+    others that go on count in every period: no period without them follows.
 
     Args:
         since: when mirroring began.
-        alone: whether no other session existed then.
+        ended: whether sessions may have ended in that period.
     """
     began_in = period_of(since)
-    return began_in if alone or began_in == since else began_in + PERIOD
+    return began_in + PERIOD if ended and began_in != since else began_in
 
 
 def judge(

@@ -12,6 +12,7 @@ import pytest
 from strictmoto.account import REGION, Account
 from strictmoto.company import Company, found_company
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.aws import clients
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
@@ -154,8 +155,10 @@ def asked(instance: str, **more: Any) -> str:
 
 
 def ask_again(incident: str, state: str = "releasing") -> None:
-    """Say what the API would: the containment comes into another state."""
-    change(incident, "SET containment.#state = :state", state=state)
+    """Say what the API would: the containment comes into another state, by a decision of now."""
+    now = {"now": as_text(utc_now())} if state == "containing" else {}
+    decided = ", containment.asked_again_at = :now" if now else ""
+    change(incident, f"SET containment.#state = :state{decided}", state=state, **now)
 
 
 def contained(instance: str) -> str:

@@ -31,6 +31,7 @@ def test_when_a_release_for_all_is_overtaken_then_the_next_one_notifies_the_rema
     def overtaken(held: containments.Containment) -> restoration._View:
         # The release has begun when containment is requested anew.
         containments.begin_release(held)
+        ask_again(third, "containing")
         isolation.contain(third)
         return looked(held)
 
@@ -69,6 +70,7 @@ def test_when_a_containment_was_overtaken_and_another_has_begun_then_the_first_c
     incident = contained(shop.database)
     first = there(shop)
     containments.begin_release(first)
+    ask_again(incident, "containing")
     second = containments.hold(incidents.get(incident), vpc_id="vpc-1", quarantine_group_id=shop.quarantine)
     assert second is not None
     assert (second.generation, second.holders) == (first.generation, first.holders)

@@ -218,8 +218,8 @@ PACKETS: Final[Schema] = {
         },
         "counted_from": _or_null(
             _time(
-                "The beginning of the first five minutes of CloudWatch that count: after since where other sessions "
-                "may have existed then."
+                "The beginning of the first five minutes of CloudWatch that count: after since where a session may "
+                "have ended in those of since."
             )
         ),
     },

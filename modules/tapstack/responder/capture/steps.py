@@ -93,7 +93,7 @@ def start(incident_id: str) -> dict[str, int]:
     detail = "; ".join([detail, *remarks])
     now = utc_now()
     # CloudWatch counts all interfaces of an instance, also those that the incident does not name.
-    counted_from = first_period(now, alone=outcome.alone and bool(incident.instance_id))
+    counted_from = first_period(now, ended=outcome.ended or not incident.instance_id)
     known = IncidentPackets("mirroring", as_text(now), counted_from=as_text(counted_from))
     incidents.transition(
         incident_id,
@@ -116,7 +116,7 @@ class _Outcome:
         moving: whether less severe incidents that begin or end at this moment have places that are needed.
         again: the interfaces to plan again, because others took their places.
         full: whether AWS refused one because the target takes no more sources.
-        alone: whether no other session existed on the interfaces, and none was deleted that is known.
+        ended: whether a session of ours on the interfaces was deleted before, of which that is known.
     """
 
     entries: dict[str, IncidentInterface] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class _Outcome:
     moving: bool = False
     again: list[str] = field(default_factory=list)
     full: bool = False
-    alone: bool = True
+    ended: bool = False
 
     def raise_transient(self) -> None:
         """Raise an error that the next attempt may not have."""
@@ -155,7 +155,7 @@ def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
             whole.entries | outcome.entries,
             whole.transient + outcome.transient,
             outcome.moving,
-            alone=whole.alone and outcome.alone,
+            ended=whole.ended or outcome.ended,
         )
         left = outcome.again
         if not left:
@@ -187,10 +187,7 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
     lost = {step.network_interface_id for step in steps if not _has_place(step, found, incident)}
     steps = tuple(replace(one, do="wait", note=_LOST) if one.network_interface_id in lost else one for one in steps)
     work = _Start(incident, to)
-    alone = not ended and all(
-        one.ours and held[one.network_interface_id].holders == frozenset({incident.id}) for one in there
-    )
-    outcome = _Outcome(moving=found.moving, alone=alone)
+    outcome = _Outcome(moving=found.moving, ended=bool(ended))
     for step, done in zip(steps, each(lambda step: work.carry_out(step, held), steps), strict=True):
         eni = step.network_interface_id
         if isinstance(done, TryAgain):

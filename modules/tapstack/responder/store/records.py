@@ -118,7 +118,7 @@ class IncidentPackets:
     @property
     def first_period(self) -> datetime:
         """The beginning of the first period of CloudWatch that counts."""
-        return as_time(self.counted_from) if self.counted_from else first_period(as_time(self.since), alone=False)
+        return as_time(self.counted_from) if self.counted_from else first_period(as_time(self.since), ended=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON and items have it."""
