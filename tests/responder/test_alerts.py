@@ -331,7 +331,32 @@ class TestTargets:
         described = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"][0]
         by_address = {"private_ip": described["PrivateIpAddress"], "vpc_id": site.vpc}
         for number, target in enumerate(({"network_interface_id": primary}, by_address)):
-            assert decided(generic(target), f"msg_{number}")["instance_id"] == instance
+            assert decided(generic(target, time=as_text(utc_now())), f"msg_{number}")["instance_id"] == instance
+
+    def test_fails_when_the_interface_was_attached_after_the_alert(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        (before, _), (instance, _) = site.instance(), site.instance()
+        moved = site.attach(instance)
+        [described] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[moved])["NetworkInterfaces"]
+        attached = described["Attachment"]["AttachTime"]
+        earlier, since = as_text(attached - timedelta(seconds=60)), as_text(attached)
+        by_address = {"private_ip": described["PrivateIpAddress"], "vpc_id": site.vpc}
+        ways = [(f"network interface {moved}", {"network_interface_id": moved})]
+        ways.append((f"the interface with the address {described['PrivateIpAddress']} in {site.vpc}", by_address))
+        for number, (said, target) in enumerate(ways):
+            assert why_unmatched(generic(target, time=earlier), delivery=f"early_{number}") == (
+                f"alert soc:a-1: {said} is attached to {instance} since {since}, after what it reports was seen last, "
+                f"at {earlier}: which instance had it then is not known"
+            )
+            # The moment of receiving is no time of the alert.
+            for time in (since, None):
+                document = generic(target, alert_id=f"a-{number}-{time}", time=time)
+                assert decided(document, f"{number}-{time}")["instance_id"] == instance
+        # What is another's only since then does not speak against the instance that is named.
+        both = {"instance_id": before, "network_interface_id": moved}
+        assert decided(generic(both, time=earlier), "both")["instance_id"] == before
 
     def test_when_the_address_is_also_another_vpcs_then_the_vpc_decides(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -341,8 +366,9 @@ class TestTargets:
         subnet = site.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
         here, _ = site.instance(PrivateIpAddress="10.0.1.10")
         there, _ = site.instance(subnet=subnet, PrivateIpAddress="10.0.1.10")
+        now = as_text(utc_now())
         found = [
-            decided(generic({"private_ip": "10.0.1.10", "vpc_id": one}, alert_id=one), one)["instance_id"]
+            decided(generic({"private_ip": "10.0.1.10", "vpc_id": one}, alert_id=one, time=now), one)["instance_id"]
             for one in (site.vpc, vpc)
         ]
         assert found == [here, there]
@@ -382,7 +408,7 @@ class TestTargets:
     def test_fails_when_the_interface_is_another_instances(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         decides(monkeypatch, CAPTURE)
         (one, _), (other, eni) = site.instance(), site.instance()
-        document = generic({"instance_id": one, "network_interface_id": eni})
+        document = generic({"instance_id": one, "network_interface_id": eni}, time=as_text(utc_now()))
         assert why_unmatched(document).endswith(f"it names {one}, but its interface {eni} is that of {other}")
 
     def test_when_one_of_several_instances_is_gone_then_the_other_is_decided_about(
@@ -407,7 +433,7 @@ class TestTargets:
             described = list(existing_instances([instance]))
             described[0]["State"]["Name"] = "shutting-down"
             monkeypatch.setattr(targets, "existing_instances", lambda _: described)
-            why = why_unmatched(generic({"network_interface_id": primary}))
+            why = why_unmatched(generic({"network_interface_id": primary}, time=as_text(utc_now())))
         else:
             site.ec2.terminate_instances(InstanceIds=[instance])
             documents = {
@@ -553,7 +579,7 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
             "vpc_id": st.sampled_from([site.vpc, f"vpc-{none}", *junk]),
         },
     )
-    counter = iter(range(10**6))
+    counter, seen = iter(range(10**6)), as_text(utc_now())
 
     def one_of(value: Any) -> Any:
         """The value that is named, None where there is none, and `junk` where it is no such thing, or several."""
@@ -581,7 +607,7 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
     @given(values)
     def hits(target: dict[str, Any]) -> None:
         number = next(counter)
-        result = receive_kept(kept(generic(target, alert_id=f"a-{number}"), f"msg_{number}"))
+        result = receive_kept(kept(generic(target, alert_id=f"a-{number}", time=seen), f"msg_{number}"))
         found = [one["instance_id"] for alert in result["alerts"] for one in alert["decisions"]]
         expected = meant(target)
         assert found == ([] if expected is None else [expected])

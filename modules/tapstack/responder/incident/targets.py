@@ -1,7 +1,7 @@
 """The instance that an alert of another tool is about: EC2 says which one it is. What is not certain is not guessed.
 
 Source: Amazon EC2 API Reference, DescribeNetworkInterfaces (filters network-interface-id, addresses.private-ip-address
-and vpc-id; an interface that is attached to an instance has the instance's id in its attachment).
+and vpc-id; an interface that is attached to an instance has the instance's id in its attachment, and since when).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tapstack.domain.alerts import Alert, AlertInstance, Target
+from tapstack.domain.incidents import as_moment, as_text
 from tapstack.responder.aws.clients import client
 from tapstack.responder.capture.interfaces import GONE, existing_instances
 from tapstack.responder.environment import environment
@@ -43,9 +44,9 @@ def resolved(alert: Alert) -> Alert:
     if target.instance_ids:
         return _named(alert, target)
     if target.network_interface_id is not None:
-        owner = _of_interface(target.network_interface_id)
+        owner = _of_interface(alert, target.network_interface_id)
     else:
-        owner = _of_address(str(target.private_ip), str(target.vpc_id))
+        owner = _of_address(alert, str(target.private_ip), str(target.vpc_id))
     found, missing = _existing([owner])
     if not found:
         raise Unresolved("; ".join(missing))
@@ -90,30 +91,52 @@ def _named(alert: Alert, target: Target) -> Alert:
     if not found:
         raise Unresolved("; ".join(missing))
     if (interface := target.network_interface_id) is not None:
-        owner = _owner(_interfaces({"network-interface-id": interface}))
-        # One that is gone, or attached to none, speaks against nothing.
+        described = _interfaces({"network-interface-id": interface})
+        owner = None if _attached_since(alert, described) else _owner(described)
+        # One that is gone, attached to none, or attached after the alert, speaks against nothing.
         if owner is not None and [owner] != found:
             raise Unresolved(f"it names {', '.join(found)}, but its interface {interface} is that of {owner}")
     return replace(_with(alert, found), left_out=(*alert.left_out, *missing))
 
 
-def _of_interface(interface: str) -> str:
+def _of_interface(alert: Alert, interface: str) -> str:
     found = _interfaces({"network-interface-id": interface})
     if not found:
         raise Unresolved(f"there is no network interface {interface} in this account and Region")
-    if (owner := _owner(found)) is None:
-        raise Unresolved(f"network interface {interface} is attached to no instance")
-    return owner
+    return _attached(alert, found, f"network interface {interface}")
 
 
-def _of_address(address: str, vpc_id: str) -> str:
+def _of_address(alert: Alert, address: str, vpc_id: str) -> str:
     found = _interfaces({"addresses.private-ip-address": address, "vpc-id": vpc_id})
     if len(found) != 1:
         number = f"{len(found)} network interfaces have" if found else "no network interface has"
         raise Unresolved(f"{number} the address {address} in {vpc_id}")
+    return _attached(alert, found, f"the interface with the address {address} in {vpc_id}")
+
+
+def _attached(alert: Alert, found: list[dict[str, Any]], named: str) -> str:
+    """Return the instance of the one interface.
+
+    Raises:
+        Unresolved: it has none, or did not have it yet when what the alert reports was seen.
+    """
     if (owner := _owner(found)) is None:
-        raise Unresolved(f"the interface with the address {address} in {vpc_id} is attached to no instance")
+        raise Unresolved(f"{named} is attached to no instance")
+    if (since := _attached_since(alert, found)) is not None:
+        raise Unresolved(
+            f"{named} is attached to {owner} since {since}, after what it reports was seen last, at {alert.last_seen}: "
+            "which instance had it then is not known"
+        )
     return owner
+
+
+def _attached_since(alert: Alert, found: list[dict[str, Any]]) -> str | None:
+    """Return since when an interface is attached, where that is after the alert's own time; otherwise None."""
+    seen = as_moment(alert.last_seen)
+    moments = [at for item in found if (at := item.get("Attachment", {}).get("AttachTime")) is not None]
+    # Alerts have their times to the second.
+    late = [at for at in moments if seen is not None and at.replace(microsecond=0) > seen]
+    return as_text(max(late)) if late else None
 
 
 def _interfaces(filters: Mapping[str, str]) -> list[dict[str, Any]]:
