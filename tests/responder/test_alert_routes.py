@@ -340,7 +340,29 @@ class TestAlerts:
         status, body = alert(idempotency_key="soar-4711")
         assert (status, body) == (202, {"kept": True, "mapped": True, "id": "soar-4711"})
         # A caller cannot take the id of a webhook.
-        assert [kept.delivery for kept in waiting(site, queue)] == ["alerts/soar-4711"]
+        [kept] = waiting(site, queue)
+        assert (kept.delivery.rsplit("/", 1)[0], kept.caller) == ("alerts/soar-4711", IAM["iam"]["userArn"])
+
+    def test_when_two_callers_have_the_same_key_or_one_sends_another_body_then_each_is_decided_about(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("all", "capture"))
+        arn = "arn:aws:sts::123456789012:assumed-role/{}/{}"
+        callers = [
+            {"iam": {"userArn": arn.format(role, session), "userId": f"AROA{role.upper()}:{session}"}}
+            for role, session in (("soar", "one"), ("soar", "two"), ("scripts", "one"))
+        ]
+        first, second = ({**ALERT, "target": {"instance_id": site.instance()[0]}} for _ in range(2))
+        sent = [(callers[0], first), (callers[1], first), (callers[2], first), (callers[0], second)]
+        for who, document in sent:
+            assert alert(document, who=who, idempotency_key="4711")[1]["kept"]
+        for kept in waiting(site, queue):
+            assert findings_handler.handler(TestQueue().records(kept.as_json()), None) == {"batchItemFailures": []}
+        told = site.events("Tapstack Alert")
+        # The second session of the role sent the same again.
+        assert sorted((one["caller"], one["alerts"][0]["decisions"][0]["instance_id"]) for one in told) == sorted(
+            (sent[at][0]["iam"]["userArn"], sent[at][1]["target"]["instance_id"]) for at in (0, 2, 3)
+        )
 
     def test_when_there_is_no_key_then_each_is_an_alert_of_its_own(self, site: Site, queue: str) -> None:
         first, second = alert(source="forwarder"), alert(source="forwarder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -554,6 +555,11 @@ def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_compl
 def test_when_an_alert_is_queued_then_it_is_read_as_it_was() -> None:
     one = kept(generic({}))
     assert kept_alert(one.as_json()) == one
+    known = replace(one, caller="arn:aws:iam::123456789012:user/soar")
+    assert kept_alert(known.as_json()) == known
+    # As the version before wrote it.
+    before = {name: value for name, value in json.loads(one.as_json()).items() if name != "caller"}
+    assert kept_alert(json.dumps(before)) == one
     assert as_text(as_time(one.received_at)) == one.received_at
 
 

@@ -313,7 +313,7 @@ def _status_as_text(site: str, found: XdrStatus) -> Iterator[str]:
         return
     yield f"the last alerts of other tools, {LAST_ALERTS} at most"
     yield ""
-    header = ("received", "source", "delivery", "what came of it")
+    header = ("received", "source", "delivery", "caller", "what came of it")
     yield from table(header, [_alert(one) for one in found.alerts], "  ")
 
 
@@ -321,7 +321,7 @@ def _arrival(one: Arrived) -> tuple[str, str, str]:
     return plain(one.prefix), as_text(one.last) if one.last else "nothing yet", str(one.objects or "")
 
 
-def _alert(outcome: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _alert(outcome: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     """Return the row of an alert; its texts are of others."""
     said = [
         f"{plain(decision.get('action'))} {plain(decision.get('incident_id') or '')}".strip()
@@ -333,5 +333,6 @@ def _alert(outcome: Mapping[str, Any]) -> tuple[str, str, str, str]:
         plain(outcome.get("received_at")),
         plain(outcome.get("source")),
         plain(outcome.get("delivery")),
+        plain(outcome.get("caller") or "-"),
         "; ".join(dict.fromkeys(said)) or "nothing",
     )

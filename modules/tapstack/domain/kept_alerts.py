@@ -15,12 +15,14 @@ class KeptAlert:
         delivery: the id that its sender gave it; sent again it is the same alert.
         received_at: when it came, as `as_text` writes it.
         document: what came, as text.
+        caller: whom the gateway says that it came from; None where it knew none, as of webhooks and of events.
     """
 
     source: str
     delivery: str
     received_at: str
     document: str
+    caller: str | None = None
 
     def as_json(self) -> str:
         """Return it as a queue holds it."""

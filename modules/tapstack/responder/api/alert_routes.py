@@ -6,6 +6,7 @@ does not know. Its answers never say which instance is meant.
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from typing import Any, Final
@@ -56,7 +57,7 @@ def _routed(event: dict[str, Any]) -> Answer:
 
 def _send_alert(event: dict[str, Any]) -> Answer:
     """POST /alerts/{source}: an alert of a caller that the gateway knows."""
-    caller_of(event)
+    caller = caller_of(event).name
     source, sources = _source(event), alert_sources()
     if source not in sources:
         known = f"expected {', '.join(sorted(sources))}" if sources else "it has none"
@@ -70,7 +71,9 @@ def _send_alert(event: dict[str, Any]) -> Answer:
         said = "must have 1 to 256 printable characters of ASCII, without blanks and full stops"
         where = "Idempotency-Key"
         raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from None
-    return _kept(source, "alerts", sent_as, body, document)
+    # Another body is another alert: an answer that it is kept is true of each.
+    delivery = f"alerts/{sent_as}/{hashlib.sha256(body).hexdigest()[:16]}"
+    return _kept(KeptAlert(source, delivery, as_text(utc_now()), body.decode(), caller), sent_as, document)
 
 
 def _send_webhook(event: dict[str, Any]) -> Answer:
@@ -88,7 +91,8 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
         count(WEBHOOKS_REFUSED)
         kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
         raise Problem(kind, REFUSED) from None
-    return _kept(source, "webhooks", webhook_id, body, document)
+    kept = KeptAlert(source, f"webhooks/{webhook_id}", as_text(utc_now()), body.decode())
+    return _kept(kept, webhook_id, document)
 
 
 def _verified(source: str, headers: dict[str, str], body: bytes) -> str:
@@ -115,17 +119,15 @@ def _verified(source: str, headers: dict[str, str], body: bytes) -> str:
     raise refusal
 
 
-def _kept(source: str, way: str, sent_as: str, body: bytes, document: Any) -> Answer:
+def _kept(alert: KeptAlert, sent_as: str, document: Any) -> Answer:
     """Keep an alert and answer so.
 
     Args:
-        source: of the alert.
-        way: by which it came. Each has ids of its own: no caller takes those of a webhook.
+        alert: as it came. Each way has ids of its own: no caller takes those of a webhook.
         sent_as: the id of its sender.
-        body: as it came.
         document: what it says.
     """
-    alert = KeptAlert(source, f"{way}/{sent_as}", as_text(utc_now()), body.decode())
+    source = alert.source
     with observed("alerts.keep"):
         try:
             client("sqs").send_message(QueueUrl=environment().alert_queue_url, MessageBody=alert.as_json())
@@ -134,7 +136,8 @@ def _kept(source: str, way: str, sent_as: str, body: bytes, document: Any) -> An
             raise _try_again() from error
     count(ALERTS_KEPT)
     mapped = _is_mapped(source, document)
-    logger.info({"message": "alert kept", "source": source, "delivery": alert.delivery, "mapped": mapped})
+    about = {"source": source, "delivery": alert.delivery, "caller": alert.caller}
+    logger.info({"message": "alert kept", **about, "mapped": mapped})
     return 202, {"kept": True, "mapped": mapped, "id": sent_as}, {}
 
 

@@ -49,7 +49,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     Raises:
         TryAgain: a transient error; the same delivery again continues.
     """
-    if (before := store.outcome(kept.source, kept.delivery)) is not None:
+    if (before := store.outcome(kept)) is not None:
         return before
     mapped = _mapped(kept)
     decided, unmatched = [], list(mapped.unmatched)
@@ -66,13 +66,14 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     result = {
         "source": kept.source,
         "delivery": kept.delivery,
+        "caller": kept.caller,
         "received_at": kept.received_at,
         "alerts": decided,
         "unmatched": unmatched[:_EVENT_REASONS],
         "kept_as": _keep(kept, unmatched) if unmatched else None,
     }
     notifications.emit(notifications.ALERT_EVENT, result)
-    store.record(kept.source, kept.delivery, kept.received_at, result)
+    store.record(kept, result)
     return result
 
 
@@ -109,5 +110,5 @@ def _keep(kept: KeptAlert, reasons: list[str]) -> str | None:
 def _key(kept: KeptAlert) -> str:
     """Return the key of an unmatched document: keys sort by time, and the same delivery has the same one."""
     day, time = kept.received_at[:10].split("-"), "".join(sign for sign in kept.received_at if sign.isalnum())
-    name = hashlib.sha256(kept.delivery.encode()).hexdigest()[:16]
+    name = hashlib.sha256("\n".join(filter(None, (kept.delivery, kept.caller))).encode()).hexdigest()[:16]
     return f"{UNMATCHED}{kept.source}/{'/'.join(day)}/{time}-{name}.json"
