@@ -14,11 +14,16 @@ from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
 
-DELIVERIES: Final = 5
+DELIVERIES: Final = 24
 """How often an alert is tried, over an hour; then it is a dead letter."""
-_HIDDEN_FACTOR: Final = 6
-"""An alert that is decided about is hidden so many times as long as the function may run, as AWS advises."""
-_BATCH: Final = 10
+_MARGIN_SECONDS: Final = 30
+"""An alert that is decided about is hidden so much longer than the function may run: no second one takes it meanwhile.
+
+AWS advises six times as long, for batches that wait for a function; what fails would then be decided about after twelve
+minutes only.
+"""
+_BATCH: Final = 1
+"""One alert has the time of a function for itself, and is hidden no longer than that takes."""
 _AT_ONCE: Final = 5
 """Functions that decide at the same time: what they take of the account's concurrency, other functions lack."""
 
@@ -26,9 +31,9 @@ _AT_ONCE: Final = 5
 class AlertIntake(AwsConstruct):
     """The queue in which alerts of other tools wait to be decided about, and a secret for each source with webhooks.
 
-    The queue keeps them for 14 days. An alert that fails five times, over an hour, is moved to a queue of dead letters,
-    from where it can be moved back. Both refuse plain HTTP. Secrets are made without a value: it would stand in the
-    state of Terraform. `tapstack xdr rotate-secret` sets it.
+    The queue keeps them for 14 days. An alert that fails is tried again within two and a half minutes; after 24 times,
+    over an hour, it is moved to a queue of dead letters, from where it can be moved back. Both refuse plain HTTP.
+    Secrets are made without a value: it would stand in the state of Terraform. `tapstack xdr rotate-secret` sets it.
 
     Args:
         scope: the construct it belongs to.
@@ -68,7 +73,7 @@ class AlertIntake(AwsConstruct):
             name=alert_queue_name(deployment, site),
             kms_master_key_id=key.arn,
             message_retention_seconds=RETENTION_SECONDS,
-            visibility_timeout_seconds=_HIDDEN_FACTOR * seconds,
+            visibility_timeout_seconds=seconds + _MARGIN_SECONDS,
             redrive_policy=json_text({"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": DELIVERIES}),
             tags=self._tags,
         )

@@ -45,8 +45,11 @@ def test_when_alerts_come_in_then_they_wait_in_an_encrypted_queue_and_those_that
     for one in (waiting, failed):
         assert (one["kms_master_key_id"], one["message_retention_seconds"]) == (KEY, 14 * 24 * 3600)
     redrive = json.loads(waiting["redrive_policy"])
-    assert redrive == {"deadLetterTargetArn": "<sqs_queue.arn>", "maxReceiveCount": 5}
-    assert waiting["visibility_timeout_seconds"] == 6 * made.function("findings")["timeout"]
+    assert redrive == {"deadLetterTargetArn": "<sqs_queue.arn>", "maxReceiveCount": 24}
+    # What fails for a moment must be decided about soon, and no second function may take it while one has it.
+    timeout = made.function("findings")["timeout"]
+    assert timeout < waiting["visibility_timeout_seconds"] <= 150
+    assert waiting["visibility_timeout_seconds"] * redrive["maxReceiveCount"] >= 3600
 
 
 def test_when_there_are_queues_then_they_refuse_plain_http_and_no_service_may_send_to_that_of_alerts(
@@ -63,7 +66,7 @@ def test_when_there_are_queues_then_they_refuse_plain_http_and_no_service_may_se
 
 def test_when_alerts_wait_then_the_function_for_findings_gets_them_and_says_which_failed(made: Response) -> None:
     mapping = made.one("aws_lambda_event_source_mapping")
-    assert (mapping["batch_size"], mapping["function_response_types"]) == (10, ["ReportBatchItemFailures"])
+    assert (mapping["batch_size"], mapping["function_response_types"]) == (1, ["ReportBatchItemFailures"])
     assert mapping["scaling_config"] == {"maximum_concurrency": 5}
     assert "FindingsFunction" in str(json.loads(made.text)["resource"]["aws_lambda_event_source_mapping"])
     assert made.statements("FindingsFunction")["ReceiveAlerts"]["Action"] == [

@@ -1,4 +1,4 @@
-"""What came of alerts that were received: once for each, by the id that their sender gave them; a caller's ids are its own."""
+"""What came of alerts that were received: once for each, by the id that their sender gave them."""
 
 from __future__ import annotations
 
