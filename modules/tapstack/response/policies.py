@@ -182,8 +182,7 @@ def _keep_unmatched(place: Place, landing: LandingBucket) -> list[Statement]:
         "Effect": "Allow",
         "Action": "kms:GenerateDataKey",
         "Resource": landing.key_arn,
-        # In China the name of the service ends otherwise.
-        "Condition": {"StringLike": {"kms:ViaService": f"s3.{place.region}.amazonaws.com*"}},
+        "Condition": place.via_s3,
     }
     return [put, encrypt]
 

@@ -166,7 +166,7 @@ class IncidentTelemetry(AwsConstruct):
                     "Effect": "Allow",
                     "Action": "kms:GenerateDataKey",
                     "Resource": landing.key_arn,
-                    "Condition": {"StringEquals": {"kms:ViaService": f"s3.{landing.place.region}.amazonaws.com"}},
+                    "Condition": landing.place.via_s3,
                 }
             )
         return statements

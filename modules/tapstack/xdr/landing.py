@@ -243,7 +243,7 @@ class TelemetryLanding(AwsConstruct):
                 "Principal": principals,
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": "*",
-                "Condition": {"StringEquals": {"kms:ViaService": f"s3.{self.place.region}.amazonaws.com"}},
+                "Condition": self.place.via_s3,
             }
         )
 

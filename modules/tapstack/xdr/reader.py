@@ -149,7 +149,7 @@ class XdrReader(AwsConstruct):
             statements.append(_allow("DescribeBucket", list(bucket), landing.bucket_arn))
         if landing.key_arn is not None:
             decrypt = _allow("DecryptObjects", ["kms:Decrypt"], landing.key_arn)
-            decrypt["Condition"] = {"StringEquals": {"kms:ViaService": f"s3.{landing.place.region}.amazonaws.com"}}
+            decrypt["Condition"] = landing.place.via_s3
             statements.append(decrypt)
         if self.queue is not None:
             statements.append(_allow("ReadQueue", means.consumes, self.queue.arn))

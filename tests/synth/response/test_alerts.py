@@ -104,7 +104,7 @@ def test_when_there_is_a_landing_then_one_function_may_put_what_is_unmatched_the
         "arn:<partition.partition>:s3:::security-lake/unmatched/*",
     )
     assert (encrypt["Action"], encrypt["Resource"]) == ("kms:GenerateDataKey", KEY)
-    assert_equal(encrypt["Condition"], {"StringLike": {"kms:ViaService": "s3.<region.id>.amazonaws.com*"}})
+    assert_equal(encrypt["Condition"], {"StringEquals": {"kms:ViaService": "s3.<region.id>.<partition.dns_suffix>"}})
     assert made.variables("findings")["TAPSTACK_LANDING_BUCKET"] == "security-lake"
     for name in NAMES:
         if name != "findings":

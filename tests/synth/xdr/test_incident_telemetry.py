@@ -134,7 +134,9 @@ def test_when_the_bucket_exists_then_the_function_uses_the_key_of_that_by_way_of
     if more:
         used = granted["UseKeyOfBucket"]
         assert (used["Action"], used["Resource"]) == ("kms:GenerateDataKey", KEY)
-        assert list(used["Condition"]["StringEquals"]) == ["kms:ViaService"]
+        assert used["Condition"] == {
+            "StringEquals": {"kms:ViaService": "s3.<landing_Region.id>.<landing_Partition.dns_suffix>"}
+        }
 
 
 def test_when_events_cannot_be_written_then_an_alarm_notifies(made: Template) -> None:

@@ -176,7 +176,7 @@ def test_when_others_put_feeds_then_each_puts_below_its_own_prefix_and_does_noth
                 **each,
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": "*",
-                "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.amazonaws.com"}},
+                "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.<partition.dns_suffix>"}},
             }
             for sid, each in put.items()
         },

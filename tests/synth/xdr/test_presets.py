@@ -175,7 +175,7 @@ def test_when_a_preset_decrypts_then_by_way_of_s3_with_the_landing_s_key_only(
             "Effect": "Allow",
             "Action": ["kms:Decrypt"],
             "Resource": "<kms_key.arn>",
-            "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.amazonaws.com"}},
+            "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.<partition.dns_suffix>"}},
         },
     )
 

@@ -134,7 +134,7 @@ def test_when_a_reader_has_no_preset_then_it_lists_and_gets_objects_of_its_prefi
         "DecryptObjects": {
             "Action": ["kms:Decrypt"],
             "Resource": "<kms_key.arn>",
-            "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.amazonaws.com"}},
+            "Condition": {"StringEquals": {"kms:ViaService": "s3.<region>.<partition.dns_suffix>"}},
         },
     }
     if how == "queue":

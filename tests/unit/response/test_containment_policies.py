@@ -22,7 +22,14 @@ from tapstack.response.containment_policies import Containable, incident, releas
 from tapstack.response.policies import Permissions
 
 PERMISSIONS: Final = Permissions(
-    Place("aws", "eu-central-1", "123456789012"), "tap", "ward", "table", "index", ("topic",), "default", "incidents"
+    Place("aws", "eu-central-1", "123456789012", "amazonaws.com"),
+    "tap",
+    "ward",
+    "table",
+    "index",
+    ("topic",),
+    "default",
+    "incidents",
 )
 EVERYTHING: Final = ContainmentSettings(
     modes=("approval", "now"),
