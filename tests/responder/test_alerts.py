@@ -412,6 +412,41 @@ class TestTargets:
         document = generic({"instance_id": one, "network_interface_id": eni}, time=as_text(utc_now()))
         assert why_unmatched(document).endswith(f"it names {one}, but its interface {eni} is that of {other}")
 
+    def test_when_an_address_is_named_beside_the_instance_then_it_must_not_be_anothers(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        (one, primary), (other, _) = (
+            site.instance(PrivateIpAddress="10.0.1.10"),
+            site.instance(PrivateIpAddress="10.0.1.11"),
+        )
+        now = as_text(utc_now())
+
+        def lead(*entities: tuple[str, str]) -> dict[str, Any]:
+            listed = [{"kind": kind, "value": value} for kind, value in entities]
+            return sample("hunters") | {"detection_time": now, "entities": listed}
+
+        its, vpc = ("aws_instance_id", one), ("aws_vpc_id", site.vpc)
+        wrong = why_unmatched(lead(its, ("ip", "10.0.1.11"), vpc), "hunters", "wrong")
+        assert wrong.endswith(f": it names {one}, but its address 10.0.1.11 in {site.vpc} is that of {other}")
+        wrong = why_unmatched(lead(("aws_eni_id", primary), ("ip", "10.0.1.11"), vpc), "hunters", "wrong interface")
+        assert wrong.endswith(
+            f": it names {primary} of {one}, but its address 10.0.1.11 in {site.vpc} is that of {other}"
+        )
+        right = [
+            ("ip", "10.0.1.10"),  # its own
+            ("ip", "198.51.100.7"),  # of no interface: the other end
+            ("ip", "2001:db8::7"),
+        ]
+        for number, entity in enumerate(right):
+            assert decided(lead(its, entity, vpc), f"right_{number}", "hunters")["instance_id"] == one
+        # Several addresses are normal, and without a VPC one may be anywhere.
+        assert (
+            decided(lead(its, ("ip", "10.0.1.11"), ("ip", "10.0.1.10"), vpc), "several", "hunters")["instance_id"]
+            == one
+        )
+        assert decided(lead(its, ("ip", "10.0.1.11")), "anywhere", "hunters")["instance_id"] == one
+
     def test_when_one_of_several_instances_is_gone_then_the_other_is_decided_about(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -600,14 +635,15 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
         interface = named.get("network_interface_id")
         if interface is not None and interface not in (*interfaces, f"eni-{none}"):
             return None
-        named_id = named.get("instance_id")
-        if named_id is None and (arn := named.get("instance_arn")) is not None:
-            named_id = str(arn).rpartition("/")[2] if str(arn).startswith("arn:aws:ec2:") else "junk"
-        if named_id is not None:
-            return named_id if named_id in ids and owners.get(str(interface), named_id) == named_id else None
-        if interface is not None:
-            return owners.get(str(interface))
-        return addresses.get(str(named.get("private_ip"))) if named.get("vpc_id") == site.vpc else None
+        by_arn = named.get("instance_arn")
+        if by_arn is not None:
+            by_arn = str(by_arn).rpartition("/")[2] if str(by_arn).startswith("arn:aws:ec2:") else "junk"
+        first = [one for one in (named.get("instance_id"), by_arn, owners.get(str(interface))) if one is not None]
+        by_address = addresses.get(str(named.get("private_ip"))) if named.get("vpc_id") == site.vpc else None
+        if not first and interface is None:
+            return by_address
+        certain = {*first, *([by_address] if by_address else [])}
+        return certain.pop() if first and len(certain) == 1 and certain <= set(ids) else None
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(values)

@@ -15,7 +15,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -92,10 +92,10 @@ class AlertMapping:
         tactics: Of ATT&CK, by name or id; one, or a list.
         account_id: The account that it is about; the site's by default.
         region: The Region that it is about; the site's by default.
-        instance_id: The instance. Of these expressions the first decides that answers something, in this order.
-        instance_arn: The instance, by its ARN.
-        network_interface_id: An interface of the instance; where the instance is named, it must be that one's.
-        private_ip: A private IPv4 address of the instance; needs `vpc_id`.
+        instance_id: The instance. All of these keys that answer something must agree, otherwise the alert is unmatched.
+        instance_arn: The instance, by its ARN; its account and Region must be those of `account_id` and `region`.
+        network_interface_id: An interface of the instance.
+        private_ip: A private IPv4 address of the instance; needs `vpc_id`. Beside the keys above only one counts.
         vpc_id: The VPC of the address; a literal in single quotes names a fixed one.
         guardduty_finding: Id or ARN of the GuardDuty finding that the alert passes on.
         archived: True where the tool has settled the alert: operators are then only notified.
@@ -457,11 +457,7 @@ class _Reading:
         if of_guardduty and (found := _TYPE_IN_ASFF.fullmatch(kind)):
             kind = f"{found['purpose']}/{found['family']}"
         tactics = self._several("tactics", _tactic)
-        where = AccountRegion(
-            self._one("account_id", lambda part: part.identifier("account")) or home.account_id,
-            self._one("region", lambda part: part.identifier("region")) or home.region,
-        )
-        target, where = self._about(where)
+        target, where = self._about(home)
         return Alert(
             source=source,
             id=id_,
@@ -553,28 +549,63 @@ class _Reading:
             part = replace(part, value=number)
         return part.number(0, scale) * HIGHEST_SEVERITY / scale
 
-    def _about(self, where: AccountRegion) -> tuple[Target, AccountRegion]:
-        """Return what EC2 is asked for, and where that is: an ARN says so itself."""
-        interface = self._one("network_interface_id", lambda part: part.identifier("network interface"))
-        ids = self._instances("instance_id", lambda part: (part.identifier("instance"), where))
-        ids = ids or self._instances("instance_arn", instance_of_arn)
-        if len(places := {place for _, place in ids}) > 1:
-            raise RuleViolation("instance_arn: the instances are of several accounts or Regions")
-        if ids:
-            several = tuple(dict.fromkeys(id_ for id_, _ in ids))
-            return Target(several, network_interface_id=interface), places.pop()
-        if interface is not None:
-            return Target(network_interface_id=interface), where
-        address = self._one("private_ip", _address)
-        if address is None:
-            named = [name for name in _TARGETS if getattr(self.mapping, name) is not None]
-            raise RuleViolation(f"it names no instance: {', '.join(named)} answer nothing")
-        vpc_id = self._one("vpc_id", lambda part: part.identifier("vpc"))
-        if vpc_id is None:
-            raise RuleViolation("vpc_id: is missing: the address alone may be another instance's in another VPC")
-        return Target(private_ip=address, vpc_id=vpc_id), where
+    def _about(self, home: AccountRegion) -> tuple[Target, AccountRegion]:
+        """Return what EC2 is asked for, and where that is: an ARN says so itself.
 
-    def _instances(self, name: str, read: Any) -> list[tuple[str, AccountRegion]]:
+        Raises:
+            RuleViolation: nothing is named, or what is named contradicts itself.
+        """
+        where = self._where(home)
+        ids = self._instances("instance_id", lambda part: part.identifier("instance"))
+        if by_arn := self._instances("instance_arn", instance_of_arn):
+            of_arn, where = self._of_arns(by_arn)
+            if ids and set(ids) != set(of_arn):
+                raise RuleViolation(f"instance_arn: names {', '.join(of_arn)}, but instance_id {', '.join(ids)}")
+            ids = of_arn
+        interface = self._one("network_interface_id", lambda part: part.identifier("network interface"))
+        address, vpc_id = self._address(is_needed=not ids and interface is None)
+        return Target(tuple(ids), interface, address, vpc_id), where
+
+    def _where(self, default: AccountRegion) -> AccountRegion:
+        """Return account and Region that are given, or those of a default."""
+        return AccountRegion(
+            self._one("account_id", lambda part: part.identifier("account")) or default.account_id,
+            self._one("region", lambda part: part.identifier("region")) or default.region,
+        )
+
+    def _of_arns(self, named: list[tuple[str, AccountRegion]]) -> tuple[list[str], AccountRegion]:
+        """Return the instances that ARNs name, each once, and where they are."""
+        if len(places := {place for _, place in named}) > 1:
+            raise RuleViolation("instance_arn: the instances are of several accounts or Regions")
+        place = places.pop()
+        # What is not given agrees.
+        if (given := self._where(place)) != place:
+            raise RuleViolation(
+                f"instance_arn: is of account {place.account_id} in {place.region}, but account_id and region say "
+                f"account {given.account_id} in {given.region}"
+            )
+        return list(dict.fromkeys(id_ for id_, _ in named)), place
+
+    def _address(self, *, is_needed: bool) -> tuple[str | None, str | None]:
+        """Return the address and its VPC; where the instance is named otherwise, only one that is certain."""
+        try:
+            address = self._one("private_ip", _address)
+            if address is None and is_needed:
+                named = [name for name in _TARGETS if getattr(self.mapping, name) is not None]
+                raise RuleViolation(f"it names no instance: {', '.join(named)} answer nothing")
+            vpc_id = None if address is None else self._one("vpc_id", lambda part: part.identifier("vpc"))
+            if vpc_id is None and is_needed:
+                raise RuleViolation("vpc_id: is missing: the address alone may be another instance's in another VPC")
+        except RuleViolation as violation:
+            if is_needed:
+                raise
+            # Several are normal then: that of the other end may be among them.
+            self.left_out[str(violation)] = None
+            return None, None
+        return (None, None) if vpc_id is None else (address, vpc_id)
+
+    def _instances(self, name: str, read: Callable[[Part], T]) -> list[T]:
+        """Return the instances that a field names, each once."""
         part = self._part(name)
         if part.value is None:
             return []
@@ -583,7 +614,7 @@ class _Reading:
             raise RuleViolation(
                 f"{name}: names {len(parts)} instances: at most {INSTANCES_OF_AN_ALERT} of one are read"
             )
-        return [read(one) for one in parts]
+        return list(dict.fromkeys(read(one) for one in parts))
 
 
 _TARGETS: Final = ("instance_id", "instance_arn", "network_interface_id", "private_ip")

@@ -265,6 +265,13 @@ class TestTargets:
             ({"eni": "eni-0a000000000000001"}, Target((INSTANCE,), "eni-0a000000000000001")),
             ({"instance": None, "eni": "eni-0a000000000000001"}, Target((), "eni-0a000000000000001")),
             (
+                {"ip": "10.0.1.10", "vpc": "vpc-0a1b2c3d4e5f60718"},
+                Target((INSTANCE,), None, "10.0.1.10", "vpc-0a1b2c3d4e5f60718"),
+            ),
+            ({"ip": ["10.0.1.10", "10.0.1.11"], "vpc": "vpc-0a1b2c3d4e5f60718"}, Target((INSTANCE,))),
+            ({"ip": "10.0.1.10"}, Target((INSTANCE,))),
+            ({"arn": f"arn:aws:ec2:eu-central-1:111122223333:instance/{INSTANCE}"}, Target((INSTANCE,))),
+            (
                 {"instance": None, "ip": "10.0.1.10", "vpc": "vpc-0a1b2c3d4e5f60718"},
                 Target((), None, "10.0.1.10", "vpc-0a1b2c3d4e5f60718"),
             ),
@@ -292,6 +299,18 @@ class TestTargets:
             ({"instance": None, "ip": "10.0.1.256", "vpc": "vpc-0a1b2c3d4e5f60718"}, "private_ip: expected an IPv4"),
             ({"instance": None, "ip": "10.0.1", "vpc": "vpc-0a1b2c3d4e5f60718"}, "private_ip: expected an IPv4"),
             ({"instance": None, "ip": ["10.0.1.1", "10.0.1.2"], "vpc": "vpc-0a1b2c3d"}, "private_ip: names 2, "),
+            (
+                {"arn": "arn:aws:ec2:eu-central-1:111122223333:instance/i-0a000000000000002"},
+                f"instance_arn: names i-0a000000000000002, but instance_id {INSTANCE}",
+            ),
+            (
+                {"arn": f"arn:aws:ec2:eu-central-1:111122223333:instance/{INSTANCE}", "account": "999999999999"},
+                "instance_arn: is of account 111122223333 in eu-central-1, but account_id and region say account 9999",
+            ),
+            (
+                {"arn": f"arn:aws:ec2:eu-west-1:111122223333:instance/{INSTANCE}", "region": "eu-central-1"},
+                "instance_arn: is of account 111122223333 in eu-west-1, but account_id and region say account 1111",
+            ),
             ({"account": "12"}, "account_id: expected the form"),
             ({"region": "mars"}, "region: expected the form"),
             ({"id": None, "x": 1}, "the mapping is for documents with id; this one has the keys 'level'"),

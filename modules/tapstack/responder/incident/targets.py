@@ -42,15 +42,16 @@ def resolved(alert: Alert) -> Alert:
     if alert.sample:
         return _with(alert, target.instance_ids)
     if target.instance_ids:
-        return _named(alert, target)
-    if target.network_interface_id is not None:
-        owner = _of_interface(alert, target.network_interface_id)
+        named = list(target.instance_ids)
+    elif target.network_interface_id is not None:
+        named = [_of_interface(alert, target.network_interface_id)]
     else:
-        owner = _of_address(alert, str(target.private_ip), str(target.vpc_id))
-    found, missing = _existing([owner])
+        named = [_of_address(alert, str(target.private_ip), str(target.vpc_id))]
+    found, missing = _existing(named)
     if not found:
         raise Unresolved("; ".join(missing))
-    return _with(alert, found)
+    _check_agreement(alert, target, found)
+    return replace(_with(alert, found), left_out=(*alert.left_out, *missing))
 
 
 def _with_its_own(alert: Alert) -> Alert:
@@ -86,17 +87,25 @@ def _with(alert: Alert, instance_ids: Sequence[str]) -> Alert:
     return replace(alert, instances=tuple(AlertInstance(one, alert.where, interfaces) for one in instance_ids))
 
 
-def _named(alert: Alert, target: Target) -> Alert:
-    found, missing = _existing(target.instance_ids)
-    if not found:
-        raise Unresolved("; ".join(missing))
-    if (interface := target.network_interface_id) is not None:
-        described = _interfaces({"network-interface-id": interface})
+def _check_agreement(alert: Alert, target: Target, found: list[str]) -> None:
+    """Check that the interface and the address that an alert names besides are those of its instance.
+
+    Raises:
+        Unresolved: one is another instance's.
+    """
+    asked = []
+    if target.network_interface_id is not None and target.instance_ids:
+        interface = target.network_interface_id
+        asked.append((f"interface {interface}", {"network-interface-id": interface}))
+    if target.private_ip is not None and (target.instance_ids or target.network_interface_id is not None):
+        address, vpc_id = target.private_ip, str(target.vpc_id)
+        asked.append((f"address {address} in {vpc_id}", _by_address(address, vpc_id)))
+    for what, filters in asked:
+        described = _interfaces(filters)
         owner = None if _attached_since(alert, described) else _owner(described)
-        # One that is gone, attached to none, or attached after the alert, speaks against nothing.
+        # What is unknown, attached to none, or attached after the alert, speaks against nothing.
         if owner is not None and [owner] != found:
-            raise Unresolved(f"it names {', '.join(found)}, but its interface {interface} is that of {owner}")
-    return replace(_with(alert, found), left_out=(*alert.left_out, *missing))
+            raise Unresolved(f"it names {_said(target, found)}, but its {what} is that of {owner}")
 
 
 def _of_interface(alert: Alert, interface: str) -> str:
@@ -107,7 +116,7 @@ def _of_interface(alert: Alert, interface: str) -> str:
 
 
 def _of_address(alert: Alert, address: str, vpc_id: str) -> str:
-    found = _interfaces({"addresses.private-ip-address": address, "vpc-id": vpc_id})
+    found = _interfaces(_by_address(address, vpc_id))
     if len(found) != 1:
         number = f"{len(found)} network interfaces have" if found else "no network interface has"
         raise Unresolved(f"{number} the address {address} in {vpc_id}")
@@ -137,6 +146,14 @@ def _attached_since(alert: Alert, found: list[dict[str, Any]]) -> str | None:
     # Alerts have their times to the second.
     late = [at for at in moments if seen is not None and at.replace(microsecond=0) > seen]
     return as_text(max(late)) if late else None
+
+
+def _said(target: Target, found: list[str]) -> str:
+    return ", ".join(found) if target.instance_ids else f"{target.network_interface_id} of {found[0]}"
+
+
+def _by_address(address: str, vpc_id: str) -> dict[str, str]:
+    return {"addresses.private-ip-address": address, "vpc-id": vpc_id}
 
 
 def _interfaces(filters: Mapping[str, str]) -> list[dict[str, Any]]:
