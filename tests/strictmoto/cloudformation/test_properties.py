@@ -236,7 +236,7 @@ CASES: dict[str, tuple[Resources, Read, Any]] = {
     "queue redrive": (
         queue(RedriveAllowPolicy={"redrivePermission": "denyAll"}),
         queue_attribute("RedriveAllowPolicy"),
-        '{"redrivePermission": "denyAll"}',
+        '{"redrivePermission":"denyAll"}',
     ),
     "queue timeout": (queue(VisibilityTimeout=77), queue_attribute("VisibilityTimeout"), "77"),
     "topic signature": (topic(SignatureVersion="2"), topic_attribute("SignatureVersion"), "2"),
