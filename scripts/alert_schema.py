@@ -48,8 +48,8 @@ def schema() -> Schema:
             "type": _text("What the sender calls this kind of alert; rules of the policy match it."),
             "time": {
                 "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
-                "description": "When it was seen last: ISO 8601, or seconds or milliseconds of the epoch. An alert "
-                "without it is never newer than the release of an instance.",
+                "description": "When it was seen last: ISO 8601, or seconds or milliseconds of the epoch. Without "
+                "it the moment counts at which the alert is received.",
             },
             "technique": _one_or_several(
                 {"type": "string", "pattern": _TECHNIQUE, "examples": ["T1071.004"]}, "Of MITRE ATT&CK."
@@ -61,8 +61,7 @@ def schema() -> Schema:
             "region": _id("region", "The Region that it is about; the site's by default."),
             "target": {
                 "type": "object",
-                "description": "The instance. The first member that is given decides, in this order. An interface "
-                "beside an instance must be that one's.",
+                "description": "The instance. All members that are given must agree, otherwise the alert is unmatched.",
                 "anyOf": [
                     {"required": ["instance_id"]},
                     {"required": ["instance_arn"]},

@@ -34,6 +34,7 @@ EXPECTED = Alert(
     count=3,
     last_seen="2026-01-02T04:04:05Z",
     of_guardduty=True,
+    detected_in=HOME,
 )
 
 
@@ -54,7 +55,14 @@ def test_when_a_finding_comes_in_any_of_its_forms_then_it_is_the_same(document: 
 def test_when_a_finding_holds_the_least_then_the_rest_has_defaults() -> None:
     finding = parse_finding({key: DETAIL[key] for key in ("id", "type", "severity", "accountId", "region")})
     assert finding == Alert(
-        "guardduty", EXPECTED.id, EXPECTED.type, 8.0, HOME, tactics=EXPECTED.tactics, of_guardduty=True
+        "guardduty",
+        EXPECTED.id,
+        EXPECTED.type,
+        8.0,
+        HOME,
+        tactics=EXPECTED.tactics,
+        of_guardduty=True,
+        detected_in=HOME,
     )
     assert not finding.sample
     assert not finding.archived
