@@ -7,6 +7,7 @@ from functools import partial
 
 from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.identifiers import example_of
+from tapstack.domain.landing_policies import check_policy_size
 from tapstack.domain.regions import check_arn
 from tapstack.domain.telemetry import landing_bucket_name, producer_of
 from tapstack.domain.xdr_settings import check_external_ids, check_readers
@@ -105,6 +106,8 @@ def _check_landing(checker: Checker, path: Path, project: str, landing: Landing,
             name = landing_bucket_name(project, str(path[1]), _ACCOUNT)
             checker.ask(path, partial(check_bucket_name, name))
     with checker.part():
+        _check_policy_size(checker, path, project, site)
+    with checker.part():
         if landing.bucket_key_arn is not None:
             # S3 takes no key of another Region.
             key = landing.bucket_key_arn
@@ -117,6 +120,24 @@ def _check_landing(checker: Checker, path: Path, project: str, landing: Landing,
                     "is the site's own account, whose flow logs are delivered anyway: leave it out",
                     account,
                 )
+
+
+def _check_policy_size(checker: Checker, path: Path, project: str, site: Site) -> None:
+    assert site.xdr is not None
+    xdr, landing = site.xdr, site.xdr.landing
+    if landing.bucket is not None:
+        return
+    checker.ask(
+        (*path, "flow_log_accounts") if landing.flow_log_accounts else path,
+        partial(
+            check_policy_size,
+            landing_bucket_name(project, str(path[1]), _ACCOUNT),
+            [*landing.flow_log_accounts, *([_ACCOUNT] if xdr.flow_logs is not None else [])],
+            {name: feed.principals for name, feed in xdr.feeds.items()},
+            region=site.region,
+            guardduty=xdr.guardduty is not None,
+        ),
+    )
 
 
 def _check_existing(checker: Checker, path: Path, xdr: Xdr) -> None:

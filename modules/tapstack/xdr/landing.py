@@ -12,12 +12,16 @@ from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.landing_policies import (
+    check_policy_size,
+    feed_statement,
+    flow_log_conditions,
+    flow_log_statements,
+)
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.tags import XDR, check_construct_tags
 from tapstack.domain.telemetry import (
-    FLOW,
     UNMATCHED,
-    feed_prefix,
     landing_bucket_name,
     landing_key_name,
     landing_name,
@@ -74,7 +78,9 @@ class TelemetryLanding(AwsConstruct):
             check_name(deployment)
             check_name(site)
             if settings.bucket is None:
-                check_bucket_name(landing_bucket_name(deployment, site, example_of("account")[1:13]))
+                name = check_bucket_name(landing_bucket_name(deployment, site, example_of("account")[1:13]))
+                principals = {producer: feed.principals for producer, feed in (feeds or {}).items()}
+                check_policy_size(name, settings.flow_log_accounts, principals)
             for producer in feeds or ():
                 check_name(producer)
                 if settings.bucket is not None:
@@ -132,41 +138,16 @@ class TelemetryLanding(AwsConstruct):
         if self.bucket is None or account in self._accounts:
             return
         self._accounts.append(account)
-        place, arn = self.place, self.bucket.arn
-        own = {"aws:SourceAccount": list(self._accounts)}
-        logs = {
-            "aws:SourceArn": [f"arn:{place.partition}:logs:{place.region}:{each}:*" for each in self._accounts],
-        }
-        service = {"Service": "delivery.logs.amazonaws.com"}
-        self.bucket.allow(
-            {
-                "Sid": "AWSLogDeliveryWrite",
-                "Effect": "Allow",
-                "Principal": service,
-                "Action": "s3:PutObject",
-                "Resource": [f"{arn}/{FLOW}AWSLogs/{each}/*" for each in self._accounts],
-                "Condition": {
-                    "StringEquals": {**own, "s3:x-amz-acl": "bucket-owner-full-control"},
-                    "ArnLike": logs,
-                },
-            },
-            {
-                "Sid": "AWSLogDeliveryAclCheck",
-                "Effect": "Allow",
-                "Principal": service,
-                "Action": ["s3:GetBucketAcl", "s3:ListBucket"],
-                "Resource": arn,
-                "Condition": {"StringEquals": own, "ArnLike": logs},
-            },
-        )
+        place = self.place
+        self.bucket.allow(*flow_log_statements(self.bucket.arn, place.partition, place.region, self._accounts))
         self.key.allow(
             {
                 "Sid": "AllowLogDelivery",
                 "Effect": "Allow",
-                "Principal": service,
+                "Principal": {"Service": "delivery.logs.amazonaws.com"},
                 "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
                 "Resource": "*",
-                "Condition": {"StringEquals": own, "ArnLike": logs},
+                "Condition": flow_log_conditions(place.partition, place.region, self._accounts),
             }
         )
 
@@ -227,15 +208,7 @@ class TelemetryLanding(AwsConstruct):
         # A Sid takes no hyphens: by number, names that differ in them only have two.
         self._feeds.append(producer)
         sid = f"AllowFeed{len(self._feeds)}"
-        self.bucket.allow(
-            {
-                "Sid": sid,
-                "Effect": "Allow",
-                "Principal": principals,
-                "Action": "s3:PutObject",
-                "Resource": f"{self.bucket.arn}/{feed_prefix(producer)}*",
-            }
-        )
+        self.bucket.allow(feed_statement(self.bucket.arn, sid, producer, feed.principals))
         self.key.allow(
             {
                 "Sid": sid,

@@ -217,6 +217,13 @@ def test_fails_when_an_argument_is_wrong(given: dict[str, Any], said: str) -> No
         TelemetryLanding(new_stack(), "landing", **{"deployment": "ir", "site": "a", **given})
 
 
+def test_fails_when_no_policy_of_the_bucket_holds_what_is_given() -> None:
+    roles = tuple(f"arn:aws:iam::111122223333:role/tool-{number:02}" for number in range(20))
+    feeds = {f"tool-{number}": FeedSettings(roles) for number in range(25)}
+    with pytest.raises(RuleViolation, match="and Amazon S3 takes at most 20,480: expected fewer principals of feeds"):
+        TelemetryLanding(new_stack(), "landing", deployment="ir", site="a", feeds=feeds)
+
+
 def test_when_a_stack_has_several_providers_then_all_belongs_to_the_given_one() -> None:
     from tapstack.bindings import aws
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tapstack.settings.load import parse_deployment
@@ -26,6 +28,18 @@ def refused(text: str) -> list[str]:
     with pytest.raises(DeploymentError) as caught:
         parse_deployment(text, "deployment.yaml")
     return [line.strip() for line in str(caught.value).splitlines()]
+
+
+def test_fails_when_the_policy_of_the_bucket_would_be_larger_than_s3_takes() -> None:
+    accounts = ", ".join(f'"{number:012}"' for number in range(100))
+    project = "incident-response-of-all-accounts"
+    [line] = [
+        line
+        for line in refused(deployment(f"{{landing: {{flow_log_accounts: [{accounts}]}}}}", project))
+        if "policy" in line
+    ]
+    assert f":7: sites.a.xdr.landing.flow_log_accounts: the policy of the bucket {project}-a-xdr-" in line
+    assert re.search(r"expected \d+ accounts fewer in flow_log_accounts, or fewer principals of feeds", line)
 
 
 def test_when_a_site_has_telemetry_only_then_the_file_is_right() -> None:
