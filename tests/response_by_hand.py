@@ -247,16 +247,17 @@ def _api(
     made = gateway.create_api(Name=f"{NAME}-api", ProtocolType="HTTP")
     api_id = made["ApiId"]
     integration = _integration(gateway, api_id, function)
+    authorizer = ""
     if callers.issuer is not None:
-        gateway.create_authorizer(
+        authorizer = gateway.create_authorizer(
             ApiId=api_id,
             Name="tokens",
             AuthorizerType="JWT",
             IdentitySource=["$request.header.Authorization"],
             JwtConfiguration={"Issuer": callers.issuer, "Audience": list(callers.audience)},
-        )
+        )["AuthorizerId"]
     for route in routes:
-        asked = _asked(gateway, api_id, callers, route)
+        asked = _asked(callers, authorizer, route)
         gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", **asked)
     limits = {"ThrottlingRateLimit": throttling[0], "ThrottlingBurstLimit": throttling[1]} if throttling else {}
     gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
@@ -282,10 +283,9 @@ def _integration(gateway: Any, api_id: str, function: str) -> str:
     return str(made["IntegrationId"])
 
 
-def _asked(gateway: Any, api_id: str, callers: Authorization, route: str) -> dict[str, Any]:
+def _asked(callers: Authorization, authorizer: str, route: str) -> dict[str, Any]:
     """Return what a route asks of its caller."""
     if callers.issuer is None:
         return {"AuthorizationType": "AWS_IAM"}
-    [authorizer] = gateway.get_authorizers(ApiId=api_id)["Items"]
     scopes = list(callers.scopes_for(right_of(route)))
-    return {"AuthorizationType": "JWT", "AuthorizerId": authorizer["AuthorizerId"], "AuthorizationScopes": scopes}
+    return {"AuthorizationType": "JWT", "AuthorizerId": authorizer, "AuthorizationScopes": scopes}

@@ -30,7 +30,7 @@ TEXT = st.sampled_from(NASTY) | st.text(_SIGNS, min_size=1, max_size=12) | st.te
 
 _OPTIONS = SerializationOptions(strip_string_quotes=True, explicit_blocks=False)
 # What is addressed by a text in which characters are left out: the hash, and what is before it.
-_HASH = re.compile(r"(?:Email-.*?)?_[0-9A-F]{8}\b")
+_HASH = re.compile(r"(?:(?:Email|Provider)-.*?)?_[0-9A-F]{8}\b")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
