@@ -132,12 +132,13 @@ def deploy(
         roleArn=role,
     )
     routes = gateway_routes(contains=containment is not None)
-    api_id, endpoint = _api(account, functions["api"], routes, throttling, callers)
+    api_id, endpoint, authorizer = _api(account, functions["api"], routes, throttling, callers)
     if alerts:
         its = {ALERT_QUEUE: _alert_queue(account), "TAPSTACK_POLICY": dump(policy)}
         for name in ("alerts", "findings"):
             functions[name] = _function(account, name, role, {**variables, **its}, package)
-        _take_alerts(account, api_id, functions, callers, [name for name, source in alerts.items() if source.webhook])
+        asked = _asked(callers, authorizer, SEND_ALERT.route)
+        _take_alerts(account, api_id, functions, asked, [name for name, source in alerts.items() if source.webhook])
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 
 
@@ -188,12 +189,16 @@ def _alert_queue(account: Account) -> str:
 
 
 def _take_alerts(
-    account: Account, api_id: str, functions: Mapping[str, str], callers: Authorization, webhooks: Sequence[str]
+    account: Account,
+    api_id: str,
+    functions: Mapping[str, str],
+    asked_of_callers: dict[str, Any],
+    webhooks: Sequence[str],
 ) -> None:
     """Add the routes for alerts, the secrets of those with webhooks, and the way from the queue."""
     gateway = account.client("apigatewayv2")
     integration = _integration(gateway, api_id, functions["alerts"])
-    routes = {SEND_ALERT.route: _asked(gateway, api_id, callers, SEND_ALERT.route)}
+    routes = {SEND_ALERT.route: asked_of_callers}
     routes |= {SEND_WEBHOOK.route: {"AuthorizationType": "NONE"}} if webhooks else {}
     for route, asked in routes.items():
         gateway.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}", **asked)
@@ -242,7 +247,7 @@ def _api(
     routes: Sequence[str],
     throttling: tuple[float, int] | None,
     callers: Authorization,
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
     gateway = account.client("apigatewayv2")
     made = gateway.create_api(Name=f"{NAME}-api", ProtocolType="HTTP")
     api_id = made["ApiId"]
@@ -268,7 +273,7 @@ def _api(
         Principal="apigateway.amazonaws.com",
         SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{api_id}/*/*",
     )
-    return api_id, str(made["ApiEndpoint"])
+    return api_id, str(made["ApiEndpoint"]), authorizer
 
 
 def _integration(gateway: Any, api_id: str, function: str) -> str:
