@@ -88,6 +88,16 @@ def landing_name(deployment: str, site: str) -> str:
     return f"{deployment}-{site}-xdr"
 
 
+def event_queue_name(deployment: str, site: str) -> str:
+    """Return the name of the queue through which events of incidents reach the landing, up to 80 characters."""
+    return name_within(landing_name(deployment, site), "incidents", 80)
+
+
+def event_dead_letters_name(deployment: str, site: str) -> str:
+    """Return the name of the queue of events that could not be written, up to 80 characters."""
+    return name_within(landing_name(deployment, site), "incidents-dead", 80)
+
+
 def landing_bucket_name(deployment: str, site: str, account: str, *, access_logs: bool = False) -> str:
     """Return the name of the bucket that a landing makes, or of that of its access logs.
 

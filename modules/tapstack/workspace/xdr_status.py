@@ -13,7 +13,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from tapstack.domain.names import name_within, response_name
-from tapstack.domain.telemetry import FEEDS, FLOW, GUARDDUTY, INCIDENTS, INCIDENTS_OCSF, UNMATCHED, landing_name
+from tapstack.domain.telemetry import (
+    FEEDS,
+    FLOW,
+    GUARDDUTY,
+    INCIDENTS,
+    INCIDENTS_OCSF,
+    UNMATCHED,
+    event_dead_letters_name,
+    event_queue_name,
+)
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name
 from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import Deployment
@@ -93,9 +102,8 @@ def _queues(deployment: Deployment, site: str) -> Iterator[str]:
         yield alert_dead_letters_name(project, site)
     yield name_within(response_name(project, site), "dead-letters", 80)
     if settings.xdr is not None:
-        begin = landing_name(project, site)
-        yield name_within(begin, "incidents", 80)
-        yield name_within(begin, "incidents-dead", 80)
+        yield event_queue_name(project, site)
+        yield event_dead_letters_name(project, site)
 
 
 @contextmanager

@@ -12,7 +12,13 @@ from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.names import name_within
 from tapstack.domain.own_names import EVENT_SOURCE
-from tapstack.domain.telemetry import INCIDENTS, INCIDENTS_OCSF, landing_name
+from tapstack.domain.telemetry import (
+    INCIDENTS,
+    INCIDENTS_OCSF,
+    event_dead_letters_name,
+    event_queue_name,
+    landing_name,
+)
 from tapstack.domain.xdr_settings import IncidentTelemetrySettings
 from tapstack.response import policies
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
@@ -76,7 +82,7 @@ class IncidentTelemetry(AwsConstruct):
         self.dead_letters = DeadLetters(
             self,
             "DeadLetters",
-            name=name_within(self._name, "incidents-dead", 80),
+            name=event_dead_letters_name(landing.deployment, landing.site),
             key=landing.key,
             rule_arns=[self._rule_arn],
             tags=landing.tags,
@@ -90,7 +96,7 @@ class IncidentTelemetry(AwsConstruct):
         queue: Any = aws.SqsQueue(
             self,
             "Queue",
-            name=name_within(self._name, "incidents", 80),
+            name=event_queue_name(self._landing.deployment, self._landing.site),
             kms_master_key_id=self._landing.key.arn,
             message_retention_seconds=RETENTION_SECONDS,
             visibility_timeout_seconds=_HIDDEN_SECONDS,
