@@ -7,10 +7,8 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
-from tapstack.domain.alert_mappings import SOURCES_FILE, AlertSource, load_sources
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups, WaitForPackets
@@ -132,16 +130,6 @@ def _appliance(settings: Mapping[str, Any]) -> ExistingAppliance | DeployedLaunc
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-@functools.cache
-def alert_sources() -> Mapping[str, AlertSource]:
-    """Return the sources of alerts, which stand in the functions' package; none where there are none."""
-    try:
-        text = (Path(__file__).parents[1] / SOURCES_FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    return load_sources(text)
 
 
 @functools.cache

@@ -19,13 +19,14 @@ from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED
 from tapstack.domain.webhook_signatures import LARGEST_BODY, TOLERANCE_SECONDS, check_webhook_id, verify
+from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.api.answers import Answer, answered
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import body_of, caller_of, parsed, path_of
 from tapstack.responder.api.webhook_secrets import ASKED_AGAIN_SECONDS, KEPT_SECONDS, secrets_of
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import said_by
-from tapstack.responder.environment import alert_sources, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.handlers.observability import count, logger, observed
 
 REFUSED: Final = (

@@ -18,8 +18,9 @@ from tapstack.domain.incidents import as_moment, as_text, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.telemetry import UNMATCHED
+from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.aws.clients import client
-from tapstack.responder.environment import alert_sources, environment
+from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, findings
 from tapstack.responder.incident.targets import Unresolved, resolved
 from tapstack.responder.outbound import notifications
