@@ -83,7 +83,7 @@ destroy: packages ## Destroy (ARGS="stack --auto-approve")
 rehearse: packages ## Run one incident from alert to close in an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-rehearsal bench-response faults moto-tests generate
+.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-account bench-response faults moto-tests generate
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -118,8 +118,8 @@ format: packages ## Apply the formatting and the safe fixes
 bench: packages ## Time synthesis
 	@$(PY) benchmarks/synth.py $(ARGS)
 
-bench-rehearsal: packages ## Measure the rehearsal account beside stock moto
-	@$(PY) benchmarks/rehearsal.py $(ARGS)
+bench-account: packages ## Measure strictmoto beside stock moto
+	@$(PY) benchmarks/account.py $(ARGS)
 
 bench-response: packages ## Measure the response, from an alert to packets, beside what public samples do
 	@$(PY) benchmarks/response.py $(ARGS)

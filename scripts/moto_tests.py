@@ -1,4 +1,4 @@
-"""Run moto's own tests against stock moto and against the rehearsal account, and compare.
+"""Run moto's own tests against stock moto and against strictmoto, and compare.
 
 The account is moto made stricter: where a test of moto passes against moto and fails against the account, either
 the account is as strict as AWS there, or it has a fault. `EXPECTED` says which tests differ, and why, with the
@@ -321,7 +321,7 @@ def document(stock: Mapping[str, Outcome], ours: Mapping[str, Outcome], day: dat
     limits = {reason: names for reason, names in listed.items() if reason.startswith(_LIMIT)}
     return f"""\
 <!-- Written by `make moto-tests`; changes belong into scripts/moto_tests.py. -->
-# moto's own tests, against the rehearsal account
+# moto's own tests, against strictmoto
 
 The account is moto {TESTED_MOTO}, made as strict as AWS. moto's tests of what the account changes were run over HTTP
 against stock moto and against the account, without IAM, on {day}. Tests that moto skips in its server mode, or that

@@ -1,1 +1,1 @@
-"""An AWS account on this machine, for rehearsals and tests: moto, plus what AWS enforces and moto does not."""
+"""An AWS account on this machine, for trials and tests: moto, plus what AWS enforces and moto does not."""

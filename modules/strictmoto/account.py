@@ -246,7 +246,7 @@ class Account:
             raise RuntimeError("another account runs in this process: stop it first")
         try:
             dispatching.install()
-            # Nearly all that is rehearsed uses EC2, and what its import leaves is used again for the model of its API.
+            # Nearly all that is tried here uses EC2, and what its import leaves is used again for the model of its API.
             with _one_session():
                 extend("ec2")
             # moto would let every web page read its answers.

@@ -1,4 +1,4 @@
-"""A small believable company, for the account to hold: what responders meet in real life."""
+"""A small believable company, for the account to hold: instances, groups and policies as real accounts have them."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_when_a_dead_letter_queue_is_nowhere_then_what_follows_is_delivered(aws_
     everyone = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [everyone]})
     url = queues.create_queue(QueueName="last", Attributes={"Policy": policy})["QueueUrl"]
-    pattern = json.dumps({"source": ["responder"]})
+    pattern = json.dumps({"source": ["northwind"]})
     nowhere = f"arn:aws:sqs:mars-1:{HERE}:x"
     # Targets share a few threads.
     for number in range(40):
@@ -151,7 +151,7 @@ def test_when_a_dead_letter_queue_is_nowhere_then_what_follows_is_delivered(aws_
         events.put_targets(
             Rule=f"rule-{number}", Targets=[{"Id": "1", "Arn": arn, "DeadLetterConfig": {"Arn": nowhere}}]
         )
-    events.put_events(Entries=[{"Source": "responder", "DetailType": "x", "Detail": "{}"}])
+    events.put_events(Entries=[{"Source": "northwind", "DetailType": "x", "Detail": "{}"}])
     events.put_rule(Name="last", EventPattern=json.dumps({"source": ["operator"]}))
     events.put_targets(Rule="last", Targets=[{"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{HERE}:last"}])
     events.put_events(Entries=[{"Source": "operator", "DetailType": "x", "Detail": "{}"}])
@@ -161,7 +161,7 @@ def test_when_a_dead_letter_queue_is_nowhere_then_what_follows_is_delivered(aws_
 @pytest.mark.parametrize("form", [*NOWHERE[1:], "arn:"])
 def test_fails_when_events_are_for_a_bus_that_is_nowhere(user: Client, form: str) -> None:
     bus = form.format("events", "event-bus/x")
-    entry = {"Source": "responder", "DetailType": "x", "Detail": "{}", "EventBusName": bus}
+    entry = {"Source": "northwind", "DetailType": "x", "Detail": "{}", "EventBusName": bus}
     assert user("events").put_events(Entries=[entry])["Entries"][0]["ErrorCode"] == "AccessDeniedException"
 
 

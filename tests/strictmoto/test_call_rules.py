@@ -25,7 +25,7 @@ from tests.strictmoto.test_readings import JSON, ask
 
 HERE: Final = "123456789012"
 ROLE: Final = f"arn:aws:iam::{HERE}:role/worker"
-PATTERN: Final = json.dumps({"source": ["responder"]})
+PATTERN: Final = json.dumps({"source": ["northwind"]})
 MD5: Final = base64.b64encode(hashlib.md5(b"others").digest()).decode()
 # What a service says of a value that its model does not allow.
 BROKEN: Final = "1 validation error detected: Value {} failed to satisfy constraint: Member must {}"

@@ -14,7 +14,7 @@ def company(aws_account: Account) -> Company:
     return found_company(aws_account)
 
 
-def test_when_founded_then_there_is_what_responders_meet(aws_account: Account, company: Company) -> None:
+def test_when_founded_then_its_instances_and_groups_are_there(aws_account: Account, company: Company) -> None:
     ec2 = aws_account.client("ec2")
     assert sorted(company.instances) == ["database", "desktop", "legacy", "web-1", "web-2"]
     assert {name: len(interfaces) for name, interfaces in company.interfaces.items()} == {

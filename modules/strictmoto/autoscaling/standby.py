@@ -1,7 +1,7 @@
 """Auto Scaling's standby as AWS has it: refused where it cannot be, and out of the load balancers meanwhile.
 
 moto moves any instance from any state, below the group's minimum and above its maximum, and leaves it registered. A
-containment that relied on that would look complete, and a release twice would raise the capacity twice.
+caller that relied on that would take an instance for isolated, and raise the capacity twice by leaving standby twice.
 
 Sources: Auto Scaling API Reference, EnterStandby and ExitStandby; Auto Scaling User Guide, "Temporarily remove
 instances from your Auto Scaling group".

@@ -1,4 +1,4 @@
-"""The types of EC2 that networks, appliances and their containment are made of.
+"""The types of EC2: networks, instances, volumes, security groups and what else belongs to them.
 
 What EC2 tags gets its tags, and those of its stack, in `resources`.
 

@@ -1,4 +1,4 @@
-"""The types of IAM that appliances and their operators need: roles, policies, instance profiles, groups and users.
+"""The types of IAM: roles, policies, instance profiles, groups and users.
 
 Source: CloudFormation Template Reference, "AWS::IAM".
 """

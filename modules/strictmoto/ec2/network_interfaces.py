@@ -1,7 +1,8 @@
 """Network interfaces as AWS keeps them: each with its own security groups and its own connection tracking.
 
 moto shows an attached interface with the groups of its instance mixed in, takes groups that do not exist, and
-leaves interfaces behind when their instance ends. Each of those would hide a quarantine that does not hold.
+leaves interfaces behind when their instance ends. Each of those would hide that a change of groups isolates less
+than it seems to.
 
 Sources: EC2 API Reference, ModifyNetworkInterfaceAttribute, ModifyInstanceAttribute and RunInstances; EC2 User
 Guide, "Security group connection tracking".

@@ -62,7 +62,7 @@ class Denied(Exception):  # noqa: N818 - an answer, too
     Args:
         status: of HTTP.
         message: what API Gateway says.
-        note: why, for the access log and for whoever rehearses.
+        note: why, for the access log.
     """
 
     def __init__(self, status: int, message: str, note: str = "") -> None:

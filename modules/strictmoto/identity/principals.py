@@ -124,10 +124,10 @@ def administrator(partition: str) -> Credentials:
 
 
 def deploying_into(role_arn: str | None) -> Credentials | None:
-    """Return the credentials that deploy a site: the administrator's for one that is deployed by a role.
+    """Return the credentials that Terraform runs with: the administrator's where its provider assumes a role.
 
     Args:
-        role_arn: that the site's provider assumes; None where it assumes none, and root may deploy.
+        role_arn: that the provider assumes; None where it assumes none, and root may deploy.
     """
     return administrator(role_arn.split(":")[1]) if role_arn else None
 

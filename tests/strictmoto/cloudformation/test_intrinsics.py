@@ -10,7 +10,7 @@ import yaml
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
-from strictmoto.account import Account as RehearsalAccount
+from strictmoto.account import Account as AwsAccount
 from strictmoto.cloudformation.yaml_templates import read
 from tests.strictmoto.cloudformation.conftest import Account
 
@@ -244,7 +244,7 @@ def test_fails_when_an_attribute_is_not_the_types(account: Account) -> None:
     ],
 )
 def test_when_a_stack_is_in_another_partition_then_its_pseudo_parameters_say_so(
-    aws_account: RehearsalAccount, region: str, expected: str
+    aws_account: AwsAccount, region: str, expected: str
 ) -> None:
     stacks = aws_account.client("cloudformation", region=region)
     value = {"Fn::Sub": "${AWS::Partition} ${AWS::URLSuffix}"}

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
-from strictmoto import account as rehearsal
+from strictmoto import account as accounts
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.cloudformation import api_types
 from tests.strictmoto.cloudformation.conftest import Account
@@ -602,14 +602,14 @@ CASES = {
 class WholeAccount(Account):
     """The account with all its extensions: schedules and functions need one that runs."""
 
-    whole: rehearsal.Account
+    whole: accounts.Account
 
     def client(self, service: str) -> Any:
         return self.whole.client(service)
 
 
 @pytest.fixture
-def stacked(aws_account: rehearsal.Account) -> Account:
+def stacked(aws_account: accounts.Account) -> Account:
     WholeAccount.whole = aws_account
     made = WholeAccount(aws_account.endpoint, "", "")
     made.vpc = made.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -674,7 +674,7 @@ def noting(done: Any, seen: list[str]) -> Any:
     return noted
 
 
-def appliance(account: Account, words: str, tag: str = "a", **properties: Any) -> dict[str, Any]:
+def with_own_interface(account: Account, words: str, tag: str = "a", **properties: Any) -> dict[str, Any]:
     user_data = base64.b64encode(words.encode()).decode()
     instance = {
         "ImageId": "ami-12345678",
@@ -702,13 +702,13 @@ def test_when_an_instance_with_its_own_interface_changes_then_it_stays(
     stacked: Account, change: dict[str, Any], stopped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = stacked
-    account.stacks.create_stack(**appliance(account, "words"))
+    account.stacks.create_stack(**with_own_interface(account, "words"))
     before = physical_ids(account)
     seen: list[str] = []
     backend: Any = type(ec2_backends[ACCOUNT_ID][REGION])
     for verb in ("stop_instances", "start_instances"):
         monkeypatch.setattr(backend, verb, noting(getattr(backend, verb), seen))
-    account.stacks.update_stack(**appliance(account, **{"words": "words", **change}))
+    account.stacks.update_stack(**with_own_interface(account, **{"words": "words", **change}))
     assert account.stack()["StackStatus"] == "UPDATE_COMPLETE"
     assert physical_ids(account) == before
     [found] = [one for r in account.ec2.describe_instances()["Reservations"] for one in r["Instances"]]

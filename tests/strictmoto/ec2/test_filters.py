@@ -109,7 +109,7 @@ def furnish(account: Account) -> tuple[Company, dict[str, Any]]:
     snapshot = ec2.create_snapshot(VolumeId=volume, Description="evidence")["SnapshotId"]
     # Its progress changes from one call to the next while it is pending.
     ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
-    ec2.create_key_pair(KeyName="responders")
+    ec2.create_key_pair(KeyName="operators")
     made = ec2.create_traffic_mirror_filter(Description="all")["TrafficMirrorFilter"]["TrafficMirrorFilterId"]
     ec2.create_traffic_mirror_filter_rule(
         TrafficMirrorFilterId=made,
@@ -180,7 +180,7 @@ def items_in(answer: Any, path: tuple[str, ...]) -> list[Any]:
 def test_when_a_filter_is_documented_then_it_finds_what_has_the_value_and_nothing_else(
     aws_account: Account,
 ) -> None:
-    """Of every Describe action that responders use, each filter whose value an answer shows."""
+    """Of every Describe action that the account has, each filter whose value an answer shows."""
     _, narrowed = furnish(aws_account)
     ec2 = aws_account.client("ec2")
     wrong, tried = [], 0
@@ -234,13 +234,13 @@ def test_when_an_instance_does_not_show_what_is_filtered_then_its_interfaces_do(
         for _ in range(2)
     )
     interface = tagged["NetworkInterfaces"][0]["NetworkInterfaceId"]
-    ec2.create_tags(Resources=[interface], Tags=[{"Key": "zone", "Value": "quarantine"}])
+    ec2.create_tags(Resources=[interface], Tags=[{"Key": "zone", "Value": "perimeter"}])
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     association = ec2.associate_address(AllocationId=address, NetworkInterfaceId=interface)["AssociationId"]
     both = {tagged["InstanceId"], plain["InstanceId"]}
     for name, value, found in (
         ("tag-key", "zone", {tagged["InstanceId"]}),
-        ("tag-value", "quar*", {tagged["InstanceId"]}),
+        ("tag-value", "peri*", {tagged["InstanceId"]}),
         ("tag-value", "zone", set()),
         ("association.allocation-id", address, {tagged["InstanceId"]}),
         ("addresses.association.association-id", association, {tagged["InstanceId"]}),

@@ -86,14 +86,14 @@ def network(ec2: Any) -> Network:
 def test_when_groups_are_modified_then_they_are_replaced_everywhere_they_show(network: Network) -> None:
     instance = network.instance(SecurityGroupIds=network.groups[:2])
     interface = primary(instance)
-    quarantine = network.groups[2]
-    network.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[quarantine])
-    assert ids(network.described(interface)["Groups"]) == [quarantine]
+    isolated = network.groups[2]
+    network.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[isolated])
+    assert ids(network.described(interface)["Groups"]) == [isolated]
     shown = network.of_instance(instance["InstanceId"])
-    assert ids(shown["SecurityGroups"]) == [quarantine]
-    assert ids(shown["NetworkInterfaces"][0]["Groups"]) == [quarantine]
+    assert ids(shown["SecurityGroups"]) == [isolated]
+    assert ids(shown["NetworkInterfaces"][0]["Groups"]) == [isolated]
     attribute = network.ec2.describe_network_interface_attribute(NetworkInterfaceId=interface, Attribute="groupSet")
-    assert ids(attribute["Groups"]) == [quarantine]
+    assert ids(attribute["Groups"]) == [isolated]
 
 
 def test_when_an_instance_has_two_interfaces_then_each_shows_its_own_groups(network: Network) -> None:

@@ -1,4 +1,4 @@
-"""What EC2 refuses of instances, network interfaces and subnets: mirroring and containment meet it."""
+"""What EC2 refuses of instances, network interfaces and subnets."""
 
 from __future__ import annotations
 

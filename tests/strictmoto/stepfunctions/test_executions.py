@@ -81,7 +81,10 @@ def test_when_an_execution_is_stopped_then_it_ends_at_once(workflows: Workflows,
     assert (found["status"], found["error"], found["cause"]) == ("ABORTED", "Enough", "closed")
     assert found["stopDate"]
     assert workflows.types(execution)[-1] == "ExecutionAborted"
-    assert not [thread for thread in threading.enumerate() if thread.name == "rehearsal-workflow"]
+    for thread in threading.enumerate():
+        if thread.name == "strictmoto-workflow":
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_when_a_waiting_task_is_stopped_then_its_token_is_worth_nothing(workflows: Workflows) -> None:

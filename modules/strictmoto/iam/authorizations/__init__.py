@@ -3,7 +3,7 @@
 For the proof of least privilege: a policy is wide enough when it allows every authorization of
 every recorded call, and no wider than needed when every action it allows was needed by some call.
 
-Source: the Service Authorization Reference. The tables hold the services that responders use; of
+Source: the Service Authorization Reference. The tables hold the services that the account has; of
 others, the ARNs that a call names count. What a policy can only allow for all resources has the
 resource `*`.
 """

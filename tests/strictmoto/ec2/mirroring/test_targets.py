@@ -27,13 +27,13 @@ def test_when_a_target_is_created_then_it_has_the_type_of_its_destination(
         "GatewayLoadBalancerEndpointId": network.endpoint,
     }
     destination = make[member]()
-    made = network.ec2.create_traffic_mirror_target(Description="appliance", **{member: destination})
+    made = network.ec2.create_traffic_mirror_target(Description="collector", **{member: destination})
     assert network.ec2.describe_traffic_mirror_targets()["TrafficMirrorTargets"] == [made["TrafficMirrorTarget"]]
     assert re.fullmatch("tmt-[0-9a-f]{17}", made["TrafficMirrorTarget"].pop("TrafficMirrorTargetId"))
     assert made["TrafficMirrorTarget"] == {
         member: destination,
         "Type": kind,
-        "Description": "appliance",
+        "Description": "collector",
         "OwnerId": network.account,
         "Tags": [],
     }
@@ -130,7 +130,7 @@ def test_fails_when_an_interface_target_gets_its_eleventh_source(network: Networ
     network.session(sources[0], first, 2)
 
 
-def test_when_the_appliance_is_the_largest_of_its_family_then_100_sources_fit(network: Network) -> None:
+def test_when_the_collector_is_the_largest_of_its_family_then_100_sources_fit(network: Network) -> None:
     """Interface target: 100 distinct sources for the largest sizes of a family, for example m5.24xlarge."""
     target = network.target(network.instance("m5.24xlarge")[1])
     for _ in range(100):

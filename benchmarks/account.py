@@ -1,7 +1,7 @@
 """Measures the account beside stock moto: start, memory, calls a second; writes modules/strictmoto/docs/benchmarks.md.
 
 Each round starts a new process for either, in turn, which makes an account, answers calls
-over HTTP and reports. `make bench-rehearsal` runs it.
+over HTTP and reports. `make bench-account` runs it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 server.stop()
 print(json.dumps({"start": started, "plain": plain, "evaluated": evaluated, "memory": memory}))
 """
-SUBJECTS = {"stock moto": "moto", "rehearsal account": "account"}
+SUBJECTS = {"stock moto": "moto", "strictmoto": "account"}
 FIGURES = {
     "start": "from the process to the first answer, s",
     "plain": "DescribeVpcs of the root user, 4 threads, a second",
@@ -112,7 +112,7 @@ def measure(subject: str) -> dict[str, float]:
 
 def table(rounds: dict[str, list[dict[str, float]]]) -> str:
     """Return medians and the account's ratio to stock moto as Markdown."""
-    lines = ["|  | stock moto | rehearsal account | ratio |", "| --- | ---: | ---: | ---: |"]
+    lines = ["|  | stock moto | strictmoto | ratio |", "| --- | ---: | ---: | ---: |"]
     for figure, label in FIGURES.items():
         stock, ours = (statistics.median(one[figure] for one in rounds[subject]) for subject in SUBJECTS)
         lines.append(f"| {label} | {stock:,.2f} | {ours:,.2f} | {ours / stock:.2f} |")
@@ -131,8 +131,8 @@ def is_too_slow(rounds: dict[str, list[dict[str, float]]]) -> bool:
 
 def document(rounds: dict[str, list[dict[str, float]]], count: int) -> str:
     """Return the page."""
-    return f"""<!-- Written by `make bench-rehearsal`; changes belong into benchmarks/rehearsal.py. -->
-# Benchmarks of the rehearsal account
+    return f"""<!-- Written by `make bench-account`; changes belong into benchmarks/account.py. -->
+# Benchmarks of strictmoto
 
 What the account costs beside stock moto, whose server it extends: a record of every call, faults, and the rules of AWS.
 Measured on {datetime.date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python
