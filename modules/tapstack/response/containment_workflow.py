@@ -7,10 +7,10 @@ appliance, and neither the failure nor the end of a capture changes a containmen
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-State = dict[str, Any]
+from tapstack.response.states import State, Tasks, answered
 
 TASKS: Final[tuple[State, ...]] = (
     {"Variable": "$.task", "StringEquals": "contain", "Next": "Decide"},
@@ -25,56 +25,46 @@ FAILED: Final = (
 _FAILING: Final = "DescribeContainmentFailure"
 
 
-def states(
-    step: Callable[..., State],
-    answered: Callable[..., State],
-    wait_for_token: Callable[..., State],
-    *,
-    wait_for_packets: bool,
-) -> dict[str, State]:
+def states(functions: Mapping[str, str], *, partition: str, wait_for_packets: bool) -> dict[str, State]:
     """Return the states of both tasks.
 
     Args:
-        step: returns a state that invokes a function; given function, action, result, the next state, and that of
-            a failure.
-        answered: returns a choice; given a variable, the state for each of its values, and that for all others.
-        wait_for_token: returns a state that waits for its task token; given action, seconds, and the states after a
-            timeout, after the token is returned, and after a failure.
+        functions: ARN of each function by name, or a token.
+        partition: of the account, or a token.
         wait_for_packets: whether a containment waits for packets; otherwise no function is invoked for that.
     """
+    tasks = Tasks(functions, partition, _FAILING)
+    step = tasks.step
     contain = "PacketsSeen" if wait_for_packets else "Contain"
     return {
-        "Decide": step("incident", "decide", "decided", "Decided", _FAILING, **{"waited_until.$": "$.waited_until"}),
+        "Decide": step("incident", "decide", "decided", "Decided", **{"waited_until.$": "$.waited_until"}),
         "Decided": answered(
             "$.decided.result.status", {"contain": contain, "leave": "ContainmentLeft"}, "WaitForApproval"
         ),
         # Without an answer the deployment's default applies.
-        "WaitForApproval": wait_for_token(
-            "approval", "$.decided.result.seconds", "ApprovalTimeIsUp", "Decide", _FAILING
-        ),
+        "WaitForApproval": tasks.wait_for_token("approval", "$.decided.result.seconds", "ApprovalTimeIsUp", "Decide"),
         "ApprovalTimeIsUp": {
             "Type": "Pass",
             "InputPath": "$.decided.result.until",
             "ResultPath": "$.waited_until",
             "Next": "Decide",
         },
-        **(_packets(step, answered) if wait_for_packets else {}),
-        "Contain": step("containment", "contain", "contained", "IsContained", _FAILING),
+        **(_packets(tasks) if wait_for_packets else {}),
+        "Contain": step("containment", "contain", "contained", "IsContained"),
         "IsContained": answered(
             "$.contained.result.status",
             {"contained": "NotifyContainment", "overtaken": "RestoreAgain"},
             "WaitBetweenSteps",
         ),
         # EC2 has no conditional calls: calls of an overtaken containment may take effect after the release.
-        "RestoreAgain": step("release", "restore_again", "restored_again", "ContainmentDone", _FAILING),
+        "RestoreAgain": step("release", "restore_again", "restored_again", "ContainmentDone"),
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
-        "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone", _FAILING),
+        "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone"),
         "Release": step(
             "release",
             "release",
             "released",
             "NotifyRelease",
-            _FAILING,
             # The flags are in the input of the execution only.
             **{f"{name}.$": f"$$.Execution.Input.{name}" for name in ("overwrite", "keep", "all")},
         ),
@@ -83,7 +73,6 @@ def states(
             "notify_containment",
             "notified",
             "ContainmentDone",
-            _FAILING,
             **{"outcome.$": "$.released.result.status"},
         ),
         "ContainmentDone": {"Type": "Succeed"},
@@ -106,11 +95,11 @@ def states(
     }
 
 
-def _packets(step: Callable[..., State], answered: Callable[..., State]) -> dict[str, State]:
+def _packets(tasks: Tasks) -> dict[str, State]:
     """Return the states that wait for packets; whatever fails there, the instance is contained."""
     waited = {"waited.$": "$.packets.result.waited"}
     return {
-        "PacketsSeen": step("incident", "packets", "packets", "PacketsJudged", "Contain", **waited),
+        "PacketsSeen": tasks.step("incident", "packets", "packets", "PacketsJudged", "Contain", **waited),
         "PacketsJudged": answered(
             "$.packets.result.status", {"contain": "Contain", "wait": "WaitForPackets"}, "Decide"
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.response import workflow
+from tapstack.response import states, workflow
 
 ARNS = {
     name: f"arn:aws:lambda:eu-central-1:111122223333:function:{name}"
@@ -71,7 +71,7 @@ def test_when_a_task_fails_then_it_is_retried_and_then_caught(name: str) -> None
 def test_when_a_step_hangs_then_it_ends_after_its_function_does(name: str) -> None:
     from tapstack.response.function_table import STEP_SECONDS
 
-    assert TASKS[name]["TimeoutSeconds"] == workflow.STEP_SECONDS > STEP_SECONDS
+    assert TASKS[name]["TimeoutSeconds"] == states.STEP_SECONDS > STEP_SECONDS
 
 
 def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an_alert_said() -> None:

@@ -7,7 +7,7 @@ what is pending, or what a person has rejected, is not asked again, unless a rul
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -90,6 +90,15 @@ def can_be_joined(incident: Incident, report: Report) -> bool:
     One that failed is joined only by what is not newer than its failure: the rest is to be captured by another one.
     """
     return stays_with(incident, report) and as_time(incident.expires_at) > utc_now() + _ENDS_NOW
+
+
+def to_join(found: Iterable[Incident], report: Report) -> Incident | None:
+    """Return which incident an alert joins, of several about its instance; None where it joins none.
+
+    That is the first one, so that it is always the same; one that captures before one that failed.
+    """
+    joinable = [incident for incident in found if can_be_joined(incident, report)]
+    return min(joinable, key=lambda incident: incident.state == "failed", default=None)
 
 
 def stays_with(incident: Incident, report: Report) -> bool:

@@ -115,13 +115,13 @@ class _Opening:
         named = {key: found.incident_id if found else None for key, found in known.items()}
         only_after, beside = None, frozenset[str]()
         if self.request.alert_id is not None and self.request.instance_id is not None:
-            there = store.of_instance(
-                self.request.instance_id,
-                environment().home,
-                can_be_joined=lambda incident: joining.can_be_joined(incident, self.report),
-            )
-            if there.joined is not None:
-                return self._join(there.joined, named, is_listed=there.joined.id in there.listed)
+            where = (self.request.instance_id, environment().home)
+            there = store.of_instance(*where)
+            joined = joining.to_join(there.incidents, self.report)
+            if joined is None or joined.state == "failed":
+                joined = joining.to_join((*there.incidents, *store.unlisted(*where, there.listed)), self.report)
+            if joined is not None:
+                return self._join(joined, named, is_listed=joined.id in there.listed)
             only_after, beside = there.listed, there.failed
         return self._put(named, only_after, beside) if self.report.opens else Opened(None, "same")
 

@@ -6,13 +6,13 @@ opens one on condition that the list is as it was read, so that of two alerts at
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tapstack.domain.alerts import GUARDDUTY
+from tapstack.domain.callers import without_session
 from tapstack.domain.incident_events import Occurrence, decided
 from tapstack.domain.incidents import API, Severity, Source, utc_now
 from tapstack.domain.regions import AccountRegion
@@ -24,7 +24,6 @@ from tapstack.responder.store.records import Incident, IncidentContainment, new_
 
 REPEATS_KEPT: Final = timedelta(hours=24)
 """How long an Idempotency-Key is kept."""
-_SESSION: Final = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/.+)/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ def caller_scope(caller: str) -> tuple[str, ...]:
 
     The sessions of a role are one caller: a program that sends a request again may have another session by then.
     """
-    found = _SESSION.fullmatch(caller)
-    return (found[1] if found else caller,)
+    return (without_session(caller),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,47 +104,38 @@ class OfInstance:
     """The incidents that are open about an instance.
 
     Attributes:
-        listed: as the instance's item has them; some may be closing.
-        joined: the one that can be joined; none where there is none.
-        failed: those of the list that failed, and are not closing.
+        listed: their ids, as the instance's item has them; some may be closing.
+        incidents: the oldest first.
     """
 
     listed: frozenset[str]
-    joined: Incident | None
-    failed: frozenset[str] = frozenset()
+    incidents: tuple[Incident, ...]
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Those that failed, and are not closing."""
+        return frozenset(one.id for one in self.incidents if one.state == "failed" and incidents.is_open(one))
 
 
-def of_instance(instance_id: str, where: AccountRegion, *, can_be_joined: Callable[[Incident], bool]) -> OfInstance:
-    """Return the incidents that are open about an instance, and which is joined.
-
-    That is the oldest one, so that it is always the same; one that captures before one that failed.
-
-    Args:
-        instance_id: which.
-        where: its account and Region.
-        can_be_joined: tells whether an incident can be joined.
-    """
+def of_instance(instance_id: str, where: AccountRegion) -> OfInstance:
+    """Return the incidents that are open about an instance, in its account and Region."""
     item = table.read(instance_key(instance_id, where)) or {}
     listed = frozenset(item.get("open_incidents", ()))
-    found = _read_all(listed)
-    failed = frozenset(one.id for one in found if one.state == "failed" and incidents.is_open(one))
-    if (joined := _first(found, can_be_joined)) is not None and joined.state != "failed":
-        return OfInstance(listed, joined, failed)
-    # An earlier version opened incidents without listing them by instance. This listing is eventually consistent.
-    unlisted = {
-        one.id for one in incidents.listed("open") if (one.instance_id, one.where) == (instance_id, where)
-    } - listed
-    return OfInstance(listed, _first([*found, *_read_all(unlisted)], can_be_joined), failed)
+    return OfInstance(listed, _read_all(listed))
 
 
-def _read_all(ids: Iterable[str]) -> list[Incident]:
+def unlisted(instance_id: str, where: AccountRegion, listed: Collection[str]) -> tuple[Incident, ...]:
+    """Return the incidents that are open about an instance and that its item does not list, the oldest first.
+
+    An earlier version opened such. They are found by a listing, which is eventually consistent.
+    """
+    found = {one.id for one in incidents.listed("open") if (one.instance_id, one.where) == (instance_id, where)}
+    return _read_all(found.difference(listed))
+
+
+def _read_all(ids: Iterable[str]) -> tuple[Incident, ...]:
     # Ids sort by time.
-    return [incident for incident in map(incidents.read, sorted(ids)) if incident is not None]
-
-
-def _first(found: Iterable[Incident], can_be_joined: Callable[[Incident], bool]) -> Incident | None:
-    joinable = sorted(filter(can_be_joined, found), key=lambda one: one.state == "failed")
-    return next(iter(joinable), None)
+    return tuple(incident for incident in map(incidents.read, sorted(ids)) if incident is not None)
 
 
 def put(
