@@ -10,6 +10,8 @@ from typing import Any, Final
 import yaml
 
 from tapstack.domain.evidence_settings import ApplianceSnapshots
+from tapstack.domain.function_environment import MEMORY_MEGABYTES
+from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.responder.sweeper import Report
 
 PRICES: Final = Path(__file__).resolve().parent.parent / "docs/prices.yaml"
@@ -18,9 +20,9 @@ SESSIONS: Final = 10
 """Of a capture deployed for a month; the example has three named sources, and as many more as its lookups find."""
 VOLUME_GB: Final = 100
 """Of the appliance. The product's template is not public: its volumes are not known."""
-SWEEPS_AN_HOUR: Final = 4
+SWEEPS_AN_HOUR: Final = 60 // SWEEP_MINUTES
 SWEEP_SECONDS: Final = 1
-SWEEPER_GB: Final = 0.5
+SWEEPER_GB: Final = MEMORY_MEGABYTES / 1024
 SWEEPER_METRICS: Final = len(Report().counts()) + 3
 """Custom metrics that each sweep publishes, zeros included: its counts, Seconds, Succeeded and ApplianceHours."""
 INCIDENT_HOURS: Final = 24

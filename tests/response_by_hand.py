@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
 from tapstack.domain.alert_mappings import AlertSource, dump_sources
+from tapstack.domain.function_variables import ALERT_QUEUE
 from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK, gateway_routes, right_of
 from tapstack.domain.policy import dump
 from tapstack.domain.policy_rules import Rule
-from tapstack.domain.webhook_secrets import ALERT_QUEUE, webhook_secret_name
+from tapstack.domain.webhook_secrets import webhook_secret_name
 from tapstack.response import workflow
 from tapstack.response.authorization import Authorization
 from tapstack.response.package import build_package

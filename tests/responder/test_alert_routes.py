@@ -18,10 +18,12 @@ from standardwebhooks import Webhook
 from strictmoto.account import REGION, Account
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.function_variables import ALERT_QUEUE, OVERLAP
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
+from tapstack.domain.operations import LARGEST_BODY
 from tapstack.domain.policy import Rule
-from tapstack.domain.webhook_secrets import ALERT_QUEUE, OVERLAP, webhook_secret_name
-from tapstack.domain.webhook_signatures import LARGEST_BODY, new_secret, read_secret, signed_headers
+from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS, webhook_secret_name
+from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tapstack.responder.api import alert_routes, webhook_secrets
 from tapstack.responder.environment import environment
 from tapstack.responder.handlers import alerts as handler
@@ -270,7 +272,7 @@ class TestSecrets:
 
         # The version and the one before, which there is none of.
         assert [(webhook()[0], reads()) for _ in range(3)] == [(202, 2)] * 3
-        self.older(monkeypatch, webhook_secrets.KEPT_SECONDS + 1)
+        self.older(monkeypatch, SECRET_KEPT_SECONDS + 1)
         assert (webhook()[0], reads()) == (202, 4)
 
     def test_when_the_secret_changes_then_the_new_one_is_accepted_within_seconds_and_the_old_one_too(

@@ -17,7 +17,8 @@ from referencing.jsonschema import DRAFT202012
 from scripts import openapi
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.responder.api import requests, schemas
+from tapstack.domain.operations import LARGEST_BODY
+from tapstack.responder.api import routes, schemas
 from tapstack.responder.api.router import answer
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
@@ -323,7 +324,7 @@ def test_when_the_body_is_base64_then_it_is_read(site: Site) -> None:
 
 
 def test_fails_when_the_body_is_too_large_or_of_another_kind(site: Site) -> None:
-    assert ask("POST", "/incidents", {**OPEN, "reason": "x" * requests.LARGEST_BODY})[0] == 413
+    assert ask("POST", "/incidents", {**OPEN, "reason": "x" * LARGEST_BODY})[0] == 413
     assert ask("POST", "/incidents", "x" * 1_000_000)[0] == 413
     assert ask("POST", "/incidents", OPEN, content_type="text/plain")[0] in (202, 415)
     given = event("POST", "/incidents", OPEN)
@@ -389,6 +390,29 @@ class TestList:
             query = {"limit": "2", "next": body["next"]}
         assert sorted(found) == sorted(opened)
         assert ask("GET", "/incidents", query={"state": "closed"})[1] == {"incidents": []}
+
+    def test_when_no_limit_is_sent_then_the_page_has_as_many_as_the_schema_says(
+        self, nowhere: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, int]] = []
+
+        def page(state: str, limit: int, after: object) -> tuple[list[Any], None]:
+            asked.append((state, limit))
+            return [], None
+
+        monkeypatch.setattr(incidents, "page", page)
+        assert ask("GET", "/incidents")[0] == 200
+        assert asked == [(schemas.STATE["default"], schemas.LIMIT["default"])]
+        monkeypatch.setattr(routes, "DEFAULT_PAGE", 7)
+        ask("GET", "/incidents")
+        assert asked[1:] == [("open", 7)]
+
+    def test_when_a_limit_is_one_more_than_a_page_may_have_then_the_words_say_the_range(self, nowhere: None) -> None:
+        least, most = schemas.LIMIT["minimum"], schemas.LIMIT["maximum"]
+        for limit in ("all", "0"):
+            _, problem = ask("GET", "/incidents", query={"limit": limit})
+            assert problem["errors"][0]["problem"] == f"must be a whole number from {least} to {most}"
+        assert ask("GET", "/incidents", query={"limit": str(most + 1)})[0] == 400
 
     @pytest.mark.parametrize(
         "query",

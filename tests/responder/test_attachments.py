@@ -36,7 +36,7 @@ def entries(incident: str, what: str) -> list[str]:
     return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
 
 
-def test_when_an_interface_is_attached_then_it_is_mirrored_and_responders_are_told(site: Site) -> None:
+def test_when_an_interface_is_attached_then_it_is_mirrored_and_responders_are_notified(site: Site) -> None:
     incident, instance = capturing(site)
     interface = site.attach(instance)
     [line] = sweep().instances
@@ -99,7 +99,7 @@ def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_captu
     assert len(site.ours()) == 1
 
 
-def test_when_it_stops_again_then_responders_are_told_again(site: Site) -> None:
+def test_when_it_stops_again_then_responders_are_notified_again(site: Site) -> None:
     incident, instance = capturing(site)
     sweep()
     for turn in (1, 2):
@@ -123,6 +123,17 @@ def test_when_it_is_terminated_then_the_timeline_says_what_the_capture_has(site:
     assert "open an incident for that" in line
     assert entries(incident, "instance changed") == [line.partition(": ")[2]]
     assert [one for one in sweep().instances if "terminated" in one] == []
+
+
+def test_when_it_is_shutting_down_then_it_is_gone_and_nothing_more_of_it_is_mirrored(site: Site) -> None:
+    incident, instance = capturing(site)
+    interface = site.attach(instance)
+    state = ec2_backends[ACCOUNT_ID][REGION].get_instance(instance)._state
+    state.name, state.code = "shutting-down", 32
+    [line] = sweep().instances
+    assert line.startswith(f"{incident}: {instance} was terminated")
+    assert entries(incident, "instance changed") == [line.partition(": ")[2]]
+    assert site.ours(interface) == []
 
 
 def test_when_the_incident_is_closed_then_nothing_of_it_is_followed(site: Site) -> None:

@@ -178,7 +178,7 @@ class TestFindings:
         assert decided(found(instance, 1, 8.0))["action"] == "silent"
         assert len(entries(incident, "updated")) == 1
 
-    def test_when_the_incident_failed_then_findings_join_it_and_are_told_that_nothing_is_captured(
+    def test_when_the_incident_failed_then_findings_join_it_and_are_notified_that_nothing_is_captured(
         self, policy: Site
     ) -> None:
         instance, _ = policy.instance()

@@ -193,7 +193,7 @@ def test_when_there_are_none_for_ten_minutes_then_responders_are_warned_once(sit
     assert len(entries(incident, "no packets seen")) == 1
 
 
-def test_when_they_are_seen_after_the_warning_then_responders_are_told(site: Site) -> None:
+def test_when_they_are_seen_after_the_warning_then_responders_are_notified(site: Site) -> None:
     incident, instance, _ = capturing(site)
     waited(incident, 30)
     sweep()

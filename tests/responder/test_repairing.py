@@ -77,7 +77,7 @@ def test_when_another_incident_makes_a_deleted_session_again_then_each_incident_
     assert len(site.ours(interface)) == 1
 
 
-def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_told(site: Site) -> None:
+def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_notified(site: Site) -> None:
     incident, interface, before = capturing(site)
     delete(site, before)
     [line] = sweep().repaired
@@ -181,7 +181,7 @@ def test_when_others_cut_packets_short_then_it_is_undone(
 
 
 @pytest.mark.parametrize("what", ["target", "filter"])
-def test_when_others_redirect_it_then_it_mirrors_to_the_appliance_again_and_responders_are_told(
+def test_when_others_redirect_it_then_it_mirrors_to_the_appliance_again_and_responders_are_notified(
     site: Site, what: str
 ) -> None:
     incident, interface, session = capturing(site)
@@ -263,7 +263,7 @@ def test_when_others_change_its_numbers_then_they_are_as_before(
     assert not any(sweep().as_dict().values())
 
 
-def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_are_told(site: Site) -> None:
+def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_are_notified(site: Site) -> None:
     incident, interface, session = capturing(site)
     site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=32766)
     theirs = site.session_of_others(interface, 1)
@@ -285,7 +285,7 @@ def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_a
     assert len(mails(site, "PACKETS GO TO OTHERS")) == 1
 
 
-def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_are_told(site: Site) -> None:
+def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_are_notified(site: Site) -> None:
     incident, interface, session = capturing(site)
     [ours] = site.ours(interface)
     site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, SessionNumber=2)
@@ -318,7 +318,7 @@ def test_when_others_take_packets_and_a_lower_number_is_free_then_it_is_used(sit
     assert not any(sweep().as_dict().values())
 
 
-def test_when_others_come_first_again_then_responders_are_told_again(
+def test_when_others_come_first_again_then_responders_are_notified_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance, interface = site.instance()

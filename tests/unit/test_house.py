@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tapstack
-from tapstack.domain import incidents, own_names, table_names
+from tapstack.domain import function_variables, incidents, own_names, table_names
 from tapstack.domain.renamed import OLD_NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,30 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"tapstack.kernel", "tapstack.domain", "tapstack.settings", "tapstack.workspace", "stacks"},
         set(),
     ),
+}
+# The rooms of the responder, likewise: what each may import of the others, all of which stand before it.
+ROOMS: dict[str, set[str]] = {
+    "alert_sources": set(),
+    "environment": set(),
+    "errors": set(),
+    "aws": {"environment", "errors"},
+    "observability": {"aws", "environment"},
+    "store": {"aws", "environment", "errors"},
+    "telemetry": {"aws"},
+    "outbound": {"aws", "environment", "errors", "observability", "store"},
+    "appliance": {"aws", "environment", "errors", "outbound", "store"},
+    "capture": {"appliance", "aws", "environment", "errors", "outbound", "store"},
+    "containment": {"aws", "capture", "environment", "errors", "observability", "outbound", "store"},
+    "incident": {"alert_sources", "aws", "capture", "containment", "environment", "errors", "outbound", "store"},
+    "api": {"alert_sources", "aws", "containment", "environment", "errors", "incident", "observability", "store"},
+    "sweeper": {
+        *("appliance", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
+        "store",
+    },
+    "handlers": {
+        *("api", "appliance", "aws", "capture", "containment", "incident", "observability", "outbound", "store"),
+        *("sweeper", "telemetry"),
+    },
 }
 SOURCES = sorted([*(ROOT / "modules").rglob("*.py"), *(ROOT / "stacks").rglob("*.py"), ROOT / "main.py"])
 
@@ -143,6 +167,20 @@ def test_when_a_floor_may_import_something_then_it_does(floor: str) -> None:
     house, others = FLOORS[floor]
     # The bindings import whichever of cdktf and cdktn is installed by its name.
     assert (house | others) - used - {"cdktn"} == set()
+
+
+def test_when_rooms_of_the_responder_import_each_other_then_one_way_only() -> None:
+    used: dict[str, set[str]] = {}
+    for file in SOURCES:
+        _, _, name = module_name(file).partition("tapstack.responder.")
+        if name:
+            rooms = {
+                imported.split(".")[2] for imported in imports_of(file) if imported.startswith("tapstack.responder.")
+            }
+            used.setdefault(name.partition(".")[0], set()).update(rooms)
+    assert {room: found - {room} for room, found in used.items()} == ROOMS
+    order = list(ROOMS)
+    assert [room for room, others in ROOMS.items() if others - set(order[: order.index(room)])] == []
 
 
 def test_when_imports_are_read_then_hidden_ones_are_found_too(tmp_path: Path) -> None:
@@ -226,6 +264,12 @@ def undocumented(node: ast.Module | ast.ClassDef, name: str) -> Iterator[str]:
                 yield f"{name}.{inner.name}"
 
 
+def test_when_a_part_is_added_then_contributors_read_what_it_holds() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    parts = [file.parent for file in (*PACKAGE.glob("*/__init__.py"), ROOT / "modules" / "strictmoto" / "__init__.py")]
+    assert [part.name for part in parts if f"`{part.relative_to(ROOT)}`" not in page] == []
+
+
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_when_something_is_public_then_it_has_a_docstring(file: Path) -> None:
     assert list(undocumented(tree_of(file), module_name(file))) == []
@@ -239,7 +283,8 @@ _EXPRESSION = re.compile(
     r"|#(?:state|token|ttl)\b"
     r"|Expression(?:Attribute(?:Names|Values))?$"
 )
-_KEY = re.compile(r"^(?:pk|sk)$|^(?:INCIDENT|CAPTURE|APPLIANCE|KEY|EVENT|CONTAINMENTS?|ORIGINAL)(?:#.*)?$")
+_BEGINNINGS = [value for name, value in vars(table_names).items() if name.isupper() and str(value).isupper()]
+_KEY = re.compile(rf"^(?:{table_names.PARTITION_KEY}|{table_names.SORT_KEY})$|^(?:{'|'.join(_BEGINNINGS)})(?:#.*)?$")
 
 
 def words_of_the_table(source: str) -> list[str]:
@@ -294,6 +339,8 @@ def test_when_a_file_is_of_the_store_then_its_expressions_and_keys_are_found() -
         'query(KeyConditionExpression="listing = :listing")',
         'read({"pk": {"S": f"INCIDENT#{name}"}, "sk": {"S": "INCIDENT"}})',
         'client("dynamodb").get_item()',
+        'read({"a": "INSTANCE#i-1"})',
+        'read({"a": "SNAPSHOTS#s-1"})',
     ],
 )
 def test_fails_when_a_line_speaks_of_the_table(line: str) -> None:
@@ -371,6 +418,50 @@ def test_when_a_name_is_made_of_those_of_deployment_and_site_then_one_module_mak
     found = {module_name(file) for file in ours if any(made.search(text) for text in texts_of(file))}
     # That of the landing says what the names of the telemetry begin with; an alarm has it before its own name.
     assert found == {"tapstack.domain.names", "tapstack.domain.telemetry", "tapstack.xdr.incident_telemetry"}
+
+
+def test_when_a_name_begins_with_that_of_the_response_then_only_its_own_stack_and_the_domain_make_it() -> None:
+    """What reads a resource by its name takes the function that the stack takes."""
+    beginnings = {"response_name", "landing_name", "name_within"}
+    makers = {
+        module_name(file).rpartition(".")[0]
+        for file in SOURCES
+        if beginnings & {node.id for node in nodes_of(file) if isinstance(node, ast.Name)}
+    }
+    assert makers == {"tapstack.domain", "tapstack.response", "tapstack.xdr"}
+
+
+# What stands for a person or a program without saying which, and the past of a verb that says less than notified. The
+# table has an attribute `told`.
+_VAGUE = re.compile(r"\b(?:told(?! :what\b)|somebody|nobody|anybody|everybody)\b", re.IGNORECASE)
+
+
+def test_when_the_product_is_described_then_in_words_that_say_who() -> None:
+    attribute = {f"tapstack.responder.store.{name}" for name in ("records", "snapshots")}
+    ours = [
+        file for file in SOURCES if module_name(file).startswith("tapstack.") and module_name(file) not in attribute
+    ]
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in ours
+        for match in _VAGUE.finditer(file.read_text(encoding="utf-8"))
+    ]
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    assert found + re.findall(r"def (test_\w*_(?:is|are|were)_told_?\w*)", tests) == []
+
+
+def test_when_the_sweeper_s_interval_is_said_then_it_is_the_one_of_its_schedule() -> None:
+    ours = [file for file in (*SOURCES, *(ROOT / "scripts").rglob("*.py")) if "strictmoto" not in file.parts]
+    found = [module_name(file) for file in ours for text in texts_of(file) if re.search(r"\bevery 15 minutes\b", text)]
+    assert found == []
+
+
+def test_when_a_variable_of_the_functions_is_named_then_one_module_does() -> None:
+    names = {value for name, value in vars(function_variables).items() if name.isupper()}
+    ours = [file for file in SOURCES if "strictmoto" not in file.parts]
+    found = {module_name(file) for file in ours for text in texts_of(file) if text in names}
+    # The command line has a variable of the same name: the deployment file.
+    assert found == {"tapstack.domain.function_variables", "tapstack.settings.load"}
 
 
 def test_when_a_module_has_a_private_constant_then_it_reads_it() -> None:

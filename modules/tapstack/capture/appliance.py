@@ -12,7 +12,7 @@ from tapstack.capture.mirror_target import IMirrorTarget, ImportedTarget, target
 from tapstack.capture.scaffold import book_of
 from tapstack.domain import packet_basics as template
 from tapstack.domain.destinations import Destination
-from tapstack.domain.ec2_filters import PRESENT_STATES
+from tapstack.domain.instance_states import PRESENT_STATES
 from tapstack.domain.own_names import STACK_ID_TAG
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, add_condition, aws, cdk, set_lifecycle, terraform_data
 from tapstack.capture.scaffold import checks_arguments, located, name_main_child
-from tapstack.domain.ec2_filters import PRESENT_STATES, from_text
+from tapstack.domain.ec2_filters import from_text
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.instance_states import PRESENT_STATES
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 
 

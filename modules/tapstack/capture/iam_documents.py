@@ -15,6 +15,23 @@ def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
 
 
+def secure_transport(resource: str | list[str], action: str | list[str]) -> Statement:
+    """Return a statement that denies requests by plain HTTP, for the policy of a bucket, a topic or a queue.
+
+    Args:
+        resource: its ARN; of a bucket also that of its objects.
+        action: all actions of its service that such a policy takes.
+    """
+    return {
+        "Sid": "DenyInsecureTransport",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def trusting(service: str, place: Place | None = None, *, for_arn: str | None = None) -> dict[str, Any]:
     """Return the trust policy of a role that a service assumes, on behalf of the account where given.
 

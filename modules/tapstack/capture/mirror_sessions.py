@@ -20,10 +20,11 @@ from tapstack.capture.scaffold import (
     warn_at_plan,
 )
 from tapstack.domain import instance_types, limits
-from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incidents import TAG_INCIDENT
+from tapstack.domain.instance_states import PRESENT_STATES
+from tapstack.domain.limits import FIRST_SESSION_NUMBER
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.sessions import SessionBook
@@ -89,7 +90,7 @@ class MirrorSessions(AwsConstruct):
         target: IMirrorTarget,
         filter: IMirrorFilter,
         session_number: int | None = None,
-        first_session_number: int = 1,
+        first_session_number: int = FIRST_SESSION_NUMBER,
         packet_length: int | None = None,
         virtual_network_id: int | None = None,
         exclude: Sequence[str] = (),

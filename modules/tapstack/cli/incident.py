@@ -40,7 +40,8 @@ TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
 POLL_SECONDS: Final = 3.0
 WAIT_MINUTES: Final = 45
 """An appliance's first start takes ten minutes; the creation of its stack fails after 30."""
-_PAGE: Final = (1, 100)
+_LISTED: Final = 20
+"""How many incidents fit on a screen."""
 _INTERRUPTED: Final = 130
 
 
@@ -80,8 +81,13 @@ def add_incident_parser(commands: Any) -> None:
         help=f"follow it until it captures or fails, {WAIT_MINUTES} minutes at most by default",
     )
     lister = _api_parser(actions, "list", "list incidents, the newest first")
-    lister.add_argument("--state", choices=incidents.LISTINGS, help="open by default")
-    lister.add_argument("--limit", type=int, default=20, help="1 to 100; 20 by default")
+    lister.add_argument("--state", choices=incidents.LISTINGS, help=f"{incidents.DEFAULT_LISTING} by default")
+    lister.add_argument(
+        "--limit",
+        type=int,
+        default=_LISTED,
+        help=f"{incidents.PAGE[0]} to {incidents.PAGE[1]}; {_LISTED} by default",
+    )
     lister.add_argument("--next", metavar="TOKEN", help="continue a list at this token")
     _id_parser(actions, "show", "show an incident with its timeline")
     extender = _id_parser(actions, "extend", "capture for longer")
@@ -311,8 +317,8 @@ def _follow(api: IncidentApi, name: str, call: _Call, minutes: int) -> Mapping[s
 
 def _list(call: _Call) -> int:
     chosen = call.chosen
-    check_range("--limit", chosen.limit, _PAGE)
-    query = {"state": chosen.state or "open", "limit": str(chosen.limit)}
+    check_range("--limit", chosen.limit, incidents.PAGE)
+    query = {"state": chosen.state or incidents.DEFAULT_LISTING, "limit": str(chosen.limit)}
     if chosen.next:
         query["next"] = chosen.next
     answer = call.api().get(BY_ID["listIncidents"].path, query, holds="incidents")

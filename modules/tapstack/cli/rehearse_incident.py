@@ -23,7 +23,7 @@ from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
 from tapstack.domain.findings import parse_finding
-from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.incidents import SWEEP_MINUTES, as_text, utc_now
 from tapstack.domain.names import response_stack_name
 from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.packet_places import place
@@ -408,7 +408,8 @@ class _Rehearsal:
                 Measurement(incident["instance_id"], metric, 9600, region=where["region"], account=self._number())
             )
         self._say(
-            "Packets do not flow here: CloudWatch is made to count some. The sweeper, due every 15 minutes, reads it."
+            "Packets do not flow here: CloudWatch is made to count some. The sweeper, due every "
+            f"{SWEEP_MINUTES} minutes, reads it."
         )
         functions = self.account.client("lambda", **where)
         pages = functions.get_paginator("list_functions").paginate()

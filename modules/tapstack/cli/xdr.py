@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from tapstack.cli.incident import URL_VARIABLE
 from tapstack.cli.incident_api import ServiceError, UserError
 from tapstack.cli.terminal import plain
 from tapstack.cli.xdr_try import try_alert
+from tapstack.domain.alert_mappings import PRESETS
+from tapstack.domain.alerts import SECURITY_HUB
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
+from tapstack.domain.webhook_secrets import SECRET_VARIABLE
 from tapstack.settings.load import FILE_VARIABLE
 from tapstack.settings.problems import DeploymentError
-
-_SECRET_VARIABLE: Final = "TAPSTACK_WEBHOOK_SECRET"
 
 
 def add_xdr_parser(commands: Any) -> None:
@@ -35,11 +36,12 @@ def add_xdr_parser(commands: Any) -> None:
         "about it, and why. Makes no AWS calls.",
     )
     trial.add_argument("file", metavar="FILE.json", help="the document, as the tool sends it; - for standard input")
+    presets = ", ".join(name for name in PRESETS if name != SECURITY_HUB)
     trial.add_argument(
         "--source",
         required=True,
         metavar="NAME",
-        help="a source of the deployment file, securityhub, or a preset: generic, guardduty, hunters, securityhub_ocsf",
+        help=f"a source of the deployment file, {SECURITY_HUB}, or a preset: {presets}",
     )
     _add_deployment(trial, "site whose policy decides; by default the only one that can")
     trial.add_argument("--json", action="store_true", help="print JSON")
@@ -69,7 +71,7 @@ def _add_send(actions: Any) -> None:
     sender.add_argument(
         "--secret-file",
         metavar="FILE",
-        help=f"file with the secret of the source, - for standard input; ${_SECRET_VARIABLE} by default",
+        help=f"file with the secret of the source, - for standard input; ${SECRET_VARIABLE} by default",
     )
     sender.add_argument(
         "--id", metavar="ID", help="sent again with the same id, it is the same alert; a random one by default"
@@ -119,7 +121,7 @@ class _RefuseSecret(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         parser.error(
             "--secret is not taken: a command line shows in the list of processes and in the shell's history. "
-            f"Give --secret-file FILE (- for input), or set ${_SECRET_VARIABLE}"
+            f"Give --secret-file FILE (- for input), or set ${SECRET_VARIABLE}"
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from tapstack.cli.incident_api import Headers, IncidentApi, UserError, check_url
 from tapstack.cli.terminal import plain, table
@@ -18,11 +18,10 @@ from tapstack.domain.alert_mappings import AlertSource
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, utc_now
-from tapstack.domain.operations import SEND_WEBHOOK
+from tapstack.domain.operations import LARGEST_BODY, SEND_WEBHOOK
 from tapstack.domain.suggestions import did_you_mean
-from tapstack.domain.webhook_secrets import webhook_secret_name
+from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS, SECRET_VARIABLE, webhook_secret_name
 from tapstack.domain.webhook_signatures import (
-    LARGEST_BODY,
     TOLERANCE_SECONDS,
     check_webhook_id,
     new_secret,
@@ -33,10 +32,6 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.workspace.credentials import access_to, answers_of_aws
 from tapstack.workspace.xdr_status import LAST_ALERTS, Arrived, XdrStatus, read_status
-
-SECRET_VARIABLE: Final = "TAPSTACK_WEBHOOK_SECRET"
-_KEPT_MINUTES: Final = 5
-"""So long a function keeps what it read of a secret."""
 
 
 def send(
@@ -147,7 +142,7 @@ def rotate_secret(
     until = as_text(utc_now() + timedelta(hours=hours))
     where = f"It is in {output}" if output is not None else "It is shown only now"
     accepted = (
-        f"No earlier one is accepted, {counted(_KEPT_MINUTES, 'minute')} from now at the latest"
+        f"No earlier one is accepted, {counted(SECRET_KEPT_SECONDS // 60, 'minute')} from now at the latest"
         if revoke or not hours
         else f"The one before is accepted until {until} (alerts.overlap_hours); earlier ones are not"
     )

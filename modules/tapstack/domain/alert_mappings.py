@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from tapstack.domain.alerts import (
     HIGHEST_SEVERITY,
@@ -45,7 +45,8 @@ SEVERITY_WORDS: Final[Mapping[str, float]] = MappingProxyType(
     {"informational": 0.0, "info": 0.0, "low": 1.0, "medium": 4.0, "high": 7.0, "critical": 9.0, "fatal": 10.0}
 )
 """Where each level begins. OCSF's Fatal is the one above its Critical."""
-SEVERITY_SCALES: Final = (10, 100)
+SeverityScale = Literal[10, 100]
+SEVERITY_SCALES: Final[tuple[int, ...]] = get_args(SeverityScale)
 ALERTS_OF_A_DOCUMENT: Final = 100
 """An event of Security Hub has up to 20 findings."""
 SOURCES_FILE: Final = "alert_sources.json"
@@ -122,7 +123,7 @@ class AlertMapping:
     vpc_id: str | None = None
     guardduty_finding: str | None = None
     archived: str | None = None
-    severity_scale: int = 10
+    severity_scale: SeverityScale = 10
     several_instances: bool = False
 
     def __post_init__(self) -> None:
@@ -154,13 +155,15 @@ class AlertMapping:
         if (self.private_ip is None) != (self.vpc_id is None):
             return "private_ip and vpc_id go together: addresses repeat in other VPCs"
         if isinstance(self.severity_scale, bool) or self.severity_scale not in SEVERITY_SCALES:
-            return f"severity_scale must be 10 or 100, got {self.severity_scale!r}"
+            expected = " or ".join(map(str, SEVERITY_SCALES))
+            return f"severity_scale must be {expected}, got {self.severity_scale!r}"
         return None
 
 
-GUARDDUTY_PRESET: Final = "guardduty"
+AlertPreset = Literal["generic", "guardduty", "hunters", "securityhub", "securityhub_ocsf"]
+PRESETS: Final[tuple[AlertPreset, ...]] = get_args(AlertPreset)
+GUARDDUTY_PRESET: Final[AlertPreset] = "guardduty"
 """GuardDuty's own events, as another tool passes them on: they are read as those that GuardDuty sends."""
-PRESETS: Final = ("generic", GUARDDUTY_PRESET, "hunters", "securityhub", "securityhub_ocsf")
 
 
 @functools.cache
@@ -273,7 +276,7 @@ class AlertSource:
             By default only callers of the API send them that have the right `alert`.
     """
 
-    preset: str | None = None
+    preset: AlertPreset | None = None
     mapping: AlertMapping | None = None
     webhook: bool = False
 

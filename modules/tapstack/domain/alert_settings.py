@@ -56,7 +56,7 @@ class AlertSettings:
     @property
     def any(self) -> bool:
         """Whether any alerts come in besides GuardDuty's findings."""
-        return self.security_hub or bool(self.sources)
+        return come_besides_findings(self.sources, security_hub=self.security_hub)
 
     @property
     def webhooks(self) -> tuple[str, ...]:
@@ -72,6 +72,11 @@ class AlertSettings:
 def ways(sources: Iterable[str], *, security_hub: bool) -> tuple[str, ...]:
     """Return by which ways alerts come, with these names of sources."""
     return (GUARDDUTY, *((SECURITY_HUB,) if security_hub else ()), *sources)
+
+
+def come_besides_findings(sources: Iterable[str], *, security_hub: bool) -> bool:
+    """Return whether any alerts come in besides GuardDuty's findings, with these names of sources."""
+    return ways(sources, security_hub=security_hub) != (GUARDDUTY,)
 
 
 def check_source_name(name: str) -> str:

@@ -26,6 +26,7 @@ TITLES: Final[Mapping[str, str]] = {GUARDDUTY: "GuardDuty", SECURITY_HUB: "Secur
 """What messages call these sources; any other is called by its name."""
 HIGHEST_SEVERITY: Final = 10.0
 CRITICAL: Final = 9.0
+"""The severity from which GuardDuty calls a finding critical."""
 _LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((CRITICAL, "critical"), (7.0, "high"), (4.0, "medium"))
 """Where each level begins; below is low."""
 ATTACK_SEQUENCE: Final = "AttackSequence"

@@ -88,9 +88,10 @@ def is_same_person(asked_by: str, requester: str | None, caller: Caller) -> bool
     if requester is not None:
         return requester == caller.person
     # What an earlier version recorded is compared by name: sessions of a role are one.
-    return _without_session(asked_by) == _without_session(caller.name)
+    return without_session(asked_by) == without_session(caller.name)
 
 
-def _without_session(name: str) -> str:
+def without_session(name: str) -> str:
+    """Return the role of a caller that is a session of one; the name of any other caller unchanged."""
     found = _SESSION.fullmatch(name)
     return found["role"] if found else name

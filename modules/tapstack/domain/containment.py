@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, get_args
 
 from tapstack.domain.containment_settings import DeployedContainment, override_protection_command
 from tapstack.domain.globs import matches
+from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.outside_text import word
 from tapstack.domain.quarantine import has_rules
 
@@ -50,7 +51,6 @@ NAMES: Final[Mapping[str, str]] = {
 _TARGET_GROUP: Final = ":targetgroup/"
 _NAMES_IN_DETAIL: Final = "names"
 """Where the detail of a change has the names of security groups, by id."""
-GONE_STATES: Final = frozenset({"terminated", "shutting-down"})
 REGISTERED: Final = "registered"
 DEREGISTERED: Final = "deregistered"
 IN_SERVICE: Final = "InService"

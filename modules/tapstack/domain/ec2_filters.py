@@ -6,12 +6,8 @@ Source: Amazon EC2 User Guide, "Filter resources using the CLI and API".
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from tapstack.domain.tokens import is_token
-
-PRESENT_STATES: Final = ("pending", "running", "stopping", "stopped")
-"""States of instances that exist: those of terminated ones are shown for an hour."""
 
 
 def from_pattern(pattern: str) -> str:

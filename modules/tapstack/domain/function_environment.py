@@ -14,15 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from tapstack.domain import policy
+from tapstack.domain import function_variables, policy
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.own_names import EVENT_BUS, METRICS_NAMESPACE, METRICS_SERVICE
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import AccountRegion
-from tapstack.domain.webhook_secrets import ALERT_QUEUE, DEFAULT_OVERLAP_HOURS, OVERLAP
+from tapstack.domain.webhook_secrets import DEFAULT_OVERLAP_HOURS
 
 ENVIRONMENT_BYTES: Final = 4096
+MEMORY_MEGABYTES: Final = 512
+"""Lambda allocates CPU in proportion to memory: with half of it a cold start takes twice as long."""
 _TOKEN: Final = re.compile(r"\$\{(?:TfToken\[[^]]*\]|[^{}]*)\}")
 _ROOM_OF_A_TOKEN: Final = "x" * 64
 """The length of a role's name; ids of EC2 have at most 24 characters."""
@@ -76,14 +78,13 @@ class FunctionEnvironment:
     def variables(self) -> dict[str, str]:
         """Return the variables of every function."""
         return {
-            "TAPSTACK_DEPLOYMENT": self.deployment,
-            "TAPSTACK_SITE": self.site,
-            "TAPSTACK_TABLE": self.table,
-            "TAPSTACK_STATE_MACHINE_ARN": self.state_machine_arn,
-            # Several are separated by commas.
-            "TAPSTACK_TOPIC_ARN": ",".join(self.topic_arns),
-            "TAPSTACK_EVENT_BUS": EVENT_BUS,
-            "TAPSTACK_SETTINGS": _json(self._settings()),
+            function_variables.DEPLOYMENT: self.deployment,
+            function_variables.SITE: self.site,
+            function_variables.TABLE: self.table,
+            function_variables.STATE_MACHINE_ARN: self.state_machine_arn,
+            function_variables.TOPIC_ARNS: ",".join(self.topic_arns),
+            function_variables.EVENT_BUS_NAME: EVENT_BUS,
+            function_variables.SETTINGS: _json(self._settings()),
             "POWERTOOLS_SERVICE_NAME": METRICS_SERVICE,
             "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
             "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -91,14 +92,17 @@ class FunctionEnvironment:
 
     def policy_variables(self) -> dict[str, str]:
         """Return what the function that receives findings gets besides."""
-        landing = {} if self.landing_bucket is None else {"TAPSTACK_LANDING_BUCKET": self.landing_bucket}
-        return {"TAPSTACK_POLICY": _json(json.loads(policy.dump(self.rules))), **landing}
+        landing = {} if self.landing_bucket is None else {function_variables.LANDING_BUCKET: self.landing_bucket}
+        return {function_variables.POLICY: _json(json.loads(policy.dump(self.rules))), **landing}
 
     def alert_variables(self) -> dict[str, str]:
         """Return what the function that takes alerts gets besides; nothing where none come in."""
         if self.alert_queue_url is None:
             return {}
-        return {ALERT_QUEUE: self.alert_queue_url, OVERLAP: str(self.overlap_hours)}
+        return {
+            function_variables.ALERT_QUEUE: self.alert_queue_url,
+            function_variables.OVERLAP: str(self.overlap_hours),
+        }
 
     def problem(self, rooms: Mapping[str, str] | None = None) -> tuple[str, str] | None:
         """Return what is too large, with the part that takes most room; None where it fits.

@@ -40,6 +40,12 @@ time; `lost`: it was gone before there were snapshots."""
 STATES: Final[tuple[State, ...]] = get_args(State)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 LISTINGS: Final[tuple[Listing, ...]] = get_args(Listing)
+SWEEP_MINUTES: Final = 15
+"""How often the sweeper compares incidents with AWS."""
+DEFAULT_LISTING: Final[Listing] = "open"
+PAGE: Final = (1, 100)
+DEFAULT_PAGE: Final = 25
+"""How many incidents a page of the API has."""
 REASONS_OF_CLOSING: Final[tuple[Because, ...]] = get_args(Because)
 APPLIANCE_STATES: Final[tuple[ApplianceState, ...]] = get_args(ApplianceState)
 INSTANCE_STATES: Final[tuple[InstanceState, ...]] = get_args(InstanceState)

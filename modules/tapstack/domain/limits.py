@@ -12,6 +12,8 @@ from tapstack.domain.errors import RuleViolation
 
 SESSION_NUMBER: Final = (1, 32766)
 """Session 1 is evaluated first; the first session whose filter accepts a packet mirrors it."""
+FIRST_SESSION_NUMBER: Final = SESSION_NUMBER[0]
+"""The lowest that is chosen by default."""
 VIRTUAL_NETWORK_ID: Final = (1, 16777215)
 """The VXLAN network identifier: 24 bits, 0 is reserved."""
 PACKET_LENGTH: Final = (1, 65535)

@@ -12,6 +12,8 @@ LIMIT: Final = 64
 """The shortest limit among the resources named here: functions, roles, rules and schedules."""
 
 _DIGEST: Final = 8
+QUEUE_NAME: Final = 80
+"""Characters of a queue's name at most. Source: Amazon SQS Developer Guide, "Amazon SQS standard queue quotas"."""
 
 
 def name_within(prefix: str, what: str, limit: int = LIMIT) -> str:
@@ -73,6 +75,11 @@ def response_name(deployment: str, site: str) -> str:
 def incidents_table_name(deployment: str, site: str) -> str:
     """Return the name of the table of incidents."""
     return name_within(response_name(deployment, site), "incidents", 255)
+
+
+def dead_letters_name(deployment: str, site: str) -> str:
+    """Return the name of the queue of findings and schedules that no function processed."""
+    return name_within(response_name(deployment, site), "dead-letters", QUEUE_NAME)
 
 
 def workflow_name(deployment: str, site: str) -> str:

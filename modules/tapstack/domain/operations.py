@@ -20,6 +20,10 @@ Body = Literal[
 """The schema of a body, by its name in OpenAPI."""
 
 
+LARGEST_BODY: Final = 65_536
+"""Bytes of a body; a hundred interfaces and a long reason take a tenth of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the API.

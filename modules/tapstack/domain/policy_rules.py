@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
-from tapstack.domain.alerts import ATTACK_SEQUENCE, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, Alert
+from tapstack.domain.alerts import ATTACK_SEQUENCE, CRITICAL, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, Alert
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import is_literal, matches
@@ -23,8 +23,6 @@ ResourceRole = Literal["TARGET", "ACTOR"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 RESOURCE_ROLES: Final[tuple[ResourceRole, ...]] = get_args(ResourceRole)
 SEVERITY: Final = (0.0, HIGHEST_SEVERITY)
-CRITICAL: Final = 9.0
-"""The severity from which GuardDuty calls a finding critical."""
 _TYPE_LENGTH: Final = 256
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
-from tapstack.domain.names import name_within
+from tapstack.domain.names import QUEUE_NAME, name_within
 from tapstack.domain.suggestions import did_you_mean
 
 FLOW: Final = "flow/"
@@ -90,12 +90,12 @@ def landing_name(deployment: str, site: str) -> str:
 
 def event_queue_name(deployment: str, site: str) -> str:
     """Return the name of the queue through which events of incidents reach the landing, up to 80 characters."""
-    return name_within(landing_name(deployment, site), "incidents", 80)
+    return name_within(landing_name(deployment, site), "incidents", QUEUE_NAME)
 
 
 def event_dead_letters_name(deployment: str, site: str) -> str:
     """Return the name of the queue of events that could not be written, up to 80 characters."""
-    return name_within(landing_name(deployment, site), "incidents-dead", 80)
+    return name_within(landing_name(deployment, site), "incidents-dead", QUEUE_NAME)
 
 
 def landing_bucket_name(deployment: str, site: str, account: str, *, access_logs: bool = False) -> str:

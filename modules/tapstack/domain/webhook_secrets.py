@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tapstack.domain.names import name_within, response_name
+from tapstack.domain.names import QUEUE_NAME, name_within, response_name
 
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
@@ -15,11 +15,10 @@ PREVIOUS: Final = "AWSPREVIOUS"
 OVERLAP_HOURS: Final = (0, 168)
 """For how long the secret before is accepted."""
 DEFAULT_OVERLAP_HOURS: Final = 24
-_QUEUE: Final = 80
-"""Characters of a queue's name at most. Source: Amazon SQS Developer Guide, "Amazon SQS standard queue quotas"."""
-ALERT_QUEUE: Final = "TAPSTACK_ALERT_QUEUE_URL"
-OVERLAP: Final = "TAPSTACK_OVERLAP_HOURS"
-"""Variables of the function that takes alerts."""
+SECRET_KEPT_SECONDS: Final = 300
+"""So long a function keeps what it read of a secret."""
+SECRET_VARIABLE: Final = "TAPSTACK_WEBHOOK_SECRET"
+"""Where `tapstack xdr send` finds a secret by default."""
 
 
 def webhook_secret_name(deployment: str, site: str, source: str) -> str:
@@ -35,14 +34,14 @@ def webhook_secret_name(deployment: str, site: str, source: str) -> str:
 
 def alert_queue_name(deployment: str, site: str) -> str:
     """Return the name of the queue in which alerts wait."""
-    return name_within(response_name(deployment, site), "alerts", _QUEUE)
+    return name_within(response_name(deployment, site), "alerts", QUEUE_NAME)
 
 
 def alert_dead_letters_name(deployment: str, site: str) -> str:
     """Return the name of the queue of alerts that failed every time."""
-    return name_within(response_name(deployment, site), "alerts-dead-letters", _QUEUE)
+    return name_within(response_name(deployment, site), "alerts-dead-letters", QUEUE_NAME)
 
 
 def example_of_queue_url(region: str) -> str:
     """Return the longest URL that a queue of a Region can have."""
-    return f"https://sqs.{region}.amazonaws.com.cn/{'1' * 12}/{'x' * _QUEUE}"
+    return f"https://sqs.{region}.amazonaws.com.cn/{'1' * 12}/{'x' * QUEUE_NAME}"

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.operations import LARGEST_BODY
 from tapstack.domain.outside_text import quoted
 
 ID_HEADER: Final = "webhook-id"
@@ -26,8 +27,6 @@ TOLERANCE_SECONDS: Final = 300
 """How far the time of a webhook may be from now, before and after."""
 SIGNATURES: Final = 5
 """How many signatures a webhook may have: one for each secret while secrets change."""
-LARGEST_BODY: Final = 65_536
-"""Bytes of a body; more are refused before anything is computed."""
 SECRET_BYTES: Final = (24, 64)
 _NEW_SECRET_BYTES: Final = 32
 _PREFIX: Final = "whsec_"

@@ -333,7 +333,7 @@ class ReaderSettings:
         vendor: A vendor assumes the role with an external id. Exactly one of `vendor`, `oidc` and `own` is needed.
         oidc: The reader shows a token of an OpenID Connect provider.
         own: Roles or users of one's own assume the role.
-        queue: Make a queue that Amazon S3 tells of new objects. By default as the preset needs it; none without one.
+        queue: Make a queue that Amazon S3 notifies of new objects. By default as the preset needs it; none without one.
         notifications: `none` for a preset that makes the notifications of the bucket itself (`hunters`): it then may
             not, and looks for new objects by listing.
 

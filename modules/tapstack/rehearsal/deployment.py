@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 from strictmoto.account import Account
 from strictmoto.identity.principals import Credentials
 from tapstack.rehearsal.progress import Activity
+from tapstack.settings.load import FILE_VARIABLE
 
 _PLAN: Final = "rehearsal.plan"
 _AT_A_TIME: Final = "-parallelism=30"
@@ -212,7 +213,7 @@ def synthesize(project: Path, file: Path, outdir: Path, sites: Sequence[str]) ->
     """
     done = subprocess.run(
         [sys.executable, str(project / "main.py")],
-        env={**os.environ, "TAPSTACK_DEPLOYMENT": str(file), "CDKTF_OUTDIR": str(outdir)},
+        env={**os.environ, FILE_VARIABLE: str(file), "CDKTF_OUTDIR": str(outdir)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, TypeVar
 
+from tapstack.domain import function_variables
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment_settings import DeployedContainment, QuarantineGroups, WaitForPackets
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.own_names import EVENT_BUS
 from tapstack.domain.regions import AccountRegion
-from tapstack.domain.webhook_secrets import ALERT_QUEUE, DEFAULT_OVERLAP_HOURS, OVERLAP
+from tapstack.domain.webhook_secrets import DEFAULT_OVERLAP_HOURS
 
 T = TypeVar("T", bound=Any)
 
@@ -71,26 +72,26 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         ValueError: TAPSTACK_SETTINGS is not JSON.
         TypeError: a setting is missing or unknown.
     """
-    settings = json.loads(variables["TAPSTACK_SETTINGS"])
+    settings = json.loads(variables[function_variables.SETTINGS])
     return Environment(
-        deployment=variables["TAPSTACK_DEPLOYMENT"],
-        site=variables["TAPSTACK_SITE"],
-        table=variables["TAPSTACK_TABLE"],
+        deployment=variables[function_variables.DEPLOYMENT],
+        site=variables[function_variables.SITE],
+        table=variables[function_variables.TABLE],
         # A state machine names its functions, so those cannot all name it.
-        state_machine_arn=variables.get("TAPSTACK_STATE_MACHINE_ARN", ""),
-        topic_arns=tuple(filter(None, variables.get("TAPSTACK_TOPIC_ARN", "").split(","))),
-        event_bus=variables.get("TAPSTACK_EVENT_BUS", EVENT_BUS),
+        state_machine_arn=variables.get(function_variables.STATE_MACHINE_ARN, ""),
+        topic_arns=tuple(filter(None, variables.get(function_variables.TOPIC_ARNS, "").split(","))),
+        event_bus=variables.get(function_variables.EVENT_BUS_NAME, EVENT_BUS),
         vpc_id=settings["vpc_id"],
         capture=_with(CaptureSettings(), settings["capture"]),
         appliance=_appliance(settings["appliance"]),
         retention_days=int(settings["retention_days"]),
         home=AccountRegion(settings.get("account_id", ""), settings.get("region", "")),
         containment=_containment(settings.get("containment")),
-        policy=variables.get("TAPSTACK_POLICY", "[]"),
+        policy=variables.get(function_variables.POLICY, "[]"),
         open_scopes=tuple(settings.get("open_scopes", ())),
-        landing_bucket=variables.get("TAPSTACK_LANDING_BUCKET"),
-        alert_queue_url=variables.get(ALERT_QUEUE, ""),
-        overlap_hours=int(variables.get(OVERLAP, DEFAULT_OVERLAP_HOURS)),
+        landing_bucket=variables.get(function_variables.LANDING_BUCKET),
+        alert_queue_url=variables.get(function_variables.ALERT_QUEUE, ""),
+        overlap_hours=int(variables.get(function_variables.OVERLAP, DEFAULT_OVERLAP_HOURS)),
     )
 
 

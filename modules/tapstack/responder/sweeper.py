@@ -1,4 +1,4 @@
-"""The sweeper: it corrects what other functions missed, every 15 minutes.
+"""The sweeper: it corrects what other functions missed, every `SWEEP_MINUTES` minutes.
 
 It deletes sessions that no incident needs, modifies those whose mirror target was deleted, restarts incidents
 without an execution, and watches whether packets are mirrored. It changes only resources that incidents of this
@@ -27,7 +27,7 @@ from tapstack.responder.containment import attachments as containment_attachment
 from tapstack.responder.containment import audit, quarantine
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed, TryAgain
-from tapstack.responder.handlers.observability import logger
+from tapstack.responder.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents

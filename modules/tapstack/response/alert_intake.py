@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import document
+from tapstack.capture.iam_documents import document, secure_transport
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name, webhook_secret_name
-from tapstack.response import policies
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
@@ -81,7 +80,7 @@ class AlertIntake(AwsConstruct):
             self,
             "Policy",
             queue_url=self.resource.url,
-            policy=json_text(document([policies.secure_transport(self.resource.arn, "sqs:*")])),
+            policy=json_text(document([secure_transport(self.resource.arn, ["sqs:*"])])),
         )
         self.secret_arns = tuple(
             self._secret(source, webhook_secret_name(deployment, site, source), key) for source in webhooks

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document
-from tapstack.response import policies
+from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
@@ -67,7 +66,7 @@ class DeadLetters(AwsConstruct):
                 document(
                     [
                         *([undelivered] if rule_arns else []),
-                        policies.secure_transport(self.resource.arn, "sqs:*"),
+                        secure_transport(self.resource.arn, ["sqs:*"]),
                     ]
                 )
             ),

@@ -17,14 +17,12 @@ from tapstack.domain.finding_documents import (
     SECURITY_HUB_V2_DETAIL_TYPE,
     THREAT_CATEGORIES,
 )
+from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.names import name_within
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
-
-SWEEP_MINUTES: Final = 15
-"""How often the sweeper runs."""
 
 # A finding is retried for a day; a sweep is not, because the next one follows.
 FINDING_AGE_SECONDS: Final = 24 * 3600
@@ -180,7 +178,7 @@ def _deliver(scope: Construct, id_: str, rule: Any, function: ResponderFunction,
 
 
 class SweeperSchedule(AwsConstruct):
-    """Starts the sweeper every 15 minutes.
+    """Starts the sweeper every `SWEEP_MINUTES` minutes.
 
     Args:
         scope: the construct it belongs to.

@@ -10,6 +10,7 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.function_environment import MEMORY_MEGABYTES
 from tapstack.domain.names import name_within
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
@@ -20,8 +21,6 @@ from tapstack.response.package import FunctionPackage
 RUNTIME: Final = "python3.13"
 ARCHITECTURE: Final = "arm64"
 """The package is pure Python, so it runs on both architectures; this one costs less."""
-MEMORY_MEGABYTES: Final = 512
-"""Lambda allocates CPU in proportion to memory: with half of it a cold start takes twice as long."""
 
 
 @dataclass(frozen=True)

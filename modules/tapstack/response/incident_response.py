@@ -30,6 +30,7 @@ from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.names import (
+    dead_letters_name,
     incidents_table_name,
     launched_boundary_name,
     launched_role_name,
@@ -197,7 +198,7 @@ class IncidentResponse(AwsConstruct):
         self.dead_letters = DeadLetters(
             self,
             "DeadLetters",
-            name=self._named("dead-letters", 80),
+            name=dead_letters_name(deployment, site),
             key=self.key,
             rule_arns=[self._place.arn("events", f"rule/{name}") for name in rules],
             tags=tags,

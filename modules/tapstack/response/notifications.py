@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import document
+from tapstack.capture.iam_documents import document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
 from tapstack.domain.contacts import check_email
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
-from tapstack.response import policies
 from tapstack.response.key import ResponseKey
 
 ACTIONS_OF_TOPICS: Final = tuple(
@@ -93,7 +92,7 @@ class Notifications(AwsConstruct):
             self,
             "Policy",
             arn=self.resource.arn,
-            policy=json_text(document([statement, policies.secure_transport(self.resource.arn, *ACTIONS_OF_TOPICS)])),
+            policy=json_text(document([statement, secure_transport(self.resource.arn, list(ACTIONS_OF_TOPICS))])),
         )
         for email in dict.fromkeys(emails):
             aws.SnsTopicSubscription(

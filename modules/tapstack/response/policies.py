@@ -428,8 +428,9 @@ def _retire_and_keep(permissions: Permissions, stack: LaunchedStack) -> list[Sta
 def _keep_packets(permissions: Permissions, stack: LaunchedStack, *changes: str) -> list[Statement]:
     """Stop the appliance, and take snapshots of its volumes.
 
-    Only instances that CloudFormation made for this stack, or for one that is nested in it: nobody else can set its
-    tags. The volumes that an image brings have no tags, so the instance alone limits whose volumes are meant.
+    Only instances that CloudFormation made for this stack, or for one that is nested in it: CloudFormation alone
+    can set its tags. The volumes that an image brings have no tags, so the instance alone limits whose volumes are
+    meant.
     """
     if not stack.keeps_packets:
         return []
@@ -682,15 +683,3 @@ def _tag_sessions(permissions: Permissions) -> list[Statement]:
             },
         },
     ]
-
-
-def secure_transport(resource_arn: str, *actions: str) -> Statement:
-    """Deny all requests to a topic or a queue by plain HTTP."""
-    return {
-        "Sid": "DenyInsecureTransport",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": list(actions),
-        "Resource": resource_arn,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from tapstack.domain import alert_mappings, alert_settings
 from tapstack.domain.alert_settings import SOURCES
-from tapstack.domain.errors import RuleViolation
 from tapstack.domain.webhook_secrets import OVERLAP_HOURS
 from tapstack.settings import fields
 from tapstack.settings.fields import Settings
-
-Preset = Literal["generic", "guardduty", "hunters", "securityhub", "securityhub_ocsf"]
 
 
 class AlertMapping(Settings, domain=alert_mappings.AlertMapping):
@@ -37,7 +34,7 @@ class AlertMapping(Settings, domain=alert_mappings.AlertMapping):
     vpc_id: fields.Expression | None
     guardduty_finding: fields.Expression | None
     archived: fields.Expression | None
-    severity_scale: Literal[10, 100]
+    severity_scale: alert_mappings.SeverityScale
     several_instances: bool
 
     def check(self) -> None:
@@ -48,14 +45,13 @@ class AlertMapping(Settings, domain=alert_mappings.AlertMapping):
 class AlertSource(Settings, domain=alert_mappings.AlertSource):
     """A source of alerts, and how its documents are read: by a preset, or by a mapping of one's own."""
 
-    preset: Preset | None
+    preset: alert_mappings.AlertPreset | None
     mapping: AlertMapping | None
     webhook: bool
 
     def check(self) -> None:
         """Refuse fields that do not fit together."""
-        if (self.preset is None) == (self.mapping is None):
-            raise RuleViolation("expected exactly one of preset, mapping")
+        self.to_domain()
 
 
 class Alerts(Settings, domain=alert_settings.AlertSettings):
@@ -68,4 +64,4 @@ class Alerts(Settings, domain=alert_settings.AlertSettings):
     @property
     def any(self) -> bool:
         """Whether any alerts come in besides GuardDuty's findings."""
-        return self.security_hub or bool(self.sources)
+        return alert_settings.come_besides_findings(self.sources, security_hub=self.security_hub)

@@ -19,6 +19,7 @@ from tapstack.domain.filter_presets import (
     web,
 )
 from tapstack.domain.filter_rules import MirrorRule, Traffic
+from tapstack.domain.limits import FIRST_SESSION_NUMBER
 from tapstack.domain.load_balancers import HEALTH_CHECK_PORT, HEALTH_CHECK_PORTS
 from tapstack.domain.packet_basics import DELETION_PROTECTION, NOTIFICATION_ARNS, ON_FAILURE, OnFailure
 from tapstack.domain.provider_versions import PROVIDER_VERSION, supported
@@ -381,7 +382,7 @@ class Sessions(Settings):
     session_number: fields.SessionNumber | None = None
     """Session number of every session of the group; by default the lowest that nothing before the group in the file
     has. So put new groups last."""
-    first_session_number: fields.SessionNumber = 1
+    first_session_number: fields.SessionNumber = FIRST_SESSION_NUMBER
     """The lowest number that is chosen; keeps lower ones free for other sessions."""
     packet_length: fields.PacketLength | None = None
     """Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a Network

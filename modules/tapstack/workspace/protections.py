@@ -16,10 +16,10 @@ from tapstack.domain import limits
 from tapstack.domain.containment_release import RELEASE_ORDER, SETTING_OF_KIND
 from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.counts import counted
-from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.instance_states import PRESENT_STATES
 from tapstack.domain.names import incidents_table_name, launched_boundary_name, response_stack_name, xdr_stack_name
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from tapstack.domain.names import name_within, response_name
+from tapstack.domain.names import dead_letters_name, incidents_table_name
 from tapstack.domain.telemetry import (
     FEEDS,
     FLOW,
@@ -88,7 +88,7 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
         for name in _queues(deployment, site):
             with _noting(status, f"the queue {name}"):
                 status.queues[name] = _waiting(access.client("sqs"), name)
-        table = name_within(response_name(deployment.project, site), "incidents", 255)
+        table = incidents_table_name(deployment.project, site)
         with _noting(status, f"the table {table}"):
             status.alerts = DeployedTable(access.client, table).alerts(LAST_ALERTS)
     return status
@@ -100,7 +100,7 @@ def _queues(deployment: Deployment, site: str) -> Iterator[str]:
     if settings.response is not None and settings.response.alerts.sources:
         yield alert_queue_name(project, site)
         yield alert_dead_letters_name(project, site)
-    yield name_within(response_name(project, site), "dead-letters", 80)
+    yield dead_letters_name(project, site)
     if settings.xdr is not None:
         yield event_queue_name(project, site)
         yield event_dead_letters_name(project, site)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text, rendered
-from tapstack.capture.iam_documents import Statement, document
+from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 
@@ -74,7 +74,7 @@ class Bucket(AwsConstruct):
         )
         self._add_encryption(key_arn)
         self._add_lifecycle(keep_days, keep_less or {}, versioning)
-        self._statements = {"DenyInsecureTransport": _secure_transport(self._arn)}
+        self._statements = {"DenyInsecureTransport": secure_transport([self._arn, f"{self._arn}/*"], "s3:*")}
         # S3 refuses changes of two of these at the same time.
         self.policy: Any = aws.S3BucketPolicy(
             self, "Policy", bucket=self._name, policy=self._document(), depends_on=[public]
@@ -166,17 +166,6 @@ def suppress_of_landing(bucket: Bucket, *, notifies: bool) -> None:
     if not notifies:
         reasons["CKV2_AWS_62"] = "No reader of this landing has a queue: each lists the bucket, or asks S3 itself."
     suppress_checkov(bucket.resource, reasons)
-
-
-def _secure_transport(bucket_arn: str) -> Statement:
-    return {
-        "Sid": "DenyInsecureTransport",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
 
 
 def _expire(rule: str, prefix: str, days: int) -> Any:

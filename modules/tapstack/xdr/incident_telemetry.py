@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
-from tapstack.capture.iam_documents import Statement, document
+from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.domain.function_variables import TELEMETRY_BUCKET, TELEMETRY_OCSF
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.names import name_within
 from tapstack.domain.own_names import EVENT_SOURCE
+from tapstack.domain.retention import LOGS_KEPT_DAYS, LogRetentionDays
 from tapstack.domain.telemetry import (
     INCIDENTS,
     INCIDENTS_OCSF,
@@ -20,7 +22,6 @@ from tapstack.domain.telemetry import (
     landing_name,
 )
 from tapstack.domain.xdr_settings import IncidentTelemetrySettings
-from tapstack.response import policies
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.package import build_package
@@ -67,7 +68,7 @@ class IncidentTelemetry(AwsConstruct):
         landing: TelemetryLanding,
         settings: IncidentTelemetrySettings | None = None,
         topic_arns: Sequence[str] = (),
-        log_retention_days: int = 90,
+        log_retention_days: LogRetentionDays = LOGS_KEPT_DAYS,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
         """Create the rule, the queues, the function and the alarm."""
@@ -117,15 +118,15 @@ class IncidentTelemetry(AwsConstruct):
             self,
             "QueuePolicy",
             queue_url=queue.url,
-            policy=json_text(document([statement, policies.secure_transport(queue.arn, "sqs:*")])),
+            policy=json_text(document([statement, secure_transport(queue.arn, ["sqs:*"])])),
         )
         return queue
 
     def _function(self, log_retention_days: int) -> ResponderFunction:
         landing, package = self._landing, build_package()
         environment = {
-            "TAPSTACK_TELEMETRY_BUCKET": landing.bucket_name,
-            "TAPSTACK_TELEMETRY_OCSF": "true" if self._settings.ocsf else "false",
+            TELEMETRY_BUCKET: landing.bucket_name,
+            TELEMETRY_OCSF: "true" if self._settings.ocsf else "false",
         }
         return ResponderFunction(
             self,

@@ -164,8 +164,8 @@ class TelemetryLanding(AwsConstruct):
             raise RuleViolation(f"reader {about}: {setting}: {problem}")
         self._readers = readers
 
-    def tell(self, reader: str, queue: ReaderQueue, prefixes: Sequence[str]) -> None:
-        """Have the queue of a reader be told of new objects below its prefixes; of a new bucket only."""
+    def notify(self, reader: str, queue: ReaderQueue, prefixes: Sequence[str]) -> None:
+        """Have the queue of a reader be notified of new objects below its prefixes; of a new bucket only."""
         assert self.bucket is not None
         if self._notifications is None:
             self._notifications = LandingNotifications(
@@ -177,7 +177,7 @@ class TelemetryLanding(AwsConstruct):
                 key=self.key,
                 tags=self.tags,
             )
-        self._notifications.tell(reader, queue, prefixes)
+        self._notifications.notify(reader, queue, prefixes)
 
     def oidc_provider(self, issuer: str, audience: str, thumbprints: Sequence[str]) -> str:
         """Return the ARN of the IAM provider of an issuer; readers share it, because an account can have one."""

@@ -1,4 +1,4 @@
-"""What tells the queues of readers of new objects."""
+"""What notifies the queues of readers of new objects."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, depend_on, json_text, rendered
-from tapstack.capture.iam_documents import Statement, document
+from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.place import Place
-from tapstack.domain.names import name_within
-from tapstack.response import policies
+from tapstack.domain.names import QUEUE_NAME, name_within
+from tapstack.response.dead_letters import RETENTION_SECONDS
 from tapstack.response.key import ResponseKey
 from tapstack.response.notifications import ACTIONS_OF_TOPICS
 from tapstack.xdr.buckets import Bucket, suppress_of_landing
 
-QUEUE_NAME: Final = 80 - len("-dead-letters")
+_DEAD_LETTERS: Final = "dead-letters"
+READER_QUEUE_NAME: Final = QUEUE_NAME - len(f"-{_DEAD_LETTERS}")
 """Characters of the name of a reader's queue at most, so that its dead letters' is one of SQS too."""
-RETENTION_SECONDS: Final = 14 * 24 * 3600
-"""The maximum of SQS: a reader that stands still for a week has lost nothing."""
 VISIBLE_AFTER_SECONDS: Final = 600
 """How long a message is hidden that a reader received: Splunk asks for more than five minutes."""
 RECEIVED_AT_MOST: Final = 5
@@ -46,7 +45,7 @@ class ReaderQueue(AwsConstruct):
     ) -> None:
         """Create the queues and their policies; nothing may send to them yet."""
         super().__init__(scope, id_)
-        self.dead_letters = self._queue("DeadLetters", name_within(name, "dead-letters", 80), tags)
+        self.dead_letters = self._queue("DeadLetters", name_within(name, _DEAD_LETTERS, QUEUE_NAME), tags)
         self._policy("DeadLettersPolicy", self.dead_letters, [])
         redrive = {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": RECEIVED_AT_MOST}
         self.resource = self._queue("Resource", name, tags, redrive_policy=json_text(redrive))
@@ -87,6 +86,7 @@ class ReaderQueue(AwsConstruct):
             id_,
             name=name,
             sqs_managed_sse_enabled=True,
+            # A reader that stands still for a week has lost nothing.
             message_retention_seconds=RETENTION_SECONDS,
             visibility_timeout_seconds=VISIBLE_AFTER_SECONDS,
             tags=dict(tags) if tags else None,
@@ -143,8 +143,8 @@ class LandingNotifications(AwsConstruct):
         self.resource: Any = aws.S3BucketNotification(self, "Resource", bucket=bucket.name)
         suppress_of_landing(bucket, notifies=True)
 
-    def tell(self, name: str, queue: ReaderQueue, prefixes: Sequence[str]) -> None:
-        """Have a queue be told of new objects.
+    def notify(self, name: str, queue: ReaderQueue, prefixes: Sequence[str]) -> None:
+        """Have a queue be notified of new objects.
 
         Args:
             name: of the reader, which no other one has.
@@ -205,7 +205,7 @@ class LandingNotifications(AwsConstruct):
         )
         statements = [
             _from_bucket("AllowBucket", "sns:Publish", topic.arn, self._bucket.arn, self._place),
-            policies.secure_transport(topic.arn, *ACTIONS_OF_TOPICS),
+            secure_transport(topic.arn, list(ACTIONS_OF_TOPICS)),
         ]
         self._policies[prefix] = aws.SnsTopicPolicy(
             self, f"Policy-{slug}", arn=topic.arn, policy=json_text(document(statements))
@@ -229,7 +229,7 @@ class LandingNotifications(AwsConstruct):
 
 
 def _text(queue: Any, statements: Sequence[Statement]) -> str:
-    return json_text(document([*statements, policies.secure_transport(queue.arn, "sqs:*")]))
+    return json_text(document([*statements, secure_transport(queue.arn, ["sqs:*"])]))
 
 
 def _from_bucket(sid: str, action: str | list[str], resource: str, bucket_arn: str, place: Place) -> Statement:

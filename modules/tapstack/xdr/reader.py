@@ -14,7 +14,7 @@ from tapstack.domain.tags import IAM, SQS, check_construct_tags
 from tapstack.domain.telemetry import landing_name, prefix_of
 from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids
 from tapstack.xdr.landing import TelemetryLanding
-from tapstack.xdr.notifications import QUEUE_NAME, ReaderQueue
+from tapstack.xdr.notifications import READER_QUEUE_NAME, ReaderQueue
 
 
 class XdrReader(AwsConstruct):
@@ -69,9 +69,9 @@ class XdrReader(AwsConstruct):
         """The queue that it reads from; None where it has none."""
         if settings.has_queue:
             self.queue = ReaderQueue(
-                self, "Queue", name=name_within(named, name, QUEUE_NAME), place=landing.place, tags=tags
+                self, "Queue", name=name_within(named, name, READER_QUEUE_NAME), place=landing.place, tags=tags
             )
-            landing.tell(name, self.queue, self.prefixes)
+            landing.notify(name, self.queue, self.prefixes)
         begin = settings.means.role_prefix
         self.role: Any = aws.IamRole(
             self,

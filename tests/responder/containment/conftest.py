@@ -16,7 +16,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.aws import clients
 from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observability import logger
+from tapstack.responder.observability import logger
 from tapstack.responder.store import containments
 from tapstack.responder.store.items import pack
 from tests.responder.conftest import TABLE, Site, change, configure, item, opened

@@ -56,8 +56,8 @@ MUTANTS: Final = (
     Mutant(
         "an alert opens an incident beside the open one",
         "responder/incident/opening.py",
-        "            if there.joined is not None:",
-        "            if there.joined is not None and not self.report.of_policy:",
+        "            if joined is not None:",
+        "            if joined is not None and not self.report.of_policy:",
     ),
     Mutant(
         "an alert that joins does not raise the severity",

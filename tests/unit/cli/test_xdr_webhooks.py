@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from tapstack.cli import main
+from tapstack.cli import main, xdr_webhooks
+from tapstack.domain.counts import counted
+from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS
 from tapstack.domain.webhook_signatures import new_secret
 
 Printed = pytest.CaptureFixture[str]
@@ -79,3 +82,17 @@ def test_fails_when_no_api_is_named(capsys: Printed, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("TAPSTACK_URL")
     assert main(["xdr", "send", "a.json", "--source", "hunters"]) == 2
     assert capsys.readouterr().err.startswith("no address of an API: give --url, or set $TAPSTACK_URL")
+
+
+def test_when_earlier_secrets_are_revoked_then_the_words_say_how_long_a_function_keeps_what_it_read(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xdr_webhooks, "access_to", lambda _: Mock())
+    rotate = ["xdr", "rotate-secret", "--source", "hunters", "--revoke"]
+    for seconds in (SECRET_KEPT_SECONDS, 720):
+        monkeypatch.setattr(xdr_webhooks, "SECRET_KEPT_SECONDS", seconds)
+        assert main(rotate) == 0
+        within = counted(seconds // 60, "minute")
+        assert f"No earlier one is accepted, {within} from now at the latest." in capsys.readouterr().err
+    page = (Path(__file__).parents[3] / "docs" / "xdr.md").read_text(encoding="utf-8")
+    assert f"invalidates every earlier one, within {counted(SECRET_KEPT_SECONDS // 60, 'minute')}." in page

@@ -14,6 +14,7 @@ from tapstack.domain.alert_mappings import (
     ALERTS_OF_A_DOCUMENT,
     PRESETS,
     AlertMapping,
+    AlertPreset,
     AlertSource,
     Mapped,
     dump_sources,
@@ -73,7 +74,7 @@ def reason(mapping: AlertMapping = MINE, **values: Any) -> str:
 
 class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
-    def test_when_the_tools_own_document_comes_then_it_is_one_alert_about_the_instance(self, name: str) -> None:
+    def test_when_the_tools_own_document_comes_then_it_is_one_alert_about_the_instance(self, name: AlertPreset) -> None:
         found = map_alerts("tool", AlertSource(name), sample(name), home=AccountRegion("999999999999", "eu-central-1"))
         assert found.unmatched == ()
         [one] = found.alerts
@@ -149,7 +150,7 @@ class TestPresets:
         assert map_security_hub(event, home=HOME).alerts[0].archived
 
     @pytest.mark.parametrize("name", PRESETS)
-    def test_fails_when_the_document_is_another_tools(self, name: str) -> None:
+    def test_fails_when_the_document_is_another_tools(self, name: AlertPreset) -> None:
         for other in PRESETS:
             if other != name:
                 found = map_alerts("tool", AlertSource(name), sample(other), home=HOME)
@@ -158,7 +159,7 @@ class TestPresets:
 
     @pytest.mark.parametrize("document", [None, [], "text", 5, {}, {"version": "1"}])
     @pytest.mark.parametrize("name", PRESETS)
-    def test_fails_when_the_document_is_none_at_all(self, name: str, document: Any) -> None:
+    def test_fails_when_the_document_is_none_at_all(self, name: AlertPreset, document: Any) -> None:
         found = map_alerts("tool", AlertSource(name), document, home=HOME)
         assert found.alerts == ()
         assert len(found.unmatched) == 1
@@ -168,7 +169,7 @@ class TestPresets:
             "no preset of this name: did you mean hunters? expected generic, guardduty, hunters, securityhub, "
             "securityhub_ocsf"
         )
-        assert refusal(lambda: AlertSource("huntres")) == expected
+        assert refusal(lambda: AlertSource("huntres")) == expected  # type: ignore[arg-type]
 
 
 class TestValues:
@@ -419,7 +420,7 @@ values = st.recursive(
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(PRESETS))
 def test_when_a_document_is_changed_anywhere_then_every_value_is_bounded_or_the_reason_is_said(
-    data: st.DataObject, name: str
+    data: st.DataObject, name: AlertPreset
 ) -> None:
     document = sample(name)
     for _ in range(data.draw(st.integers(1, 3))):

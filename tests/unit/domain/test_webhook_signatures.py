@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.operations import LARGEST_BODY
 from tapstack.domain.webhook_signatures import (
-    LARGEST_BODY,
     SIGNATURES,
     TOLERANCE_SECONDS,
     new_secret,

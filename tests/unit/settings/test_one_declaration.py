@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -16,6 +16,8 @@ from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.function_environment import FunctionEnvironment
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.environment import Environment, read_environment
+from tapstack.settings import xdr
+from tapstack.settings.alerts import AlertMapping, AlertSource
 from tapstack.settings.appliance import ApplianceTemplate
 from tapstack.settings.fields import Settings
 from tapstack.settings.load import load_deployment
@@ -211,15 +213,48 @@ def subclasses(part: type[Settings]) -> Iterator[type[Settings]]:
         yield from subclasses(each)
 
 
-def test_when_a_part_has_a_dataclass_then_it_declares_no_default_of_its_own() -> None:
-    modules = {Containment.__module__, ApplianceTemplate.__module__}
-    parts = [part for part in subclasses(Settings) if vars(part).get("domain_type") and part.__module__ in modules]
-    assert {Containment, Launch, ApplianceTemplate} <= set(parts)
-    needed = {"template_url": TEMPLATE_URL, "subnet_id": "subnet-0123456789abcdef0", "remote_access_cidr": "10.0.0.0/8"}
-    for part in parts:
-        assert part.domain_type is not None
-        given = {name: value for name, value in needed.items() if name in part.model_fields}
-        assert part.model_validate(given).to_domain() == part.domain_type(**given)
+# What the file must say, by part; of others it says nothing.
+NEEDED: dict[type[Settings], dict[str, Any]] = {
+    ApplianceTemplate: LAUNCHED,
+    Launch: LAUNCHED,
+    AlertMapping: {"match": "id", "alert_id": "id", "severity": "severity", "instance_id": "instance"},
+    AlertSource: {"preset": "generic"},
+    xdr.Feed: {"principals": ["arn:aws:iam::111122223333:role/edr"]},
+    xdr.Vendor: {"principal": "111122223333", "external_id": "Yk3vQ9wXz1Lr7TnB4cHs"},
+    xdr.Oidc: {"issuer": "https://login.example.com/tenant", "audience": "api://reader", "subject": "reader"},
+    xdr.Own: {"principals": ["arn:aws:iam::111122223333:role/siem"]},
+    xdr.Reader: {"prefixes": ["flow"], "own": {"principals": ["arn:aws:iam::111122223333:role/siem"]}},
+}
+PARTS = [
+    part for part in subclasses(Settings) if vars(part).get("domain_type") and part.__module__.startswith("tapstack.")
+]
+
+
+def test_when_parts_have_dataclasses_then_all_modules_of_the_file_are_seen() -> None:
+    modules = {part.__module__.removeprefix("tapstack.settings.") for part in PARTS}
+    assert modules == {"alerts", "appliance", "response", "xdr"}
+    assert set(NEEDED) <= set(PARTS)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_when_a_part_has_a_dataclass_then_it_declares_no_default_of_its_own(part: type[Settings]) -> None:
+    assert part.domain_type is not None
+    given = NEEDED.get(part, {})
+    read = part.model_validate(given).to_domain()
+    for each in fields(part.domain_type):
+        if each.name not in given:
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            assert getattr(read, each.name) == default, each.name
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_when_a_part_has_a_dataclass_then_it_lists_no_values_of_its_own(part: type[Settings]) -> None:
+    """A `Literal` of the file is the annotation of the dataclass."""
+    assert part.domain_type is not None
+    hints = get_type_hints(part.domain_type)
+    for name, info in part.model_fields.items():
+        listed = {one for one in (info.annotation, *get_args(info.annotation)) if get_origin(one) is Literal}
+        assert listed <= {hints[name], *get_args(hints[name])}, name
 
 
 def test_fails_when_a_key_of_an_earlier_version_is_written(tmp_path: Any) -> None:

@@ -15,19 +15,20 @@ from tapstack.domain.alert_mappings import map_alerts
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
-from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK
+from tapstack.domain.operations import LARGEST_BODY, SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED
-from tapstack.domain.webhook_signatures import LARGEST_BODY, TOLERANCE_SECONDS, check_webhook_id, verify
+from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS
+from tapstack.domain.webhook_signatures import TOLERANCE_SECONDS, check_webhook_id, verify
 from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.api.answers import Answer, answered
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import body_of, caller_of, parsed, path_of
-from tapstack.responder.api.webhook_secrets import ASKED_AGAIN_SECONDS, KEPT_SECONDS, secrets_of
+from tapstack.responder.api.webhook_secrets import ASKED_AGAIN_SECONDS, secrets_of
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import said_by
 from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observability import count, logger, observed
+from tapstack.responder.observability import count, logger, observed
 
 REFUSED: Final = (
     f"expected a source of this deployment, a Standard Webhooks signature of the last {TOLERANCE_SECONDS // 60} "
@@ -106,7 +107,7 @@ def _verified(source: str, headers: dict[str, str], body: bytes) -> str:
     found = alert_sources().get(source)
     if found is None or not found.webhook:
         raise RuleViolation("no source of this name takes webhooks")
-    for younger_than in (KEPT_SECONDS, ASKED_AGAIN_SECONDS):
+    for younger_than in (SECRET_KEPT_SECONDS, ASKED_AGAIN_SECONDS):
         try:
             known = secrets_of(source, younger_than=younger_than)
         except Exception as error:

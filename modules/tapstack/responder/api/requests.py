@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapstack.domain.callers import Caller, iam_caller, token_caller
 from tapstack.domain.containment_settings import MODES
-from tapstack.domain.operations import Operation, operation_that_contains
+from tapstack.domain.operations import LARGEST_BODY, Operation, operation_that_contains
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.environment import environment
@@ -25,8 +25,6 @@ from tapstack.responder.environment import environment
 if TYPE_CHECKING:
     from fastjsonschema import JsonSchemaValueException
 
-LARGEST_BODY: Final = 65_536
-"""Bytes; a hundred interfaces and a long reason take a tenth of it."""
 _SHOWN: Final = 200
 _LONGEST_NAME: Final = 512
 _NAMED: Final = 5

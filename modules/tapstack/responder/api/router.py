@@ -20,7 +20,7 @@ from tapstack.responder.api.requests import path_of, read
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded, TryAgain, UnknownIncident
-from tapstack.responder.handlers.observability import logger, observed
+from tapstack.responder.observability import logger, observed
 
 HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "openIncident": routes.open_incident,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tapstack.domain.incidents import check_minutes, read_request
+from tapstack.domain.incidents import DEFAULT_LISTING, DEFAULT_PAGE, PAGE, check_minutes, read_request
 from tapstack.domain.operations import BY_ID
 from tapstack.responder.api import pages
 from tapstack.responder.api.answers import Answer
@@ -45,10 +45,10 @@ def open_incident(request: Request) -> Answer:
 
 def list_incidents(request: Request) -> Answer:
     """GET /incidents: a page of those that are open, or closed, newest first."""
-    state = _check_parameter("state", request.query.get("state", "open"))
-    given = request.query.get("limit", "25")
+    state = _check_parameter("state", request.query.get("state", DEFAULT_LISTING))
+    given = request.query.get("limit", str(DEFAULT_PAGE))
     if not re.fullmatch(r"[1-9][0-9]{0,2}", given, re.ASCII):
-        raise _wrong_parameter("limit", "must be a whole number from 1 to 100")
+        raise _wrong_parameter("limit", f"must be a whole number from {PAGE[0]} to {PAGE[1]}")
     limit = _check_parameter("limit", int(given))
     token = request.query.get("next")
     after = pages.read(_check_parameter("next", token)) if token is not None else None

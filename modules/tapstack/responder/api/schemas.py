@@ -165,8 +165,13 @@ IDEMPOTENCY_KEY: Final[Schema] = {
     "description": "Sent again by the same caller with the same body within 24 hours, it returns the same incident, "
     "open or closed.",
 }
-STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "default": "open"}
-LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}
+STATE: Final[Schema] = {"type": "string", "enum": list(incidents.LISTINGS), "default": incidents.DEFAULT_LISTING}
+LIMIT: Final[Schema] = {
+    "type": "integer",
+    "minimum": incidents.PAGE[0],
+    "maximum": incidents.PAGE[1],
+    "default": incidents.DEFAULT_PAGE,
+}
 NEXT: Final[Schema] = {
     "type": "string",
     "pattern": _NEXT_PATTERN,

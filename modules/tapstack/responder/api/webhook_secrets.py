@@ -1,4 +1,4 @@
-"""The secrets of sources, read from Secrets Manager and kept for five minutes.
+"""The secrets of sources, read from Secrets Manager and kept for a few minutes.
 
 Source: AWS Secrets Manager API Reference, "GetSecretValue" (CreatedDate is that of the version).
 """
@@ -13,14 +13,13 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.webhook_secrets import CURRENT, PREVIOUS, webhook_secret_name
+from tapstack.domain.webhook_secrets import CURRENT, PREVIOUS, SECRET_KEPT_SECONDS, webhook_secret_name
 from tapstack.domain.webhook_signatures import read_secret
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
-from tapstack.responder.handlers.observability import logger
+from tapstack.responder.observability import logger
 
-KEPT_SECONDS: Final = 300
 ASKED_AGAIN_SECONDS: Final = 10
 """How old what is kept must be to be read again because a signature is wrong: the secret may be a new one. Whoever
 sends wrong signatures has it read so often at most."""
@@ -53,7 +52,7 @@ class Secrets:
 _kept: dict[str, Secrets] = {}
 
 
-def secrets_of(source: str, *, younger_than: float = KEPT_SECONDS) -> Secrets:
+def secrets_of(source: str, *, younger_than: float = SECRET_KEPT_SECONDS) -> Secrets:
     """Return the secrets of a source.
 
     Args:

@@ -12,8 +12,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tapstack.domain.appliance_settings import DeployedLaunch
-from tapstack.domain.ec2_filters import PRESENT_STATES
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_text
+from tapstack.domain.instance_states import PRESENT_STATES, RUNNING_STATES
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
@@ -27,7 +27,6 @@ TAGS_NEEDED: Final = (
     f"where others took {TAG_DEPLOYMENT} or {TAG_SITE} off its instance, give it these tags again: no function may "
     "change an instance without them"
 )
-_RUNNING: Final = ("pending", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def idle(settings: DeployedLaunch) -> Idle | None:
     there = instances_of(settings.stack_name)
     if not there:
         return Idle(_none(settings), _commands_without(settings), "none")
-    stopped = [one for one in there if one["State"]["Name"] not in _RUNNING]
+    stopped = [one for one in there if one["State"]["Name"] not in RUNNING_STATES]
     if not stopped:
         return None
     ids = " ".join(one["InstanceId"] for one in stopped)

@@ -13,6 +13,7 @@ import re
 from typing import Any, Final
 
 from tapstack.domain.incidents import as_text
+from tapstack.domain.instance_states import GONE_STATES, RUNNING_STATES
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.capture import interfaces, packet_notices
 from tapstack.responder.capture import steps as capture_steps
@@ -22,8 +23,6 @@ from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 Described = dict[str, Any]
 
-_RUNNING: Final = ("pending", "running")
-_GONE: Final = ("shutting-down", "terminated")
 _REASON: Final = 200
 
 
@@ -39,7 +38,7 @@ def follow() -> list[str]:
         if incident.instance_id:
             instance = found.get(incident.instance_id)
             lines += _changed_state(incident, instance)
-            if instance is not None and instance["State"]["Name"] not in _GONE:
+            if instance is not None and instance["State"]["Name"] not in GONE_STATES:
                 lines += _attached(incident, instance)
     return lines
 
@@ -62,9 +61,9 @@ def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
 
 def _state_of(instance: Described | None) -> str:
     """Return the state of an instance, with the time of its last start where it runs."""
-    if instance is None or instance["State"]["Name"] in _GONE:
+    if instance is None or instance["State"]["Name"] in GONE_STATES:
         return "terminated"
-    if instance["State"]["Name"] in _RUNNING:
+    if instance["State"]["Name"] in RUNNING_STATES:
         return f"running since {as_text(instance['LaunchTime'])}"
     return "stopped"
 

@@ -6,13 +6,14 @@ Sources: Amazon EC2 API Reference, DescribeInstances and DescribeNetworkInterfac
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tapstack.domain import capture_plan
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_plan import Interface
+from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
@@ -21,9 +22,6 @@ from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingToCapture
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
-
-GONE: Final = frozenset({"terminated", "shutting-down"})
-"""States of an instance that has no packets any more; EC2 describes a terminated one for about an hour."""
 
 
 def prepare(incident_id: str) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def _of_instance(incident: Incident) -> list[Interface]:
         raise
     if not found:
         raise _gone(incident, f"there is no instance {instance_id} in this account and Region")
-    if (state := found[0]["State"]["Name"]) in GONE:
+    if (state := found[0]["State"]["Name"]) in GONE_STATES:
         raise _gone(incident, f"instance {instance_id} is {state}: it has no packets any more")
     return of_instance(found[0])
 

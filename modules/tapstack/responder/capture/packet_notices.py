@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tapstack.domain.capture_plan import MORE_PLACES
+from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.packet_watch import MEASURED
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store.incidents import Incident
@@ -69,7 +70,7 @@ def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     return subject(incident, "place given to a more severe incident"), text(
         incident,
         "The mirror target takes no more sources, and a more severe incident needed a place. What gave it is mirrored "
-        "again once the target has a place for it: the sweeper tries every 15 minutes.",
+        f"again once the target has a place for it: the sweeper tries every {SWEEP_MINUTES} minutes.",
         [f"  {line}" for line in lines],
         ["The instance stays contained."] if contained else [],
         [f"To capture all: {MORE_PLACES}."],
@@ -132,7 +133,7 @@ def missing(incident: Incident, found: IncidentPackets, causes: Sequence[str]) -
         f"Traffic mirror sessions exist since {found.since}, and CloudWatch counts no mirrored packets of "
         f"{', '.join(found.missing)}. {MEASURED}",
         ["Likely causes:", *(f"  {cause}" for cause in causes)],
-        ["The sweeper goes on watching, every 15 minutes, and notifies when packets are seen."],
+        [f"The sweeper goes on watching, every {SWEEP_MINUTES} minutes, and notifies when packets are seen."],
         _run_next(incident),
     )
 

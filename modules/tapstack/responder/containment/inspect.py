@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
-from tapstack.domain.containment import ALLOWED, GONE_STATES, Admission, Facts, Interface, OtherTarget
+from tapstack.domain.containment import ALLOWED, Admission, Facts, Interface, OtherTarget
+from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, said_by

@@ -11,7 +11,7 @@ from tapstack.domain.own_names import CONTAINMENTS_FAILED, RELEASES_BLOCKED
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
-from tapstack.responder.handlers.observability import count
+from tapstack.responder.observability import count
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.incidents import Incident

@@ -7,8 +7,8 @@ from typing import Any
 from tapstack.domain.finding_documents import SECURITY_HUB_EVENT_SOURCE
 from tapstack.domain.kept_alerts import kept_alert
 from tapstack.domain.own_names import ALERTS_UNMATCHED
-from tapstack.responder.handlers.observability import count, logger, observed
 from tapstack.responder.incident import alerts, findings
+from tapstack.responder.observability import count, logger, observed
 
 
 def handler(event: object, context: object) -> dict[str, Any]:

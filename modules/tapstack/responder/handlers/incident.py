@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapstack.responder.containment import packets_wait
 from tapstack.responder.containment import steps as containment_steps
-from tapstack.responder.handlers.observability import serve
+from tapstack.responder.handlers.serving import serve
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import telemetry
 from tapstack.responder.store import incidents

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tapstack.responder.capture import interfaces
-from tapstack.responder.handlers.observability import serve
+from tapstack.responder.handlers.serving import serve
 
 handler = serve("prepare", {"prepare": lambda event: interfaces.prepare(event["incident_id"])})

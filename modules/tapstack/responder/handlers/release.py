@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapstack.responder.containment import restoration
-from tapstack.responder.handlers.observability import serve
+from tapstack.responder.handlers.serving import serve
 
 handler = serve(
     "release",

@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from tapstack.domain.own_names import APPLIANCE_HOURS
 from tapstack.responder.appliance.steps import running_hours
-from tapstack.responder.handlers.observability import logger, measure, observed
+from tapstack.responder.observability import logger, measure, observed
 from tapstack.responder.sweeper import sweep
 
 

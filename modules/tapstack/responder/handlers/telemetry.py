@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapstack.responder.handlers.observability import logger, observed
+from tapstack.responder.observability import logger, observed
 from tapstack.responder.telemetry.writer import write
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from tapstack.domain.alerts import Alert, AlertInstance, Target
 from tapstack.domain.incidents import as_moment, as_text
+from tapstack.domain.instance_states import GONE_STATES
 from tapstack.responder.aws.clients import client
-from tapstack.responder.capture.interfaces import GONE, existing_instances
+from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 
 
@@ -70,7 +71,7 @@ def _with_its_own(alert: Alert) -> Alert:
 def _existing(ids: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of some instances that exist and are not ending, and what is said of the others."""
     states = {one["InstanceId"]: one["State"]["Name"] for one in existing_instances(ids)}
-    found = [one for one in ids if one in states and states[one] not in GONE]
+    found = [one for one in ids if one in states and states[one] not in GONE_STATES]
     missing = [
         f"instance {one} is {states[one]}"
         if one in states

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import contain_command
-from tapstack.domain.incidents import extend_command, undo_command, utc_now
+from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
@@ -159,7 +159,7 @@ def cleanup_failed(incident: Incident, failure: str) -> tuple[str, str]:
     return subject(incident, "closed, appliance not deleted"), text(
         incident,
         f"The incident is closed and captures nothing, but a later step failed: {failure}",
-        ["The appliance may still exist, and cost money. The sweeper tries again every 15 minutes."],
+        [f"The appliance may still exist, and cost money. The sweeper tries again every {SWEEP_MINUTES} minutes."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
 

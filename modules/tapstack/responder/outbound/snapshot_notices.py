@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tapstack.domain.counts import counted
+from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.outside_text import one_line, quoted
 from tapstack.domain.packet_places import snapshot
 from tapstack.responder.environment import environment
@@ -60,7 +61,8 @@ def failed(its: Kept) -> tuple[str, str]:
         f"Snapshots of the appliance could not be taken: {quoted(its.failure, 1000)}",
         [
             "The appliance is not deleted: its volumes hold the packets, and cost money, as does its instance if it is",
-            "not stopped. The sweeper tries again every 15 minutes. A new incident starts it again, and uses it.",
+            f"not stopped. The sweeper tries again every {SWEEP_MINUTES} minutes. A new incident starts it again, and "
+            "uses it.",
         ],
         [
             "What to do, one of:",

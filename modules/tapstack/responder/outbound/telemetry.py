@@ -13,7 +13,7 @@ from typing import Any
 from tapstack.domain.incident_events import DETAIL_TYPE, VERSION, Occurrence, read_recorded, tactic
 from tapstack.domain.regions import partition_of
 from tapstack.responder.aws.errors import said_by
-from tapstack.responder.handlers.observability import logger
+from tapstack.responder.observability import logger
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface

@@ -10,7 +10,7 @@ from tapstack.responder.store.records import Incident, IncidentPackets
 def record(incident: Incident, found: IncidentPackets, detail: str, *, by: str = "sweeper") -> Incident | None:
     """Record what is known of an incident's packets, with an entry in its timeline; return the incident afterwards.
 
-    None where it was closed, or somebody recorded something else, since it was read.
+    None where it was closed, or something else was recorded, since it was read.
     """
     before = incident.packets
     # Incidents of earlier versions lack the attribute, or have none in it.

@@ -22,6 +22,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tapstack.domain.function_variables import TELEMETRY_BUCKET, TELEMETRY_OCSF
 from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, VERSION, WHAT_PATTERN
 from tapstack.domain.ocsf import detection_finding
 from tapstack.domain.outside_text import quoted
@@ -56,7 +57,7 @@ def landing() -> Landing:
     Raises:
         KeyError: a variable that the stack sets is missing.
     """
-    return Landing(os.environ["TAPSTACK_TELEMETRY_BUCKET"], os.environ["TAPSTACK_TELEMETRY_OCSF"] == "true")
+    return Landing(os.environ[TELEMETRY_BUCKET], os.environ[TELEMETRY_OCSF] == "true")
 
 
 def write(body: str) -> list[str]:

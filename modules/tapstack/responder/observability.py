@@ -1,4 +1,4 @@
-"""What all functions have in common: logs with the incident's id, metrics of each step, transient errors to retry.
+"""What all functions observe: logs with the incident's id, metrics of each step, transient errors to retry.
 
 Source: Powertools for AWS Lambda (Python), "Logger" and "Metrics".
 """
@@ -6,9 +6,8 @@ Source: Powertools for AWS Lambda (Python), "Logger" and "Metrics".
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
@@ -17,11 +16,7 @@ from tapstack.domain.own_names import METRICS_NAMESPACE, METRICS_SERVICE, metric
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
-_COUNTED = frozenset({"mirrored", "refused", "ended", "extended"})
-"""Results of steps that are a number of interfaces."""
 logger = Logger(service=METRICS_SERVICE)
-Event = dict[str, Any]
-Step = Callable[[Event], Mapping[str, Any] | dict[str, Any]]
 
 
 @contextmanager
@@ -62,27 +57,3 @@ def measure(name: str, unit: MetricUnit, value: float) -> None:
     with single_metric(name, unit, value, namespace=METRICS_NAMESPACE) as metric:
         for dimension, value_of in metric_dimensions(named.deployment, named.site).items():
             metric.add_dimension(dimension, value_of)
-
-
-def serve(
-    function: str, steps: Mapping[str, Step], *, then: Callable[[str], object] = lambda _: None
-) -> Callable[[Event, object], dict[str, Any]]:
-    """Return the handler of a function that performs the steps of the workflow.
-
-    Args:
-        function: the function's name.
-        steps: the function of each `action` of the event; it gets the event, and returns the result for the workflow.
-        then: is called with the incident's id after a step that succeeded.
-    """
-
-    def handler(event: Event, context: object) -> dict[str, Any]:
-        """Perform one step."""
-        action, incident_id = str(event["action"]), str(event["incident_id"])
-        with observed(f"{function}.{action}", incident_id) as metrics:
-            result = dict(steps[action](event))
-            then(incident_id)
-            for name in _COUNTED & set(result):
-                metrics.add_metric(name.title(), MetricUnit.Count, result[name])
-        return result
-
-    return handler
