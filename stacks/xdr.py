@@ -36,21 +36,33 @@ class XdrStack(SiteStack):
         if settings.guardduty is not None:
             GuardDutyExport(self, "guardduty", landing=self.landing, detector_id=settings.guardduty.detector_id)
         response = deployment.sites[site].response
+        # The response is deployed after this stack.
+        topics = (
+            [
+                self.landing.place.arn("sns", notices_topic_name(deployment.project, site)),
+                *response.notify.topic_arns,
+            ]
+            if response is not None
+            else []
+        )
         if response is not None:
             IncidentTelemetry(
                 self,
                 "incidents",
                 landing=self.landing,
                 settings=settings.incidents.to_domain(),
-                # The response is deployed after this stack.
-                topic_arns=[
-                    self.landing.place.arn("sns", notices_topic_name(deployment.project, site)),
-                    *response.notify.topic_arns,
-                ],
+                topic_arns=topics,
                 log_retention_days=response.log_retention_days,
             )
         self.readers = {
-            name: XdrReader(self, f"reader-{name}", landing=self.landing, name=name, settings=reader.to_domain())
+            name: XdrReader(
+                self,
+                f"reader-{name}",
+                landing=self.landing,
+                name=name,
+                settings=reader.to_domain(),
+                topic_arns=topics,
+            )
             for name, reader in settings.readers.items()
         }
         self._add_outputs()

@@ -1,4 +1,4 @@
-"""The example deployment comes out the same on cdktn, CDK Terrain, as on cdktf."""
+"""Deployments come out the same on cdktn, CDK Terrain, as on cdktf."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.isolated.conftest import SynthesisError, Synthesize
+from tests.isolated.environments import ROOT
 
 pytestmark = [pytest.mark.cdktn, pytest.mark.long]
+WITH_TELEMETRY = {"TAPSTACK_DEPLOYMENT": str(ROOT / "tests/unit/settings/xdr.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,15 @@ def test_cdktn_is_chosen_where_it_is_alone(
     chosen = _stacks(synthesize("cdktn-alone", python=cdktn_python))
 
     assert chosen == on_cdktf, _difference(on_cdktf, chosen)
+
+
+def test_cdktn_makes_the_telemetry_and_alerts_that_cdktf_makes(synthesize: Synthesize, cdktn_python: Path) -> None:
+    on_cdktf = _stacks(synthesize("cdktf-xdr", TAPSTACK_CDK="cdktf", **WITH_TELEMETRY))
+    assert {"production-xdr", "production-response", "notified-xdr", "shared-xdr"} <= set(on_cdktf)
+
+    on_cdktn = _stacks(synthesize("cdktn-xdr", python=cdktn_python, TAPSTACK_CDK="cdktn", **WITH_TELEMETRY))
+
+    assert on_cdktn == on_cdktf, _difference(on_cdktf, on_cdktn)
 
 
 def test_hcl_of_cdktn_is_hcl_of_cdktf(synthesize: Synthesize, cdktn_python: Path) -> None:

@@ -25,7 +25,11 @@ sites:
     xdr:
       landing: {{keep_days: 30, unmatched_days: 7, flow_log_accounts: ["444455556666"], deletion_protection: false}}
 """
-WITH_RESPONSE = f"""{FILE.rstrip()}
+WITH_READER = f"""{FILE.rstrip()}
+      readers:
+        lake: {{own: {{principals: ["arn:aws:iam::111122223333:role/lake"]}}, queue: true, prefixes: [flow]}}
+"""
+WITH_RESPONSE = f"""{WITH_READER.rstrip()}
       incidents: {{ocsf: true}}
     response:
       appliance: {{target: {TARGET}, filter: {FILTER}}}
@@ -52,7 +56,8 @@ def test_when_a_site_has_telemetry_then_it_is_a_stack_with_a_state_of_its_own(st
 def test_when_telemetry_is_written_then_every_setting_arrives(stack: dict[str, Any]) -> None:
     assert {bucket["force_destroy"] for bucket in stack["resource"]["aws_s3_bucket"].values()} == {True}
     lifecycles = stack["resource"]["aws_s3_bucket_lifecycle_configuration"].values()
-    assert {rule["expiration"][0]["days"] for body in lifecycles for rule in body["rule"]} == {30, 7}
+    rules = [rule for body in lifecycles for rule in body["rule"] if "expiration" in rule]
+    assert {rule["expiration"][0]["days"] for rule in rules} == {30, 7}
 
 
 def test_when_telemetry_is_deployed_then_its_outputs_are_what_an_operator_needs_next(stack: dict[str, Any]) -> None:
@@ -63,17 +68,29 @@ def test_when_the_site_has_a_response_then_its_incidents_land_and_its_topics_are
     stack: dict[str, Any], tmp_path: Path
 ) -> None:
     assert "aws_lambda_function" not in stack["resource"]
-    app = cdk.Testing.app()
-    built = XdrStack(app, "a", deployment=parse_deployment(WITH_RESPONSE), base=tmp_path, outdir=tmp_path / "out")
-    made = json.loads(cdk.Testing.synth(built))["resource"]
+    made = resources(WITH_RESPONSE, tmp_path)
     (function,) = made["aws_lambda_function"].values()
     assert function["environment"]["variables"]["TAPSTACK_TELEMETRY_OCSF"] == "true"
     (log,) = made["aws_cloudwatch_log_group"].values()
     assert log["retention_in_days"] == 30
-    (alarm,) = made["aws_cloudwatch_metric_alarm"].values()
-    own, given = alarm["alarm_actions"]
-    assert own.endswith(":ir-a-response-notices")
-    assert given == "arn:aws:sns:eu-central-1:111122223333:security"
+    alarms = {alarm["alarm_name"]: alarm["alarm_actions"] for alarm in made["aws_cloudwatch_metric_alarm"].values()}
+    assert set(alarms) == {"ir-a-xdr-incidents-dead-letters", "ir-a-xdr-reader-lake-dead-letters"}
+    for own, given in alarms.values():
+        assert own.endswith(":ir-a-response-notices")
+        assert given == "arn:aws:sns:eu-central-1:111122223333:security"
+
+
+def test_when_the_site_has_no_response_then_alarms_of_readers_are_only_shown(tmp_path: Path) -> None:
+    (alarm,) = resources(WITH_READER, tmp_path)["aws_cloudwatch_metric_alarm"].values()
+    assert alarm["alarm_name"] == "ir-a-xdr-reader-lake-dead-letters"
+    assert "alarm_actions" not in alarm
+
+
+def resources(text: str, directory: Path) -> dict[str, Any]:
+    """The resources of the site's telemetry, by type."""
+    app = cdk.Testing.app()
+    built = XdrStack(app, "a", deployment=parse_deployment(text), base=directory, outdir=directory / "out")
+    return dict(json.loads(cdk.Testing.synth(built))["resource"])
 
 
 def test_when_stacks_are_ordered_then_telemetry_comes_between_capture_and_response() -> None:

@@ -26,6 +26,10 @@ FEEDS: Final = "feeds/"
 UNMATCHED: Final = "unmatched/"
 """Alerts for which no single instance could be determined; no reader sees them."""
 
+KEPT: Final = (FLOW, f"{GUARDDUTY}AWSLogs/", INCIDENTS, INCIDENTS_OCSF, FEEDS)
+"""Below what telemetry lies that expires, besides `unmatched/`. The object `guardduty/` itself stays: GuardDuty asks
+for it, and Terraform would put it again."""
+
 _PREFIXES: Final = {
     "flow": FLOW,
     "guardduty": GUARDDUTY,

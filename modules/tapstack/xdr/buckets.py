@@ -27,8 +27,7 @@ class Bucket(AwsConstruct):
         name: of the bucket.
         place: where it is deployed to.
         key_arn: the KMS key that encrypts what is put; Amazon S3's own key by default.
-        keep_days: how many days objects are kept.
-        keep_less: prefixes whose objects are kept for fewer days, and how many.
+        keep_days: how many days objects are kept, by the prefix of their keys; others are kept for ever.
         force_destroy: whether a destroy deletes the objects.
         tags: on the bucket.
 
@@ -43,9 +42,8 @@ class Bucket(AwsConstruct):
         *,
         name: str,
         place: Place,
-        keep_days: int,
+        keep_days: Mapping[str, int],
         key_arn: str | None = None,
-        keep_less: Mapping[str, int] | None = None,
         force_destroy: bool = False,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -73,7 +71,7 @@ class Bucket(AwsConstruct):
             versioning_configuration=aws.S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
         self._add_encryption(key_arn)
-        self._add_lifecycle(keep_days, keep_less or {}, versioning)
+        self._add_lifecycle(keep_days, versioning)
         self._statements = {"DenyInsecureTransport": secure_transport([self._arn, f"{self._arn}/*"], "s3:*")}
         # S3 refuses changes of two of these at the same time.
         self.policy: Any = aws.S3BucketPolicy(
@@ -119,9 +117,8 @@ class Bucket(AwsConstruct):
             ],
         )
 
-    def _add_lifecycle(self, keep_days: int, keep_less: Mapping[str, int], versioning: Any) -> None:
-        rules = [_expire("all", "", keep_days)]
-        rules += [_expire(prefix.strip("/"), prefix, days) for prefix, days in keep_less.items()]
+    def _add_lifecycle(self, keep_days: Mapping[str, int], versioning: Any) -> None:
+        rules = [_clean(), *(_expire(prefix, days) for prefix, days in keep_days.items())]
         # What is about versions needs them first.
         aws.S3BucketLifecycleConfiguration(self, "Lifecycle", bucket=self._name, rule=rules, depends_on=[versioning])
 
@@ -141,7 +138,9 @@ def access_log_bucket(
 
     See "Enabling Amazon S3 server access logging" in the Amazon S3 User Guide.
     """
-    bucket = Bucket(scope, id_, name=name, place=place, keep_days=keep_days, force_destroy=force_destroy, tags=tags)
+    bucket = Bucket(
+        scope, id_, name=name, place=place, keep_days={"": keep_days}, force_destroy=force_destroy, tags=tags
+    )
     bucket.allow(
         {
             "Sid": "AllowAccessLogs",
@@ -168,12 +167,21 @@ def suppress_of_landing(bucket: Bucket, *, notifies: bool) -> None:
     suppress_checkov(bucket.resource, reasons)
 
 
-def _expire(rule: str, prefix: str, days: int) -> Any:
+def _expire(prefix: str, days: int) -> Any:
     return aws.S3BucketLifecycleConfigurationRule(
-        id=rule,
+        id=prefix.strip("/").replace("/", "-") or "all",
         status="Enabled",
         filter=[aws.S3BucketLifecycleConfigurationRuleFilter(prefix=prefix)],
         expiration=[aws.S3BucketLifecycleConfigurationRuleExpiration(days=days)],
+    )
+
+
+def _clean() -> Any:
+    """Return the rule that deletes what was replaced or deleted, and uploads that were not completed."""
+    return aws.S3BucketLifecycleConfigurationRule(
+        id="versions",
+        status="Enabled",
+        filter=[aws.S3BucketLifecycleConfigurationRuleFilter(prefix="")],
         noncurrent_version_expiration=[
             aws.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=NONCURRENT_DAYS)
         ],

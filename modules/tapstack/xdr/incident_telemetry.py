@@ -25,6 +25,7 @@ from tapstack.domain.xdr_settings import IncidentTelemetrySettings
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.package import build_package
+from tapstack.xdr.dead_letters import watch_dead_letters
 from tapstack.xdr.landing import TelemetryLanding
 
 TIMEOUT_SECONDS: Final = 60
@@ -91,7 +92,17 @@ class IncidentTelemetry(AwsConstruct):
         self.queue = self._queue()
         self.function = self._function(log_retention_days)
         self._deliver(rule_name)
-        self._watch(topic_arns)
+        watch_dead_letters(
+            self,
+            name=f"{self._name}-incidents-dead-letters",
+            queue=self.dead_letters.name,
+            description=(
+                "Events of incidents could not be written for an XDR: inspect the queue of dead letters and the log of "
+                "the function, then have SQS move them back (aws sqs start-message-move-task)."
+            ),
+            topic_arns=topic_arns,
+            tags=landing.tags,
+        )
 
     def _queue(self) -> Any:
         queue: Any = aws.SqsQueue(
@@ -214,29 +225,4 @@ class IncidentTelemetry(AwsConstruct):
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=aws.LambdaEventSourceMappingScalingConfig(maximum_concurrency=_CONCURRENT),
             tags=landing.tags,
-        )
-
-    def _watch(self, topic_arns: Sequence[str]) -> None:
-        topics = list(topic_arns) or None
-        aws.CloudwatchMetricAlarm(
-            self,
-            "Alarm",
-            alarm_name=f"{self._name}-incidents-dead-letters",
-            alarm_description=(
-                "Events of incidents could not be written for an XDR: inspect the queue of dead letters and the log of "
-                "the function, then have SQS move them back (aws sqs start-message-move-task)."
-            ),
-            namespace="AWS/SQS",
-            metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": self.dead_letters.name},
-            statistic="Maximum",
-            period=60,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanThreshold",
-            threshold=0,
-            # No data means that nothing happened.
-            treat_missing_data="notBreaching",
-            alarm_actions=topics,
-            ok_actions=topics,
-            tags=self._landing.tags,
         )

@@ -21,6 +21,7 @@ from tapstack.domain.landing_policies import (
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.tags import XDR, check_construct_tags
 from tapstack.domain.telemetry import (
+    KEPT,
     UNMATCHED,
     landing_bucket_name,
     landing_key_name,
@@ -230,8 +231,10 @@ class TelemetryLanding(AwsConstruct):
             name=landing_bucket_name(self.deployment, self.site, self.place.account),
             place=self.place,
             key_arn=self.key.arn,
-            keep_days=settings.keep_days,
-            keep_less={UNMATCHED: settings.unmatched_days},
+            keep_days={
+                **dict.fromkeys(KEPT, settings.keep_days),
+                UNMATCHED: settings.unmatched_days,
+            },
             force_destroy=force_destroy,
             tags=tags,
         )

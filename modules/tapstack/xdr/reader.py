@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
 from tapstack.capture.iam_documents import Statement, document
 from tapstack.capture.scaffold import checks_arguments, located
-from tapstack.domain.identifiers import check_name
+from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.names import LIMIT, name_within
-from tapstack.domain.tags import IAM, SQS, check_construct_tags
+from tapstack.domain.tags import CLOUDWATCH, IAM, SQS, check_construct_tags
 from tapstack.domain.telemetry import landing_name, prefix_of
 from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids
+from tapstack.xdr.dead_letters import watch_dead_letters
 from tapstack.xdr.landing import TelemetryLanding
 from tapstack.xdr.notifications import READER_QUEUE_NAME, ReaderQueue
 
@@ -22,7 +23,8 @@ class XdrReader(AwsConstruct):
 
     Three shapes of trust: a vendor with an external id, a token of an OpenID Connect provider, or roles and users of
     one's own. The role gets and lists objects below its prefixes only, decrypts by way of S3 only, and never sees
-    `unmatched/`. A preset adds what the vendor's product needs besides, and nothing else.
+    `unmatched/`. A preset adds what the vendor's product needs besides, and nothing else. An alarm watches the dead
+    letters of its queue, messages that the reader received five times and did not delete.
 
     Args:
         scope: the construct it belongs to.
@@ -30,12 +32,13 @@ class XdrReader(AwsConstruct):
         landing: what is read.
         name: of the reader, which no other one of the landing has. 1 to 40 lower-case letters, digits or hyphens.
         settings: who reads, what and how.
+        topic_arns: SNS topics that are notified when the alarm begins and ends; by default it is only shown.
         tags: on all resources, besides those of the landing.
         provider: the AWS provider of its resources, of the landing's account and Region; by default the one of `scope`.
 
     Raises:
-        RuleViolation: an argument is invalid, an external id that its names explain, or a second reader whose
-            notifications would replace those of the first one.
+        RuleViolation: an argument is invalid, not the ARN of a topic, an external id that its names explain, or a
+            second reader whose notifications would replace those of the first one.
 
     See "Access to AWS accounts owned by third parties" and "Create an OpenID Connect (OIDC) identity provider in IAM"
     in the IAM User Guide.
@@ -50,15 +53,18 @@ class XdrReader(AwsConstruct):
         landing: TelemetryLanding,
         name: str,
         settings: ReaderSettings,
+        topic_arns: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
-        """Create the role, its policy, and the queue."""
+        """Create the role, its policy, and the queue with its alarm."""
         with located(scope, id_):
             check_name(name)
+            for arn in topic_arns:
+                check_identifier("sns topic", arn)
             check_external_ids(settings, [landing.deployment, landing.site, name])
             landing.add_reader(name, settings)
-            check_construct_tags(tags, IAM, SQS)
+            check_construct_tags(tags, CLOUDWATCH, IAM, SQS)
         super().__init__(scope, id_, provider=provider)
         self._landing, self._settings = landing, settings
         tags = {**(tags or {}), **landing.tags}
@@ -72,6 +78,17 @@ class XdrReader(AwsConstruct):
                 self, "Queue", name=name_within(named, name, READER_QUEUE_NAME), place=landing.place, tags=tags
             )
             landing.notify(name, self.queue, self.prefixes)
+            watch_dead_letters(
+                self,
+                name=f"{named}-{name}-dead-letters",
+                queue=str(self.queue.dead_letters.name),
+                description=(
+                    f"{settings.means.called} received messages about new objects five times and did not delete them: "
+                    "inspect the reader, then have SQS move them back (aws sqs start-message-move-task)."
+                ),
+                topic_arns=topic_arns,
+                tags=tags,
+            )
         begin = settings.means.role_prefix
         self.role: Any = aws.IamRole(
             self,

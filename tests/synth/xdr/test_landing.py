@@ -57,22 +57,58 @@ ENCRYPTION = "aws_s3_bucket_server_side_encryption_configuration"
 
 
 def test_when_what_landed_is_old_then_it_is_deleted_and_unmatched_alerts_sooner(own: Template) -> None:
-    expired = {
-        name.split("_")[1]: {rule["id"]: (rule["filter"], rule["expiration"]) for rule in body["rule"]}
-        for name, body in own.resources["aws_s3_bucket_lifecycle_configuration"].items()
-    }
-    everything = ([{"prefix": ""}], [{"days": 400}])
+    kept = ("flow/", "guardduty/AWSLogs/", "incidents/v1/", "incidents-ocsf/", "feeds/")
     assert_equal(
-        expired,
+        {bucket: {rule["id"]: body_of(rule) for rule in rules} for bucket, rules in lifecycles(own).items()},
         {
-            "Bucket": {"all": everything, "unmatched": ([{"prefix": "unmatched/"}], [{"days": 90}])},
-            "AccessLogBucket": {"all": everything},
+            "Bucket": {
+                "versions": CLEANED,
+                **{prefix.strip("/").replace("/", "-"): expired(prefix, 400) for prefix in kept},
+                "unmatched": expired("unmatched/", 90),
+            },
+            "AccessLogBucket": {"versions": CLEANED, "all": expired("", 400)},
         },
     )
-    for body in own.resources["aws_s3_bucket_lifecycle_configuration"].values():
-        for rule in body["rule"]:
-            assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 30}]
-            assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
+
+
+def lifecycles(template: Template) -> dict[str, list[dict[str, Any]]]:
+    """The rules of each bucket."""
+    found = template.resources["aws_s3_bucket_lifecycle_configuration"]
+    return {name.split("_")[1]: body["rule"] for name, body in found.items()}
+
+
+def body_of(rule: dict[str, Any]) -> dict[str, Any]:
+    assert rule["status"] == "Enabled"
+    return {name: value for name, value in rule.items() if name not in ("id", "status")}
+
+
+def expired(prefix: str, days: int) -> dict[str, Any]:
+    return {"filter": [{"prefix": prefix}], "expiration": [{"days": days}]}
+
+
+CLEANED = {
+    "filter": [{"prefix": ""}],
+    "noncurrent_version_expiration": [{"noncurrent_days": 30}],
+    "abort_incomplete_multipart_upload": [{"days_after_initiation": 7}],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "days"),
+    [
+        ("flow/AWSLogs/111122223333/vpcflowlogs/eu-central-1/2026/06/20/a.log.gz", [400]),
+        ("guardduty/AWSLogs/111122223333/GuardDuty/eu-central-1/2026/06/20/a.jsonl.gz", [400]),
+        ("incidents/v1/2026/06/20/a.json.gz", [400]),
+        ("incidents-ocsf/2026/06/20/a.json.gz", [400]),
+        ("feeds/edr/a", [400]),
+        ("unmatched/soc/2026/06/20/a.json", [90]),
+        # Terraform puts it, and GuardDuty asks for it: it stays.
+        ("guardduty/", []),
+    ],
+)
+def test_when_an_object_lands_then_one_rule_says_how_long_it_is_kept(own: Template, key: str, days: list[int]) -> None:
+    rules = [rule for rule in lifecycles(own)["Bucket"] if key.startswith(rule["filter"][0]["prefix"])]
+    assert [rule["expiration"][0]["days"] for rule in rules if "expiration" in rule] == days
 
 
 def test_when_a_bucket_has_a_policy_then_it_is_one_and_refuses_plain_http(own: Template) -> None:
@@ -124,8 +160,9 @@ def test_when_settings_are_given_then_they_arrive() -> None:
 
     assert found.resource("aws_s3_bucket")["force_destroy"] is True
     assert found.resource("aws_s3_bucket")["tags"]["tapstack:deletion-protection"] == "off"
-    days = [rule["expiration"] for rule in found.resource("aws_s3_bucket_lifecycle_configuration")["rule"]]
-    assert days == [[{"days": 30}], [{"days": 7}]]
+    rules = found.resource("aws_s3_bucket_lifecycle_configuration")["rule"]
+    days = {rule["id"]: rule["expiration"][0]["days"] for rule in rules if "expiration" in rule}
+    assert (days.pop("unmatched"), set(days.values())) == (7, {30})
     assert found.resource("aws_s3_bucket_logging")["target_bucket"] == "logs"
 
 

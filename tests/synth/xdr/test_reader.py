@@ -172,6 +172,61 @@ def test_when_readers_have_queues_then_each_has_one_with_dead_letters_of_its_own
         assert policy["DenyInsecureTransport"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:notices"
+
+
+def test_when_a_reader_leaves_messages_then_an_alarm_of_its_dead_letters_notifies() -> None:
+    def build(stack: Any, landing: TelemetryLanding) -> None:
+        for name, settings in {
+            "cortex": ReaderSettings(prefixes=FLOW, preset="cortex", vendor=VENDOR),
+            "polling": ReaderSettings(prefixes=FLOW, own=OWN, queue=False),
+        }.items():
+            XdrReader(stack, name, landing=landing, name=name, settings=settings, topic_arns=[TOPIC])
+
+    found = landed(build)
+
+    alarm = found.resource("aws_cloudwatch_metric_alarm")
+    (dead_letters,) = [name for name in found.names("aws_sqs_queue") if "DeadLetters" in name]
+    assert alarm["alarm_name"] == "ir-a-xdr-reader-cortex-dead-letters"
+    assert alarm["alarm_description"].startswith("Cortex XDR and XSIAM received messages about new objects five times")
+    assert alarm["dimensions"] == {"QueueName": f"${{aws_sqs_queue.{dead_letters}.name}}"}
+    assert (alarm["namespace"], alarm["metric_name"], alarm["statistic"]) == (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "Maximum",
+    )
+    # It begins with the first message and ends with the last one.
+    assert (alarm["comparison_operator"], alarm["threshold"], alarm["period"], alarm["evaluation_periods"]) == (
+        "GreaterThanThreshold",
+        0,
+        60,
+        1,
+    )
+    assert alarm["treat_missing_data"] == "notBreaching"
+    assert alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC]
+    assert alarm["tags"] == {"tapstack:deployment": "ir", "tapstack:site": "a"}
+
+
+def test_when_no_topic_is_given_then_each_reader_with_a_queue_has_an_alarm_that_is_only_shown(
+    generic: Template,
+) -> None:
+    alarms = generic.resources["aws_cloudwatch_metric_alarm"].values()
+    assert {alarm["alarm_name"] for alarm in alarms} == {
+        f"ir-a-xdr-reader-{shape}-queue-dead-letters" for shape in ("vendor", "oidc", "own")
+    }
+    assert not [alarm for alarm in alarms if "alarm_actions" in alarm or "ok_actions" in alarm]
+
+
+def test_fails_when_a_topic_of_a_reader_is_none() -> None:
+    reader = ReaderSettings(prefixes=FLOW, preset="cortex", vendor=VENDOR)
+    with pytest.raises(RuleViolation, match=r"^site/x: 'mail' is not the ARN of an SNS topic"):
+        landed(
+            lambda stack, landing: XdrReader(
+                stack, "x", landing=landing, name="x", settings=reader, topic_arns=["mail"]
+            )
+        )
+
+
 # What tells the queues.
 
 
