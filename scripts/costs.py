@@ -1,4 +1,6 @@
-"""What a capture, an idle response and an incident cost, computed from list prices and the synthesized example."""
+"""What a capture, an idle response, telemetry and an incident cost, computed from list prices and the synthesized
+example.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,14 @@ INCIDENT_HOURS: Final = 24
 SNAPSHOT_DAYS: Final = ApplianceSnapshots().keep_days
 INCIDENT_SESSIONS: Final = 2
 MIRRORED_GB: Final = 100
+FLOW_LOG_GB: Final = 100
+"""Delivered in a month, compressed. It grows with the connections of the VPC."""
+POLLS_A_MINUTE: Final = 5 * 3
+"""Of each queue whose messages a function is given: five pollers, which wait for 20 seconds each.
+
+Source: AWS Lambda Developer Guide, "Configuring scaling behavior for SQS event source mappings" (five concurrent
+batches at first); long polling of 20 seconds is the longest that SQS has.
+"""
 
 
 @dataclass(frozen=True)
@@ -106,17 +116,19 @@ def read_prices(path: Path = PRICES) -> Prices:
     return Prices(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def render_costs(response: Mapping[str, Any], prices: Prices, work: Work = WORK) -> str:
+def render_costs(response: Mapping[str, Any], telemetry: Mapping[str, Any], prices: Prices, work: Work = WORK) -> str:
     """Return the tables of docs/costs.md.
 
     Args:
         response: the Terraform of the example's response.
+        telemetry: the Terraform of the example's telemetry.
         prices: of the units.
         work: what an incident asks of AWS.
     """
     bills = {
         f"A capture deployed for a month: one appliance, {SESSIONS} sessions": _deployed(prices),
         "An idle response: deployed, no incident, a month": _idle(response, prices),
+        f"Telemetry for an XDR, kept for a month, with {FLOW_LOG_GB} GB of flow logs": _telemetry(telemetry, prices),
         f"One incident: an appliance of its own and {INCIDENT_SESSIONS} sessions for {INCIDENT_HOURS} hours": _incident(
             prices, work
         ),
@@ -153,6 +165,8 @@ def _idle(response: Mapping[str, Any], prices: Prices) -> list[Line]:
         Line(f"its alarms, {metrics} metrics", metrics, "alarm_metric_month"),
         Line(f"the {SWEEPER_METRICS} metrics that each sweep publishes", SWEEPER_METRICS, "custom_metric_month"),
         Line("its dashboard", len(made["aws_cloudwatch_dashboard"]), "dashboard_month"),
+        *_secrets(made),
+        *_polled(made, prices),
         Line(
             f"the sweeper, {sweeps:,} times {SWEEP_SECONDS} s of {SWEEPER_GB} GB",
             sweeps * SWEEP_SECONDS * SWEEPER_GB,
@@ -161,6 +175,30 @@ def _idle(response: Mapping[str, Any], prices: Prices) -> list[Line]:
         Line("the sweeper's requests", sweeps / 1e6, "lambda_million_requests"),
         Line("point-in-time recovery of the table, under 1 GB", 1, "dynamodb_recovery_gb_month"),
     ]
+
+
+def _telemetry(telemetry: Mapping[str, Any], prices: Prices) -> list[Line]:
+    made: Mapping[str, Mapping[str, Any]] = telemetry["resource"]
+    metrics = sum(_metrics(alarm) for alarm in made["aws_cloudwatch_metric_alarm"].values())
+    return [
+        Line("its key", len(made["aws_kms_key"]), "kms_key_month"),
+        Line(f"its alarm, {metrics} metric", metrics, "alarm_metric_month"),
+        *_polled(made, prices),
+        Line(f"the delivery of {FLOW_LOG_GB} GB of flow logs", FLOW_LOG_GB, "vended_logs_gb"),
+        Line(f"their storage, {FLOW_LOG_GB} GB", FLOW_LOG_GB, "s3_gb_month"),
+    ]
+
+
+def _secrets(made: Mapping[str, Mapping[str, Any]]) -> Iterable[Line]:
+    if secrets := made.get("aws_secretsmanager_secret"):
+        yield Line("the secrets of its webhooks", len(secrets), "secret_month")
+
+
+def _polled(made: Mapping[str, Mapping[str, Any]], prices: Prices) -> Iterable[Line]:
+    """Lambda asks for messages all the time, and SQS bills the empty answers, too."""
+    if queues := len(made.get("aws_lambda_event_source_mapping", ())):
+        polls = queues * POLLS_A_MINUTE * 60 * prices.hours
+        yield Line(f"Lambda's requests of its queue, {polls:,}", polls / 1e6, "sqs_million")
 
 
 def _metrics(alarm: Mapping[str, Any]) -> int:

@@ -38,7 +38,9 @@ def render_costs_page() -> str:
     """Return the page about costs with the bills of the example."""
     stacks = _synthesized(str(ROOT / "main.py"))
     page = (ROOT / "docs/costs.md").read_text(encoding="utf-8")
-    return _with_part(page, "bills", render_costs(stacks["production-response"], read_prices()))
+    return _with_part(
+        page, "bills", render_costs(stacks["production-response"], stacks["production-xdr"], read_prices())
+    )
 
 
 @functools.cache

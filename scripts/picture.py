@@ -19,6 +19,10 @@ _KINDS = {
     "aws_ec2_traffic_mirror_target": "mirror target",
     "aws_ec2_traffic_mirror_filter": "mirror filter",
     "aws_security_group": "security group",
+    "aws_flow_log": "VPC Flow Logs",
+    "aws_s3_bucket": "private bucket, its key, its access logs",
+    "aws_cloudwatch_event_rule": "events of incidents: rule, queue, function",
+    "aws_iam_role": "role of a reader",
 }
 _COUNTED = {
     "aws_ec2_traffic_mirror_filter_rule": "rule",
@@ -42,8 +46,10 @@ def draw(stacks: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _title(name: str, terraform: Mapping[str, Any]) -> str:
-    response = "aws_sfn_state_machine" in terraform.get("resource", {})
-    return f"response of site {name.removesuffix('-response')}" if response else f"site {name}"
+    made = terraform.get("resource", {})
+    if "aws_sfn_state_machine" in made:
+        return f"response of site {name.removesuffix('-response')}"
+    return f"telemetry of site {name.removesuffix('-xdr')}" if "aws_flow_log" in made else f"site {name}"
 
 
 def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:

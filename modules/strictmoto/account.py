@@ -367,6 +367,16 @@ class Account:
             return self._clients[key]
         return self._make_client(service, where, retries, self.assume(role_arn, region=where))
 
+    def client_with(self, credentials: Credentials, service: str, *, region: str | None = None) -> Any:
+        """Return a boto3 client with credentials that were issued here, such as those of the session of a role.
+
+        Args:
+            credentials: of whoever calls.
+            service: boto3's name of it.
+            region: the account's default Region by default.
+        """
+        return self._make_client(service, region or self._region, 0, credentials)
+
     def assume(self, role_arn: str, *, session_name: str = "strictmoto", region: str | None = None) -> Credentials:
         """Return the credentials of a role, which the account's administrator assumes: its root user may not.
 

@@ -33,6 +33,16 @@ def test_when_the_environment_is_set_then_boto3_needs_nothing_else(
     assert boto3.Session().client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
+def test_when_credentials_were_issued_then_a_client_with_them_is_their_session(aws_account: Account) -> None:
+    trust = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}]}'
+    role = aws_account.client("iam").create_role(RoleName="reader", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    credentials = aws_account.assume(role, session_name="one")
+
+    found = aws_account.client_with(credentials, "sts", region="us-east-1").get_caller_identity()
+
+    assert found["Arn"] == "arn:aws:sts::123456789012:assumed-role/reader/one"
+
+
 def test_fails_when_a_second_account_is_started(aws_account: Account) -> None:
     with pytest.raises(RuntimeError, match="another account runs in this process"):
         Account().start()

@@ -20,6 +20,7 @@ MAKE: dict[str, Callable[[Client], object]] = {
     "iam Roles": lambda client: client("iam").create_role(RoleName="one", AssumeRolePolicyDocument=TRUST),
     "logs logGroups": lambda client: client("logs").create_log_group(logGroupName="one"),
     "kms Keys": lambda client: client("kms").create_key(),
+    "secretsmanager SecretList": lambda client: client("secretsmanager").create_secret(Name="one"),
     "dynamodb TableNames": lambda client: client("dynamodb").create_table(
         TableName="one",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -49,6 +50,17 @@ def test_when_something_is_changed_or_gone_then_that_is_reported(aws_account: Ac
         f"gone: ec2 TrafficMirrorFilters {gone}",
         f"changed: ec2 TrafficMirrorFilters {changed}",
     ]
+
+
+def test_when_a_secret_gets_a_value_or_waits_for_its_deletion_then_it_is_the_same_or_gone(aws_account: Account) -> None:
+    secrets = aws_account.client("secretsmanager")
+    secrets.create_secret(Name="one")
+    before = take_snapshot(aws_account, region=REGION, services=["secretsmanager"])
+    secrets.put_secret_value(SecretId="one", SecretString="value")
+    assert differences(before, take_snapshot(aws_account, region=REGION, services=["secretsmanager"])) == []
+    secrets.delete_secret(SecretId="one", RecoveryWindowInDays=7)
+    [gone] = differences(before, take_snapshot(aws_account, region=REGION, services=["secretsmanager"]))
+    assert gone.startswith("gone: secretsmanager SecretList arn:aws:secretsmanager:")
 
 
 def test_when_there_is_more_than_a_page_then_all_of_it_is_compared(aws_account: Account) -> None:

@@ -45,6 +45,7 @@ def test_when_the_cli_synthesizes_then_every_site_is_written(
     assert sorted(path.parent.name for path in tmp_path.glob(f"out/stacks/*/{file}")) == [
         "production",
         "production-response",
+        "production-xdr",
         "shared-services",
     ]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from strictmoto.account import Account
 from tapstack.cli.rehearse_incident import rehearse_incident
@@ -14,6 +16,7 @@ from tapstack.cli.report_file import ReportFile
 from tests.terraform.conftest import Terraform
 
 ROOT = Path(__file__).parents[2]
+SIGNED_BY = "openssl" if shutil.which("openssl") else "tapstack's own client"
 
 
 class Run:
@@ -53,10 +56,17 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
 
     # Live in the terminal: every part of the incident, in its order.
     expected = [
-        r"Deploy production and production-response with Terraform",
-        r"POST /incidents \{",
-        r"202: inc-",
-        r"opened  'Beaconing",
+        r"Deploy production, production-xdr and production-response with Terraform",
+        r"account 777788889999 assumes tapstack-production-xdr-reader-hunters with the external id",
+        r"refused: another external id",
+        r"It makes the topic hunters-ingestion-rehearsal and the notifications of tapstack-production-xdr-\d+ itself",
+        r"The secret tapstack-production-response/webhooks/hunters gets its first value",
+        r"The XDR sends an alert",
+        r"POST /webhooks/hunters \{\"uuid\": ",
+        rf"signed by {SIGNED_BY}; 202: \{{\"kept\": true, \"mapped\": true, \"id\": \"msg_",
+        r"rule hunters captures: inc-",
+        r"The same about i-0{17}, which does not exist:",
+        r"opened  ",
         r"launching  stack tapstack-production-epb",
         r"capturing  2 network interfaces mirrored",
         r"Backdoor:EC2/C&CActivity\.B, severity 8\.0, in an event of GuardDuty",
@@ -64,19 +74,28 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"notified: \[tapstack production\] high inc-\S+: joined by another alert",
         r"mirroring since \S+: sessions exist, and that is all that is known",
         r"packets seen  CloudWatch counts mirrored packets in the five minutes from",
+        r"Packets do not flow here: the account is made to log 4 flows of the interfaces",
         r"Contain: another person approves, and every interface is isolated",
         r"The person who requested it approves: Another person must approve",
         r"containment approved  \(arn:aws:iam::\d+:user/second-responder\)",
         r"Release: the prior state is restored",
         r"close requested  'seen enough'",
         r"closed",
-        r"Destroy production-response and production with Terraform",
+        r"The XDR reads what landed, with the role of its reader and nothing else",
+        r"incidents/v1/: 9 events, what the incident owes and each once: "
+        r"opened, mirroring, joined, packets_seen, approval_asked, decided, contained, released, closed",
+        r"flow/: 4 records of eni-\w+ and eni-",
+        r"the topic hunters-ingestion-rehearsal announced each of the 10 objects",
+        r"refused: reading unmatched/hunters/\S+\.json, listing unmatched/, listing all of the bucket, putting into",
+        r"The topic hunters-ingestion-rehearsal and the notifications are the XDR's: it removes them",
+        r"Destroy production-response, production-xdr and production with Terraform",
         r"The account is back to where it was\.",
     ]
     assert re.search(".*".join(expected), run.out, re.DOTALL), run.out
 
-    # Both at once: neither waits for what the other made. And no colours, no cursor.
+    # All at once: none waits for the end of another one. And no colours, no cursor.
     assert run.out.index("aws_iam_role.response") < run.out.index("Apply complete!")
+    assert run.out.index("aws_kms_alias.landing") < run.out.index("aws_iam_role.response")
     assert "\x1b" not in run.out
     assert "\r" not in run.out
 
@@ -88,6 +107,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert re.search(r"eni-\w+ database, backup \S*quarantine\S* database, backup ✓", page), page
     assert re.search(r"joined .* severity medium -&gt; high", page), page
     assert "packets seen" in page
+    assert "reads as tapstack-production-xdr-reader-hunters: 9 events, 4 records of flow logs" in page
     for role in (
         "api",
         "prepare",
@@ -96,6 +116,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         "incident",
         "containment",
         "release",
+        "alerts",
         "findings",
         "sweeper",
     ):
@@ -135,6 +156,33 @@ def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
     assert "2 network interfaces mirrored" in run.out
     assert "another tool reports it here instead" in run.out
     assert re.search(r"joined  alert 'edr-92': 'C2 beacon'; severity medium -> high", run.out), run.out
+    # No alert of the XDR: what follows a rule that contains would be another incident. It reads all the same.
+    assert "No webhook is for a lead of Hunters, for which a rule captures: none is sent." in run.out
+    assert "POST /incidents {" in run.out
+    assert "incidents/v1/: 9 events, what the incident owes and each once" in run.out
+    assert "The account is back to where it was." in run.out
+
+
+@pytest.mark.long
+def test_when_the_site_has_no_xdr_then_a_soar_tool_posts_the_alert_and_nothing_is_read(
+    terraform: Terraform, aws_account_server: Account, tmp_path: Path
+) -> None:
+    assert terraform
+    production, _, _ = (ROOT / "deployment.yaml").read_text(encoding="utf-8").partition("  # A Network Load Balancer")
+    document = yaml.safe_load(production)
+    site = document["sites"]["production"]
+    del site["xdr"], site["response"]["alerts"], site["response"]["policy"][1]
+    file = tmp_path / "deployment.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    aws_account_server.stop()
+    try:
+        run = Run(file, tmp_path / "report.html")
+    finally:
+        aws_account_server.start()
+    assert (run.code, run.err) == (0, ""), run.out
+    assert "Deploy production and production-response with Terraform" in run.out
+    assert re.search(r"Post the alert, as a SOAR tool would\n *POST /incidents \{.*\n *202: inc-", run.out), run.out
+    assert "XDR" not in run.out + run.page()
     assert "The account is back to where it was." in run.out
 
 

@@ -20,6 +20,13 @@ RESPONSE: dict[str, Any] = {
         },
     }
 }
+TELEMETRY: dict[str, Any] = {
+    "resource": {
+        "aws_kms_key": {"key": {}},
+        "aws_cloudwatch_metric_alarm": {"plain": {"metric_name": "Messages"}},
+        "aws_lambda_event_source_mapping": {"events": {}},
+    }
+}
 
 
 def prices(**changed: float | None) -> Prices:
@@ -32,7 +39,7 @@ def prices(**changed: float | None) -> Prices:
 
 def test_when_a_capture_is_deployed_for_a_month_then_its_bill_adds_up() -> None:
     page = render_costs(
-        RESPONSE, prices(m5_xlarge_hour=1.0, gp3_gb_month=1.0, mirror_session_hour=1.0, cross_zone_gb=1.0)
+        RESPONSE, TELEMETRY, prices(m5_xlarge_hour=1.0, gp3_gb_month=1.0, mirror_session_hour=1.0, cross_zone_gb=1.0)
     )
 
     assert "| the appliance, an m5.xlarge | 730.00 |" in page
@@ -41,15 +48,35 @@ def test_when_a_capture_is_deployed_for_a_month_then_its_bill_adds_up() -> None:
 
 
 def test_when_a_response_is_idle_then_its_keys_and_the_metrics_of_its_alarms_are_counted() -> None:
-    page = render_costs(RESPONSE, prices(kms_key_month=1.0, alarm_metric_month=1.0))
+    page = render_costs(RESPONSE, TELEMETRY, prices(kms_key_month=1.0, alarm_metric_month=1.0))
 
     assert "| its key | 2.00 |" in page
     assert "| the 15 metrics that each sweep publishes | unknown |" in page
     assert "| its alarms, 4 metrics | 4.00 |" in page
 
 
+def test_when_telemetry_lands_then_its_key_its_polled_queue_and_what_aws_delivers_are_in_a_bill() -> None:
+    page = render_costs(RESPONSE, TELEMETRY, prices(kms_key_month=1.0, sqs_million=1.0, s3_gb_month=1.0))
+    _, _, bill = page.partition("### Telemetry")
+
+    assert "| Lambda's requests of its queue, 657,000 | 0.66 |" in bill
+    assert "| the delivery of 100 GB of flow logs | unknown |" in bill
+    assert f"| **together**, and 1 of unknown price | **{1 + 0.10 + 0.657 + 100:,.2f}** |" in bill
+
+
+def test_when_a_response_takes_webhooks_then_its_secrets_and_its_polled_queue_are_counted() -> None:
+    made = {**RESPONSE["resource"], "aws_secretsmanager_secret": {"a": {}, "b": {}}}
+    alerts = {"resource": {**made, "aws_lambda_event_source_mapping": {"alerts": {}}}}
+    page = render_costs(alerts, TELEMETRY, prices(secret_month=1.0, sqs_million=1.0))
+    idle, _, _ = page.partition("### Telemetry")
+
+    assert "| the secrets of its webhooks | 2.00 |" in idle
+    assert "| Lambda's requests of its queue, 657,000 | 0.66 |" in idle
+    assert "Secrets Manager" in page
+
+
 def test_when_the_page_is_dated_then_by_its_sources_and_not_by_the_day_it_was_compiled() -> None:
-    page = render_costs(RESPONSE, prices())
+    page = render_costs(RESPONSE, TELEMETRY, prices())
 
     assert page.startswith("List prices of us-east-1 in USD, without tax, from 2024-07-01 to 2024-11-15 ")
 
@@ -57,6 +84,7 @@ def test_when_the_page_is_dated_then_by_its_sources_and_not_by_the_day_it_was_co
 def test_when_a_load_balancer_is_the_target_then_its_hours_and_capacity_units_are_in_a_bill() -> None:
     page = render_costs(
         RESPONSE,
+        TELEMETRY,
         prices(nlb_hour=1.0, nlb_capacity_unit_hour=2.0, mirror_session_hour=0.0, cross_zone_gb=0.0),
     )
 
@@ -64,7 +92,7 @@ def test_when_a_load_balancer_is_the_target_then_its_hours_and_capacity_units_ar
 
 
 def test_when_a_price_has_no_source_then_it_is_unknown_and_the_sum_says_so() -> None:
-    page = render_costs(RESPONSE, prices(kms_key_month=None, lambda_million_requests=None))
+    page = render_costs(RESPONSE, TELEMETRY, prices(kms_key_month=None, lambda_million_requests=None))
 
     assert "| its key | unknown |" in page
     assert "| customer managed key-month | unknown | no source was read |" in page

@@ -2,7 +2,8 @@
 never.
 
 A subscription of HTTP or HTTPS gets no message before its endpoint has confirmed it. The account asks no endpoint to
-confirm: nothing leaves this machine. Topics show all the attributes that they were given.
+confirm: nothing leaves this machine. A queue of another account gets messages, too, and at once: AWS asks its owner to
+confirm where the owner of the topic subscribes it. Topics show all the attributes that they were given.
 
 Sources: Amazon SNS Developer Guide, "Subscribing an Amazon SQS queue to an Amazon SNS topic" and "Subscribe an HTTP or
 HTTPS endpoint to a topic"; Amazon SNS API Reference, GetTopicAttributes.
@@ -10,6 +11,7 @@ HTTPS endpoint to a topic"; Amazon SNS API Reference, GetTopicAttributes.
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -32,10 +34,19 @@ def install() -> None:
         guarded = self.protocol == "sqs" and running().enforces_iam
         # SNS reports no failure: what cannot be delivered is lost, or goes to the subscription's dead-letter queue.
         if not guarded or service_may_send("sns.amazonaws.com", "sqs:SendMessage", self.endpoint, self.topic.arn):
-            publish(self, *args, **kwargs)
+            publish(_to_its_account(self), *args, **kwargs)
 
     subscription.publish = publish_where_allowed
     _show_attributes()
+
+
+def _to_its_account(subscription: Any) -> Any:
+    """Return a subscription that finds its queue where it is: moto looks for it in the account of the topic."""
+    if subscription.protocol != "sqs" or subscription.endpoint.split(":")[4] == subscription.account_id:
+        return subscription
+    there = copy.copy(subscription)
+    there.account_id = subscription.endpoint.split(":")[4]
+    return there
 
 
 def _show_attributes() -> None:

@@ -68,6 +68,7 @@ _KINDS: Final = (
     _Kind("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupARN"),
     _Kind("ram", "get_resource_shares", "resourceShares", "resourceShareArn", {"resourceOwner": "SELF"}, _not_deleted),
     _Kind("lambda", "list_functions", "Functions", "FunctionArn"),
+    _Kind("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
     _Kind("stepfunctions", "list_state_machines", "stateMachines", "stateMachineArn"),
     _Kind("apigatewayv2", "get_apis", "Items", "ApiId"),
     _Kind("dynamodb", "list_tables", "TableNames"),
@@ -77,6 +78,7 @@ _KINDS: Final = (
     _Kind("sns", "list_topics", "Topics", "TopicArn"),
     _Kind("sqs", "list_queues", "QueueUrls"),
     _Kind("s3", "list_buckets", "Buckets", "Name"),
+    _Kind("secretsmanager", "list_secrets", "SecretList", "ARN"),
     _Kind("logs", "describe_log_groups", "logGroups", "arn"),
     _Kind("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmArn"),
     _Kind("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
@@ -85,8 +87,11 @@ _KINDS: Final = (
     _Kind("iam", "list_users", "Users", "Arn"),
     _Kind("iam", "list_instance_profiles", "InstanceProfiles", "Arn"),
 )
-# What changes by itself, or by reading it.
-_RESTLESS: Final = frozenset({"LastUpdatedTime", "lastUpdatedTime", "RoleLastUsed", "storedBytes"})
+# What changes by itself, or by reading it; and with the values of a secret, which are not compared.
+_RESTLESS: Final = frozenset(
+    {"LastUpdatedTime", "lastUpdatedTime", "RoleLastUsed", "storedBytes"}
+    | {"LastAccessedDate", "LastChangedDate", "SecretVersionsToStages"}
+)
 
 
 def take_snapshot(

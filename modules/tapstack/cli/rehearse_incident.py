@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,23 +25,27 @@ from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import SWEEP_MINUTES, as_text, utc_now
-from tapstack.domain.names import response_stack_name
+from tapstack.domain.names import response_stack_name, xdr_stack_name
 from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.packet_places import place
 from tapstack.domain.policy import decide
+from tapstack.domain.regions import AccountRegion
+from tapstack.rehearsal.errors import RehearsalFailedError
 from tapstack.rehearsal.progress import Progress
-from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, shown
+from tapstack.rehearsal.together import Needed, work_together
+from tapstack.settings.load import FILE_VARIABLE, deployment_path, load_deployment, parse_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.settings.problems import DeploymentError
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import machine
 from tapstack.workspace.provider_mirror import UnusableMirrorError
-from tapstack.workspace.stacks import used_of_capture
+from tapstack.workspace.stacks import used_of_capture, used_of_telemetry
 
 if TYPE_CHECKING:
     from strictmoto.account import Account
     from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.report.page import GroupsOf, Step
+    from tapstack.rehearsal.xdr.actor import Xdr
 
 REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.005
@@ -55,10 +60,10 @@ _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
 _TIMEOUT_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.4
-
-
-class RehearsalFailedError(Exception):
-    """The incident did not go as expected; the message says what differed."""
+_KEY_IS_THERE: Final = re.compile(r"^aws_kms_alias\.\S+: Creation complete")
+"""Of the telemetry: its key has the alias by which the response finds it, and the response looks up nothing else."""
+_LOOKED_UP: Final = re.compile(r": Destruction complete")
+"""Of the response: what it looks up was read, because something is destroyed."""
 
 
 def rehearse_incident(
@@ -119,10 +124,11 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
     parser = rehearsals.add_parser(
         "incident",
         help="deploy the response into the account, and run one incident from alert to close",
-        description="Deploy a site's capture and response into an AWS account on this machine with real Terraform, "
-        "post an alert, let a finding join its incident, show the incident live, watch for packets, contain the "
-        "instance with another person's approval and release it where the deployment allows that, close the incident, "
-        "destroy everything, compare the account with what it was, and write a report. Makes no calls to AWS.",
+        description="Deploy a site's capture, telemetry and response into an AWS account on this machine with real "
+        "Terraform, let its XDR send an alert, or post one, let a finding join its incident, show the incident live, "
+        "watch for packets, contain the instance with another person's approval and release it where the deployment "
+        "allows that, close the incident, let the XDR read what landed of it, destroy everything, compare the account "
+        "with what it was, and write a report. Makes no calls to AWS.",
     )
     parser.add_argument(
         "file",
@@ -210,33 +216,40 @@ class _Rehearsal:
         role = self._role()
         where: dict[str, Any] = {"region": settings.region, "role_arn": role}
         with self._step("A company in it"):
-            fitted = self._found_company()
+            fitted, xdr = self._found_company()
         with self._step("The stacks as Terraform, and all that the account holds before"), ThreadPoolExecutor() as pool:
             synthesized = pool.submit(self._synthesize, fitted)
             before = take_snapshot(self.account, **where)
             directories = synthesized.result()
-        # At the same time where the response uses nothing of the capture: most of the time is waiting.
-        together = not used_of_capture(settings)
-        outputs = self._with_each("Deploy", directories, lambda stack: stack.apply(), together)[-1]
+        response, telemetry = response_stack_name(self.site), xdr_stack_name(self.site)
+        # Each as soon as what it looks up is there: most of the time is waiting.
+        found = self._with_each("Deploy", directories, lambda stack: stack.apply(), self._needs_of_response())
+        outputs = found[response]
         deployed = len(self.account.recorder.records())
 
         self.account.waits.scale = WAITS
         self._say_with_time(f"Waits are shortened from here: an hour takes {3600 * WAITS:.0f} seconds or less.")
         ec2 = self.account.client("ec2", **where)
         suspect = _instance_named(ec2, _SUSPECT)
+        tags = {tag["key"]: tag["value"] for tag in _tags(ec2, suspect)}
         api = IncidentApi(outputs["api_endpoint"], sign_with(self._credentials(role), settings.region))
-        with self._step("Post the alert, as a SOAR tool would"):
+        if settings.xdr is not None or (settings.response is not None and settings.response.alerts.sources):
+            with self._step("The XDR is connected"):
+                xdr.connect(found.get(telemetry, {}), suspect, tags)
+        with self._step("The XDR sends an alert" if xdr.webhook else "Post the alert, as a SOAR tool would"):
             posted = time.monotonic()
-            incident = self._post_alert(api, suspect)
+            incident = self._alert(xdr, api, outputs["api_endpoint"], suspect)
         with self._step("Capture: the appliance, and a session on every interface"):
             incident = self._follow(api, incident["id"], "capturing")
             captured = time.monotonic() - posted
         vpc_id = ec2.describe_instances(InstanceIds=[suspect])["Reservations"][0]["Instances"][0]["VpcId"]
         topology = take_topology(self.account, vpc_id, suspects=[suspect], **where)
+        mirrored = {interface.id: interface.address for _, interface, _ in topology.mirrored()}
         with self._step("A GuardDuty finding about the same instance: it joins the incident"):
             self._second_alert(api, incident, where)
         with self._step("Watch: whether packets are mirrored"):
             self._watch_packets(api, incident, where)
+            xdr.log_flows(list(mirrored.items()))
         groups = (
             self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where) if self._contains() else []
         )
@@ -248,6 +261,11 @@ class _Rehearsal:
             incident = api.get(f"/incidents/{incident['id']}")
             if incident["stored_packets"]:
                 self._say(f"stored: {place(incident['stored_packets'])}")
+        loop = None
+        if xdr.reader is not None:
+            with self._step("The XDR reads what landed, with the role of its reader and nothing else"):
+                loop = xdr.read(incident, list(mirrored))
+                xdr.disconnect()
         ended = len(self.account.recorder.records())
         self.account.waits.scale = 1.0
         if kept := [one["snapshot_id"] for one in (incident["stored_packets"] or {}).get("snapshots", ())]:
@@ -255,7 +273,12 @@ class _Rehearsal:
                 for snapshot_id in kept:
                     ec2.delete_snapshot(SnapshotId=snapshot_id)
 
-        self._with_each("Destroy", dict(reversed(directories.items())), lambda stack: stack.destroy(), together)
+        destroyed_after = {
+            self.site: [Needed(response)] if used_of_capture(settings) else [],
+            telemetry: [Needed(response, _LOOKED_UP)] if used_of_telemetry(settings) else [],
+        }
+        backwards = dict(reversed(directories.items()))
+        self._with_each("Destroy", backwards, lambda stack: stack.destroy(), destroyed_after)
         left = differences(before, take_snapshot(self.account, **where))
         calls = [record.as_dict() for record in self.account.recorder.records()]
         made = Report(
@@ -266,6 +289,7 @@ class _Rehearsal:
             incident=incident,
             topology=topology,
             groups=groups,
+            loop=loop,
             phases=[
                 Phase("The incident: API, functions, workflow", calls[deployed:ended]),
                 Phase("Deployment", calls[:deployed]),
@@ -287,10 +311,11 @@ class _Rehearsal:
         role = self.deployment.sites[self.site].assume_role
         return role.role_arn if role else None
 
-    def _found_company(self) -> Path:
-        """Return the deployment file, fitted to a company in the account."""
+    def _found_company(self) -> tuple[Path, Xdr]:
+        """Return the deployment file, fitted to a company in the account, and the XDR of the site."""
         from tapstack.rehearsal.fitting import fit
         from tapstack.rehearsal.packet_basics import publish_template
+        from tapstack.rehearsal.xdr.actor import Xdr
 
         source = YamlSource(self.path.read_text(encoding="utf-8-sig"), shown(self.path))
         document = without_surroundings(source.data, self.path.parent)
@@ -303,33 +328,53 @@ class _Rehearsal:
             publish=lambda region: publish_template(self.account.client("s3", region=region)),
         )
         fitted.write_text(text, encoding="utf-8")
-        return fitted
+        place = AccountRegion(self._number(), self.deployment.sites[self.site].region)
+        xdr = Xdr(self.account, parse_deployment(text, shown(self.path)), self.site, place, self._role(), self._say)
+        xdr.begin()
+        return fitted, xdr
 
     def _synthesize(self, fitted: Path) -> dict[str, Path]:
         from tapstack.rehearsal.deployment import synthesize
 
         with self.progress.doing("synthesizing"):
-            return synthesize(self.project, fitted, self.scratch / "out", [self.site, response_stack_name(self.site)])
+            return synthesize(self.project, fitted, self.scratch / "out", self._stacks())
+
+    def _stacks(self) -> list[str]:
+        """Return the stacks of the site, in the order in which they can be deployed one after the other."""
+        telemetry = [xdr_stack_name(self.site)] if self.deployment.sites[self.site].xdr is not None else []
+        return [self.site, *telemetry, response_stack_name(self.site)]
+
+    def _needs_of_response(self) -> dict[str, list[Needed]]:
+        """Return what the response waits for when all is deployed."""
+        settings = self.deployment.sites[self.site]
+        needed = [Needed(self.site)] if used_of_capture(settings) else []
+        needed += [Needed(xdr_stack_name(self.site), _KEY_IS_THERE)] if used_of_telemetry(settings) else []
+        return {response_stack_name(self.site): needed}
 
     def _with_each(
-        self, verb: str, directories: Mapping[str, Path], do: Callable[[SiteDeployment], Any], together: bool
-    ) -> list[Any]:
-        """Call `do` with every stack, one after the other or all at the same time; return the results."""
+        self,
+        verb: str,
+        directories: Mapping[str, Path],
+        do: Callable[[SiteDeployment], Any],
+        needs: Mapping[str, Sequence[Needed]],
+    ) -> dict[str, Any]:
+        """Call `do` with every stack, each as soon as what it needs is there; return the results by stack."""
 
-        def one(directory: Path) -> Any:
+        def one(name: str, report: Callable[[str], None]) -> Any:
             from strictmoto.identity.principals import deploying_into
             from tapstack.rehearsal.deployment import SiteDeployment
 
-            credentials = deploying_into(self._role())
-            with self.progress.doing(f"starting Terraform for {directory.name}") as doing:
-                return do(SiteDeployment(directory, self.account, self._say, doing, credentials=credentials))
+            def said(line: str) -> None:
+                self._say(line)
+                report(line)
 
-        groups = [list(directories)] if together else [[name] for name in directories]
-        found = []
-        for names in groups:
-            with self._step(f"{verb} {' and '.join(names)} with Terraform"), ThreadPoolExecutor() as pool:
-                found += list(pool.map(one, [directories[name] for name in names]))
-        return found
+            credentials = deploying_into(self._role())
+            with self.progress.doing(f"starting Terraform for {name}") as doing:
+                return do(SiteDeployment(directories[name], self.account, said, doing, credentials=credentials))
+
+        *names, last = directories
+        with self._step(f"{verb} {' and '.join(filter(None, (', '.join(names), last)))} with Terraform"):
+            return work_together(list(directories), one, needs)
 
     def _credentials(self, role: str | None) -> Any:
         from botocore.credentials import Credentials
@@ -337,7 +382,14 @@ class _Rehearsal:
         keys = self.account.assume(role, session_name="soar") if role else self.account.credentials
         return Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None)
 
-    def _post_alert(self, api: IncidentApi, suspect: str) -> Any:
+    def _alert(self, xdr: Xdr, api: IncidentApi, endpoint: str, suspect: str) -> Any:
+        """Report the instance: the XDR does, where it has a webhook; return the incident."""
+        if xdr.webhook is not None:
+            alert_id = xdr.report(endpoint, suspect)
+            incident = self._until(f"no incident of alert {alert_id}", lambda: _incident_of(api, alert_id))
+            self._say(f"rule {xdr.webhook.rule} captures: {incident['id']}")
+            xdr.report_none(endpoint)
+            return incident
         alert = {
             "instance_id": suspect,
             "reason": "Beaconing: the same 96 bytes to 203.0.113.7:443 every 60 seconds",
@@ -542,6 +594,12 @@ def _instance_named(ec2: Any, name: str) -> str:
     filters = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
     found: Callable[..., Any] = ec2.describe_instances
     return str(found(Filters=filters)["Reservations"][0]["Instances"][0]["InstanceId"])
+
+
+def _incident_of(api: IncidentApi, alert_id: str) -> Any:
+    """Return the open incident of an alert; None where there is none."""
+    found = api.get("/incidents", {"state": "open"})["incidents"]
+    return next((one for one in found if one["alert_id"] == alert_id), None)
 
 
 def _sweeps(function: str) -> bool:

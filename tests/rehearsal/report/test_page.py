@@ -14,7 +14,8 @@ import pytest
 from strictmoto.account import Account
 from strictmoto.company import found_company
 from tapstack.rehearsal.report.drawing import draw
-from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal
+from tapstack.rehearsal.report.loop import Loop
+from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal, shortened
 from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology
 from tests.chromium import needs_browser, open_page
 
@@ -41,6 +42,27 @@ TOPOLOGY = Topology(
     APPLIANCE,
 )
 ROLE = "arn:aws:iam::123456789012:role/tapstack-capture"
+LOOP = Loop(
+    reader="hunters",
+    role="tapstack-production-xdr-reader-hunters",
+    account="777788889999",
+    bucket="tapstack-production-xdr-123456789012",
+    events=[
+        {"what": "opened", "time": "2026-11-21T12:00:00.000Z", "message": "<b>opened</b>", "by": "policy:hunters"},
+        {"what": "decided", "time": "2026-11-21T12:00:09.000Z", "message": "decided", "by": f"{ROLE}/ben"},
+        {"what": "closed", "time": "2026-11-21T12:01:00.000Z", "message": "closed", "by": None},
+    ],
+    flows=[
+        {
+            **{"interface-id": "eni-01", "srcaddr": "10.0.0.4", "dstaddr": "203.0.113.7", "dstport": "443"},
+            **{"bytes": "96", "action": "ACCEPT"},
+        }
+    ],
+    refused=["listing unmatched/", "listing all of the bucket"],
+    path="/webhooks/hunters",
+    signed_by="openssl",
+    rule="hunters",
+)
 
 
 def call(action: str, status: int = 200) -> dict[str, Any]:
@@ -152,6 +174,39 @@ def test_when_packets_were_seen_and_another_person_approved_then_the_page_says_s
     assert f"containment approved by {second}" in text
 
 
+def test_when_an_xdr_sent_the_alert_and_read_what_landed_then_the_loop_is_drawn_with_all_that_it_read() -> None:
+    assert "XDR" not in text_of(render(report()))
+    page = render(report(loop=LOOP))
+    text = text_of(page)
+    for said in (
+        "XDR: hunters account 777788889999",
+        "POST /webhooks/hunters signed by openssl captures",
+        "3 events, each once",
+        "reads as tapstack-production-xdr-reader-hunters: 3 events, 1 records of flow logs VPC Flow Logs",
+        "opened 2026-11-21T12:00:00.000Z &lt;b&gt;opened&lt;/b&gt; hunters",
+        "decided 2026-11-21T12:00:09.000Z decided tapstack-capture/ben",
+        "eni-01 10.0.0.4 203.0.113.7 443 96 ACCEPT",
+        "Refused to this role: listing unmatched/, listing all of the bucket.",
+    ):
+        assert said in text, (said, text)
+    assert "The XDR hunters posts /webhooks/hunters, signed by openssl; rule hunters captures; the incident" in page
+
+
+def test_when_another_tool_reported_the_instance_then_no_alert_of_the_xdr_is_drawn() -> None:
+    text = text_of(render(report(loop=replace(LOOP, path=None, signed_by="", rule="", flows=[], refused=[]))))
+    assert "POST" not in text
+    assert "reported by another tool" in text
+    assert "Flow Logs" not in text
+    assert "Refused to this role" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("short", "short"), ("0123456789", "0123456789"), ("01234567890", "012345678…")]
+)
+def test_when_a_text_is_longer_than_its_place_then_it_ends_in_an_ellipsis(text: str, shown: str) -> None:
+    assert shortened(text, 10) == shown
+
+
 def test_when_calls_are_listed_then_each_principal_has_its_own_count() -> None:
     (phase,) = report().phases
     assert phase.by_principal() == [
@@ -214,7 +269,7 @@ class TestInABrowser:
     @pytest.fixture
     def page(self, tmp_path: Path) -> Path:
         file = tmp_path / "report.html"
-        file.write_text(render(report()), encoding="utf-8")
+        file.write_text(render(report(loop=LOOP)), encoding="utf-8")
         return file
 
     def watched(self, page: Path, tmp_path: Path) -> tuple[str, list[str], list[str]]:

@@ -31,7 +31,8 @@ def test_when_the_file_is_right_then_it_says_what_is_deployed(capsys: pytest.Cap
         "  production: eu-central-1, 111122223333, vpc-0a1b2c3d4e5f60718: a Packet Basics appliance; "
         "2 filters (web, outbound); sessions web-servers: 3 interfaces to packet_basics through web; "
         "sessions checkout: 1 lookup to packet_basics through outbound; a quarantine group; "
-        "a response (launches an appliance; called with AWS credentials; 1 policy rule; "
+        "telemetry (into a bucket of its own; read by hunters (flow, incidents)); "
+        "a response (launches an appliance; called with AWS credentials; 2 policy rules; alerts of hunters; "
         "contains on approval or at once; 1 recipient)",
         "  shared-services: us-east-1, 444455556666, vpc-0b1b2c3d4e5f60718: 1 target (sensors); 1 filter (dns); "
         "sessions resolvers: 1 lookup to sensors through dns; a quarantine group",
@@ -169,7 +170,7 @@ class TestAws:
         printed = capsys.readouterr()
         assert printed.out.endswith("production: deployed by arn:aws:sts::111122223333:assumed-role/deploy/ci\n")
         assert printed.err == "warning: site b: unreachable\n"
-        assert asked == [["production", "production-response", "shared-services"]]
+        assert asked == [["production", "production-xdr", "production-response", "shared-services"]]
 
     def test_fails_when_aws_refuses_them(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

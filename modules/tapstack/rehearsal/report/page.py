@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from tapstack.rehearsal.report.drawing import draw
+from tapstack.rehearsal.report.loop import Loop
 from tapstack.rehearsal.report.topology import Topology
 
 
@@ -71,6 +72,7 @@ class Report:
         differences: what is not as it was before; empty where all is.
         seconds_to_capture: from the alert to mirroring on every interface; None where it never came to that.
         note: what a reader must know to read the times right.
+        loop: what an XDR sent and read; None where the site has none.
     """
 
     title: str
@@ -84,6 +86,7 @@ class Report:
     seconds_to_capture: float | None = None
     note: str = ""
     groups: Sequence[GroupsOf] = ()
+    loop: Loop | None = None
 
     @property
     def good(self) -> bool:
@@ -102,6 +105,7 @@ def render(report: Report) -> str:
     )
     environment.filters["duration"] = duration
     environment.filters["principal"] = short_principal
+    environment.filters["shortened"] = shortened
     longest = max((step.seconds for step in report.steps), default=0) or 1
     return environment.get_template("page.html").render(
         report=report, drawing=draw(report.topology), longest=longest, mirrored=report.topology.mirrored()
@@ -115,6 +119,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return text of so many characters at most; a longer one ends in an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def short_principal(arn: str) -> str:
