@@ -464,6 +464,30 @@ def test_when_a_variable_of_the_functions_is_named_then_one_module_does() -> Non
     assert found == {"tapstack.domain.function_variables", "tapstack.settings.load"}
 
 
+# Constants of one name and one value that say different things.
+_BY_CHANCE = {
+    "AS_OF",  # each list was compared with AWS's page on a day of its own
+    "DELETION_PROTECTION",  # of the appliance; of the table
+    "LISTED",  # incidents on a screen; values of an alert
+    "POLL_SECONDS",  # between looks at an appliance; at packets
+}
+
+
+def test_when_two_modules_have_a_constant_then_it_is_not_the_same_one_twice() -> None:
+    homes: dict[tuple[str, str], set[str]] = {}
+    for file in SOURCES:
+        if file.is_relative_to(ROOT / "modules" / "strictmoto"):
+            continue
+        for node in tree_of(file).body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+                name = node.target.id.lstrip("_")
+                # What is another constant has its value from there.
+                if name.isupper() and not isinstance(node.value, ast.Name):
+                    homes.setdefault((name, ast.unparse(node.value)), set()).add(module_name(file))
+    assert len(homes) > 500
+    assert {name for (name, _), modules in homes.items() if len(modules) > 1} == _BY_CHANCE
+
+
 def test_when_a_module_has_a_private_constant_then_it_reads_it() -> None:
     found = []
     for file in SOURCES:

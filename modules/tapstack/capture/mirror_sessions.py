@@ -20,6 +20,7 @@ from tapstack.capture.scaffold import (
     warn_at_plan,
 )
 from tapstack.domain import instance_types, limits
+from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incidents import TAG_INCIDENT
@@ -35,8 +36,6 @@ from tapstack.domain.tokens import is_token
 
 _EACH: Final = "${each.value}"
 _KEY: Final = "${each.key}"
-_FILTER_VALUES: Final = 200
-"""How many values AWS accepts in one filter."""
 
 
 class MirrorSessions(AwsConstruct):
@@ -336,7 +335,7 @@ class MirrorSessions(AwsConstruct):
 
 def _chunks(values: str) -> str:
     """Return the for_each of lookups by values: as many of them as one filter takes, under their position."""
-    return f"${{{{for i, part in chunklist(sort(tolist({values})), {_FILTER_VALUES}) : i => part}}}}"
+    return f"${{{{for i, part in chunklist(sort(tolist({values})), {FILTER_VALUES}) : i => part}}}}"
 
 
 def _check_session(

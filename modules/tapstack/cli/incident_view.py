@@ -16,7 +16,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
-from tapstack.domain.packet_places import place
+from tapstack.domain.stored_packets import where_stored
 
 Incident = Mapping[str, Any]
 _REASON_WIDTH: Final = 50
@@ -228,7 +228,7 @@ def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, st
         ("portal", plain(appliance.get("portal_url"))),
         *_login(appliance, region),
         ("appliance", f"{state} ({stack})" if state and stack else state),
-        ("stored", place(stored) if (stored := _mapping(incident, "stored_packets")) else ""),
+        ("stored", where_stored(stored) if (stored := _mapping(incident, "stored_packets")) else ""),
     ]
 
 

@@ -27,9 +27,9 @@ from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import SWEEP_MINUTES, as_text, utc_now
 from tapstack.domain.names import response_stack_name, xdr_stack_name
 from tapstack.domain.operations import operation_that_contains
-from tapstack.domain.packet_places import place
 from tapstack.domain.policy import decide
 from tapstack.domain.regions import AccountRegion
+from tapstack.domain.stored_packets import where_stored
 from tapstack.rehearsal.errors import RehearsalFailedError
 from tapstack.rehearsal.progress import Progress
 from tapstack.rehearsal.together import Needed, work_together
@@ -260,7 +260,7 @@ class _Rehearsal:
             self._until_workflow_ends(outputs["state_machine_arn"], where)
             incident = api.get(f"/incidents/{incident['id']}")
             if incident["stored_packets"]:
-                self._say(f"stored: {place(incident['stored_packets'])}")
+                self._say(f"stored: {where_stored(incident['stored_packets'])}")
         loop = None
         if xdr.reader is not None:
             with self._step("The XDR reads what landed, with the role of its reader and nothing else"):

@@ -26,12 +26,13 @@ from tapstack.domain.alerts import (
     SAMPLE_INSTANCE,
     SAMPLE_PREFIX,
     SECURITY_HUB,
+    TYPE_LENGTH,
     Alert,
     Target,
     one_title,
 )
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.findings import instance_of_arn, parse_finding
+from tapstack.domain.findings import FINDING_ID, instance_of_arn, parse_finding
 from tapstack.domain.incidents import TECHNIQUE_PATTERN, as_text
 from tapstack.domain.json_parts import Part
 from tapstack.domain.outside_text import quoted
@@ -57,14 +58,12 @@ EXPRESSION_LENGTH: Final = (1, 1000)
 _ID_LENGTH: Final = 200
 """With the name of its source it fits into the alert id of an incident. A longer one is replaced by its hash."""
 _ID: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
-_TYPE_LENGTH: Final = 256
 _LISTED: Final = 20
 """How many tactics, techniques and left-out values of an alert are kept."""
 _FINDING_ARN: Final = re.compile(
     r"arn:[a-z-]+:guardduty:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):detector/[\w-]+/finding/(?P<id>[\w-]{1,128})",
     re.ASCII,
 )
-_FINDING_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 # ASFF writes GuardDuty's types with its own categories before them, and a hyphen for the slash.
 _TYPE_IN_ASFF: Final = re.compile(r"(?:[^:]*/)?(?P<purpose>[A-Za-z]+:[A-Za-z0-9]+)-(?P<family>[^/]+)")
 _MILLISECONDS: Final = 1e11
@@ -456,7 +455,7 @@ class _Reading:
         """
         id_, of_guardduty, detected_in = self._id()
         title = one_title(self._lenient("title", _line, ""))
-        kind = self._lenient("type", _line, "")[:_TYPE_LENGTH]
+        kind = self._lenient("type", _line, "")[:TYPE_LENGTH]
         if of_guardduty and (found := _TYPE_IN_ASFF.fullmatch(kind)):
             kind = f"{found['purpose']}/{found['family']}"
         tactics = self._several("tactics", _tactic)
@@ -651,7 +650,7 @@ def _line(part: Part) -> str:
     """Return text as one line of printable characters; a number as text."""
     value = part.value
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else part.text()
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _TYPE_LENGTH])
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * TYPE_LENGTH])
     return " ".join(line.split())
 
 
@@ -669,7 +668,7 @@ def _finding_id(part: Part) -> tuple[str, AccountRegion | None]:
     text = part.text()
     if (found := _finding_of_arn(text)) is not None:
         return found
-    if _FINDING_ID.fullmatch(text):
+    if FINDING_ID.fullmatch(text):
         return text, None
     raise part.refusal("the id or the ARN of a GuardDuty finding")
 

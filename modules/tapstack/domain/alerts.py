@@ -36,6 +36,8 @@ SAMPLE_PREFIX: Final = "[SAMPLE]"
 SAMPLE_INSTANCE: Final = "i-99999999"
 """The instance of every sample finding. It does not exist; were it to, it would be another customer's."""
 TITLE_LENGTH: Final = 300
+TYPE_LENGTH: Final = 256
+"""Characters of what a tool calls a kind of alert at most."""
 _WORD: Final = re.compile(r"[!-~]{1,256}")
 _TYPE_SHOWN: Final = 300
 

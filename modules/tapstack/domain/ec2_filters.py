@@ -6,8 +6,12 @@ Source: Amazon EC2 User Guide, "Filter resources using the CLI and API".
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from tapstack.domain.tokens import is_token
+
+FILTER_VALUES: Final = 200
+"""Values that one filter of a Describe call takes. Source: Amazon EC2 API Reference, "Filter"."""
 
 
 def from_pattern(pattern: str) -> str:

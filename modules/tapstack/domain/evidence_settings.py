@@ -14,8 +14,9 @@ from datetime import timedelta
 from typing import Final
 
 from tapstack.domain.arguments import check_fields, check_range
+from tapstack.domain.retention import RETENTION_DAYS
 
-KEEP_DAYS: Final = (1, 3653)
+KEEP_DAYS: Final = RETENTION_DAYS
 NOTICE: Final = timedelta(days=7)
 """How long before snapshots are deleted operators are notified; half of the time where they are kept for less than 14
 days."""

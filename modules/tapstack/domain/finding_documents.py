@@ -21,8 +21,6 @@ SECURITY_HUB_DETAIL_TYPE: Final = "Security Hub Findings - Imported"
 SECURITY_HUB_V2_DETAIL_TYPE: Final = "Findings Imported V2"
 THREAT_CATEGORIES: Final = ("TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications")
 """What types of ASFF begin with that are about threats, and not about configuration."""
-DETECTION_FINDING: Final = 2004
-"""The class of OCSF of what was detected; others are about configuration and vulnerabilities."""
 EVENT_DETAIL_TYPE: Final = "GuardDuty Finding"
 ESSENTIALS: Final = ("id", "type", "severity", "accountId", "region")
 """What every finding has."""

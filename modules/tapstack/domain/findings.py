@@ -35,7 +35,7 @@ from tapstack.domain.threats import tactic_named, tactics_of
 # GuardDuty itself knows of these that the credentials were an instance's, and of which. In every other finding a
 # role session's name is the caller's own choice: an attacker could name another instance, to have that contained.
 _OF_INSTANCE_CREDENTIALS: Final = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration."
-_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
+FINDING_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 _TYPE: Final = re.compile(r"(?=.{3,256}\Z)[!-9;-~]+:[!-~]+")
 _MOST_OCCURRENCES: Final = 2**31 - 1
 
@@ -58,7 +58,7 @@ def parse_finding(document: object) -> Alert:
     part = finding_in(Part(document))
     part.mapping()
     id_ = part.required("id")
-    if not _ID.fullmatch(id_.text()):
+    if not FINDING_ID.fullmatch(id_.text()):
         raise id_.refusal("letters, digits and hyphens, as GuardDuty's 32 hexadecimal digits")
     kind = part.required("type")
     if not _TYPE.fullmatch(kind.text()):

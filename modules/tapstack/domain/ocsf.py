@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-_CLASS: Final = 2004
+DETECTION_FINDING: Final = 2004
+"""The class of what was detected; others are about configuration and vulnerabilities."""
 _ACTIVITIES: Final[Mapping[str, tuple[int, str]]] = {"opened": (1, "Create"), "closed": (3, "Close")}
 _UPDATE: Final = (2, "Update")
 _STATUSES: Final[Mapping[str, tuple[int, str]]] = {"opened": (1, "New"), "closed": (4, "Resolved")}
@@ -40,9 +41,9 @@ def detection_finding(event: Mapping[str, Any]) -> dict[str, Any]:
         "activity_name": activity_name,
         "category_uid": 2,
         "category_name": "Findings",
-        "class_uid": _CLASS,
+        "class_uid": DETECTION_FINDING,
         "class_name": "Detection Finding",
-        "type_uid": _CLASS * 100 + activity,
+        "type_uid": DETECTION_FINDING * 100 + activity,
         "type_name": f"Detection Finding: {activity_name}",
         "time": _milliseconds(event["time"]),
         "severity_id": severity,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
-from tapstack.domain.alerts import ATTACK_SEQUENCE, CRITICAL, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, Alert
+from tapstack.domain.alerts import ATTACK_SEQUENCE, CRITICAL, GUARDDUTY, HIGHEST_SEVERITY, RUNTIME, TYPE_LENGTH, Alert
 from tapstack.domain.arguments import check_fields
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import is_literal, matches
@@ -23,7 +23,6 @@ ResourceRole = Literal["TARGET", "ACTOR"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 RESOURCE_ROLES: Final[tuple[ResourceRole, ...]] = get_args(ResourceRole)
 SEVERITY: Final = (0.0, HIGHEST_SEVERITY)
-_TYPE_LENGTH: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +204,16 @@ def check_type_pattern(pattern: str, *, of_guardduty: bool = True) -> None:
     type that GuardDuty has, or hold a wildcard: that lets a policy name one newer than these lists.
     """
     if not of_guardduty:
-        if not 0 < len(pattern) <= _TYPE_LENGTH or not pattern.isprintable() or pattern != pattern.strip():
+        if not 0 < len(pattern) <= TYPE_LENGTH or not pattern.isprintable() or pattern != pattern.strip():
             raise RuleViolation(
-                f"{pattern!r} is no type: expected 1 to {_TYPE_LENGTH} printable characters, with * for any text and "
+                f"{pattern!r} is no type: expected 1 to {TYPE_LENGTH} printable characters, with * for any text and "
                 "no blank at an end"
             )
         return
     purpose, colon, rest = pattern.partition(":")
     resource, slash, family = rest.partition("/")
     complete = bool(resource and family) or not is_literal(rest) if colon else not is_literal(pattern)
-    if not pattern or len(pattern) > _TYPE_LENGTH or not complete or any(map(str.isspace, pattern)):
+    if not pattern or len(pattern) > TYPE_LENGTH or not complete or any(map(str.isspace, pattern)):
         raise RuleViolation(
             f"{pattern!r} is no finding type: expected the form ThreatPurpose:Resource/Family with * for any text and "
             "no spaces, such as UnauthorizedAccess:EC2/*; for types of another tool, name its source in sources"

@@ -20,11 +20,12 @@ from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.external_ids import check_external_id
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.retention import RETENTION_DAYS
 from tapstack.domain.telemetry import prefix_of
 from tapstack.domain.tokens import is_token
 from tapstack.domain.xdr_presets import ANY, PRESETS, Preset, PresetName, TrustName
 
-KEEP_DAYS: Final = (1, 3653)
+KEEP_DAYS: Final = RETENTION_DAYS
 FLOW_LOG_ACCOUNTS: Final = 100
 FLOW_LOGS: Final = 100
 PRINCIPALS: Final = 20

@@ -9,7 +9,6 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.domain.finding_documents import (
-    DETECTION_FINDING,
     EVENT_DETAIL_TYPE,
     EVENT_SOURCE,
     SECURITY_HUB_DETAIL_TYPE,
@@ -19,6 +18,7 @@ from tapstack.domain.finding_documents import (
 )
 from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.names import name_within
+from tapstack.domain.ocsf import DETECTION_FINDING
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.functions import ResponderFunction

@@ -46,8 +46,8 @@ from tapstack.settings.model import (
     SourceSettings,
     Target,
 )
-from tapstack.settings.place_checks import check_backend, check_places, check_regions_of_ids, regions_of_ids
 from tapstack.settings.problems import Path, Problem
+from tapstack.settings.region_checks import check_backend, check_region_of_site, check_regions_of_ids, regions_of_ids
 from tapstack.settings.response_checks import check_response
 from tapstack.settings.tag_checks import check_sought_keys, check_tags
 from tapstack.settings.xdr_checks import check_shared, check_xdr
@@ -78,7 +78,7 @@ def check_deployment(deployment: Deployment, checker: Checker) -> list[Problem]:
             checker.say(path, "cdktf can give no stack this name: rename the site", name)
         sources = _sources(checker, path, site)
         with checker.part():
-            check_places(checker, path, site, deployment.backend)
+            check_region_of_site(checker, path, site, deployment.backend)
         with checker.part():
             _check_site(checker, path, deployment.project, site, sources)
         with checker.part():

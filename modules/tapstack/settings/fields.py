@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from tapstack.domain import (
     alert_mappings,
     alert_settings,
+    alerts,
     buckets,
     cidrs,
     contacts,
@@ -320,7 +321,7 @@ AlertSourceName = _text(alert_settings.check_source_name, pattern=NAME_PATTERN, 
 AlertTypePattern = _text(
     lambda value: policy_rules.check_type_pattern(value, of_guardduty=False),
     minLength=1,
-    maxLength=256,
+    maxLength=alerts.TYPE_LENGTH,
     examples=["UnauthorizedAccess:EC2/*"],
 )
 Technique = _text(policy_rules.check_technique, pattern=incidents.TECHNIQUE_PATTERN, examples=["T1071.004"])

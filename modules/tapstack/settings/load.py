@@ -122,7 +122,7 @@ def parse_deployment(text: str, file: str = DEFAULT_FILE) -> Deployment:
     if found := check_deployment(deployment, checker):
         raise DeploymentError(file, [_placed(problem, source) for problem in found])
     warn_of_curly_quotes(checker, (), source.data)
-    deployment.note_place(file, source.line)
+    deployment.note_file(file, source.line)
     deployment.note_warnings((_placed(found, source).render(file), by) for found, by in checker.warnings)
     return deployment
 

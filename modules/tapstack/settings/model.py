@@ -18,7 +18,7 @@ from tapstack.domain.filter_presets import (
     everything_but_intra_vpc,
     web,
 )
-from tapstack.domain.filter_rules import MirrorRule, Traffic
+from tapstack.domain.filter_rules import Action, Direction, MirrorRule, Traffic
 from tapstack.domain.limits import FIRST_SESSION_NUMBER
 from tapstack.domain.load_balancers import HEALTH_CHECK_PORT, HEALTH_CHECK_PORTS
 from tapstack.domain.packet_basics import DELETION_PROTECTION, NOTIFICATION_ARNS, ON_FAILURE, OnFailure
@@ -136,9 +136,9 @@ class PacketBasics(ApplianceTemplate):
 class Rule(Settings):
     """A rule of a mirror filter."""
 
-    direction: Literal["ingress", "egress"]
+    direction: Direction
     """`ingress` for packets that reach the source, `egress` for those that leave it."""
-    action: Literal["accept", "reject"] = "accept"
+    action: Action = "accept"
     """`accept` mirrors, `reject` does not."""
     protocol: fields.Protocol = Field(default="all", validate_default=True)
     """A name, or an IANA protocol number; all of them by default."""
@@ -437,7 +437,7 @@ class Site(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ReadFrom:
     """Where a deployment was read; two that say the same are equal, wherever."""
 
     file: str = field(default="the deployment file", compare=False)
@@ -460,15 +460,15 @@ class Deployment(Settings):
     """Sites by name; each becomes a Terraform stack, its telemetry and its response one more each."""
 
     _warnings: list[tuple[str, bool]] = PrivateAttr(default_factory=list)
-    _place: _Place = PrivateAttr(default_factory=lambda: _Place())
+    _read_from: _ReadFrom = PrivateAttr(default_factory=lambda: _ReadFrom())
 
-    def note_place(self, file: str, line: Callable[[Path], int | None]) -> None:
+    def note_file(self, file: str, line: Callable[[Path], int | None]) -> None:
         """Set the name of the file, and the function that finds the line of a part of it."""
-        self._place = _Place(file, line)
+        self._read_from = _ReadFrom(file, line)
 
     def refusal(self, path: Path, message: str) -> DeploymentError:
         """Return the refusal of a part of the file that is found to be wrong later."""
-        return DeploymentError(self._place.file, [Problem(path, message, line=self._place.line(path))])
+        return DeploymentError(self._read_from.file, [Problem(path, message, line=self._read_from.line(path))])
 
     def note_warnings(self, warnings: Iterable[tuple[str, bool]]) -> None:
         """Keep what is likely wrong with the file, and whether the constructs say so as well."""

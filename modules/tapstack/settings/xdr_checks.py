@@ -13,8 +13,8 @@ from tapstack.domain.telemetry import landing_bucket_name, producer_of
 from tapstack.domain.xdr_settings import check_external_ids, check_readers
 from tapstack.settings.checking import Checker
 from tapstack.settings.model import Deployment, Site
-from tapstack.settings.place_checks import accounts_of
 from tapstack.settings.problems import Path
+from tapstack.settings.region_checks import accounts_of
 from tapstack.settings.xdr import Landing, Reader, Xdr
 
 _ACCOUNT = example_of("account")[1:13]

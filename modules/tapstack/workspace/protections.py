@@ -68,7 +68,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _DeployedSite:
     """A site of the file, the access to the account that it is deployed in, and the stacks that the command is for."""
 
     deployment: Deployment
@@ -189,34 +189,34 @@ def _find(
         name = site_of(deployment, stack)
         if name not in access:
             continue
-        place = _Place(deployment, name, access[name], file, outdir, stacks)
+        at = _DeployedSite(deployment, name, access[name], file, outdir, stacks)
         refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
         if stack == xdr_stack_name(name):
             refusing = of_xdr or {}
         for checks, lines in ((refusing, found.protections), (leaving, found.warnings)):
             for what, check in checks.items():
                 try:
-                    lines.extend(f"{stack}: {line}" for line in check(place))
+                    lines.extend(f"{stack}: {line}" for line in check(at))
                 except (ClientError, BotoCoreError) as error:
                     found.warnings.append(f"{stack}: not checked: {what}: {quoted(str(error), LONG)}")
     return found
 
 
-def _capture_not_deployed(place: _Place) -> Iterator[str]:
+def _capture_not_deployed(at: _DeployedSite) -> Iterator[str]:
     """Find what a response that is deployed alone uses of the capture, and the capture has not made."""
-    if place.name not in place.stacks and (missing := list(_missing_of_capture(place))):
+    if at.name not in at.stacks and (missing := list(_missing_of_capture(at))):
         yield (
-            f"it uses {' and '.join(missing)} of {place.name}, not found in account {place.access.account}: deploy the "
-            f'capture first (make deploy ARGS="{place.name}")'
+            f"it uses {' and '.join(missing)} of {at.name}, not found in account {at.access.account}: deploy the "
+            f'capture first (make deploy ARGS="{at.name}")'
         )
 
 
-def _response_not_deployed(place: _Place) -> Iterator[str]:
+def _response_not_deployed(at: _DeployedSite) -> Iterator[str]:
     """Find what a deployed response is to use once it is deployed as well: until then it uses what was there before."""
-    response = response_stack_name(place.name)
-    if response in place.stacks or not (made := list(_missing_of_capture(place, or_replaced=True))):
+    response = response_stack_name(at.name)
+    if response in at.stacks or not (made := list(_missing_of_capture(at, or_replaced=True))):
         return
-    if place.table.is_there:
+    if at.table.is_there:
         yield (
             f"{response} uses {' and '.join(made)}, which this deploy makes, once it is deployed as well, and until "
             f'then what it used before, which this deploy may delete: run make deploy ARGS="{response}" right '
@@ -224,34 +224,34 @@ def _response_not_deployed(place: _Place) -> Iterator[str]:
         )
 
 
-def _missing_of_capture(place: _Place, *, or_replaced: bool = False) -> Iterator[str]:
+def _missing_of_capture(at: _DeployedSite, *, or_replaced: bool = False) -> Iterator[str]:
     """Yield what the response of the site uses of its capture and does not exist, or a deploy would replace."""
-    for used in used_of_capture(place.site):
+    for used in used_of_capture(at.site):
         what, _, name = used.partition(" ")
         if what == PACKET_BASICS:
-            stack = place.deployment.stack_name(place.name)
-            if _cloudformation_stack(place, stack) is None:
+            stack = at.deployment.stack_name(at.name)
+            if _cloudformation_stack(at, stack) is None:
                 yield f"packet_basics (the CloudFormation stack {stack})"
             continue
         operation, result = _MIRRORING[what]
-        there = list(place.pages(operation, result, [*place.ours, {"Name": "tag:Name", "Values": [name]}]))
-        if not there or (or_replaced and any(_back(place, what, described) is not None for described in there)):
+        there = list(at.pages(operation, result, [*at.ours, {"Name": "tag:Name", "Values": [name]}]))
+        if not there or (or_replaced and any(_back(at, what, described) is not None for described in there)):
             yield used
 
 
-def _protected_table(place: _Place) -> Iterator[str]:
-    if place.table.is_protected:
-        what = f"the table {place.table.name}"
-        yield _switched_on(place, what, "response.deletion_protection", response_stack_name(place.name))
+def _protected_table(at: _DeployedSite) -> Iterator[str]:
+    if at.table.is_protected:
+        what = f"the table {at.table.name}"
+        yield _switched_on(at, what, "response.deletion_protection", response_stack_name(at.name))
 
 
-def _protected_buckets(place: _Place) -> Iterator[str]:
+def _protected_buckets(at: _DeployedSite) -> Iterator[str]:
     """Find the buckets that the telemetry's stack made, and that Terraform may not delete while they hold objects."""
     from botocore.exceptions import ClientError
 
-    s3 = place.access.client("s3")
+    s3 = at.access.client("s3")
     for access_logs in (False, True):
-        name = landing_bucket_name(place.deployment.project, place.name, place.access.account, access_logs=access_logs)
+        name = landing_bucket_name(at.deployment.project, at.name, at.access.account, access_logs=access_logs)
         try:
             tags = _tags({"Tags": s3.get_bucket_tagging(Bucket=name)["TagSet"]})
         except ClientError as error:
@@ -263,54 +263,54 @@ def _protected_buckets(place: _Place) -> Iterator[str]:
         found = s3.list_object_versions(Bucket=name, MaxKeys=1)
         if found.get("Versions") or found.get("DeleteMarkers"):
             what = f"the bucket {name}, which holds objects,"
-            yield _switched_on(place, what, "xdr.landing.deletion_protection", xdr_stack_name(place.name))
+            yield _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
 
 
-def _response_left_out(place: _Place) -> Iterator[str]:
+def _response_left_out(at: _DeployedSite) -> Iterator[str]:
     """Find a response that the file no longer has: it must be destroyed before the capture, which it may use."""
-    if place.site.response is None and place.table.is_there:
+    if at.site.response is None and at.table.is_there:
         yield (
-            f"the response of this site, with the table {place.table.name}, still exists, and may use this capture: "
-            f"put sites.{place.name}.response back into {place.file}, and destroy both, the response first (make "
-            f'destroy ARGS="{response_stack_name(place.name)} {place.name}")'
+            f"the response of this site, with the table {at.table.name}, still exists, and may use this capture: "
+            f"put sites.{at.name}.response back into {at.file}, and destroy both, the response first (make "
+            f'destroy ARGS="{response_stack_name(at.name)} {at.name}")'
         )
 
 
-def _table(place: _Place) -> str:
-    return incidents_table_name(place.deployment.project, place.name)
+def _table(at: _DeployedSite) -> str:
+    return incidents_table_name(at.deployment.project, at.name)
 
 
-def _switched_on(place: _Place, what: str, setting: str, stack: str) -> str:
+def _switched_on(at: _DeployedSite, what: str, setting: str, stack: str) -> str:
     return (
-        f"{what} has deletion protection: set sites.{place.name}.{setting} to false in {place.file}, and run "
+        f"{what} has deletion protection: set sites.{at.name}.{setting} to false in {at.file}, and run "
         f'make deploy ARGS="{stack}"'
     )
 
 
-def _open_incidents(place: _Place) -> Iterator[str]:
-    filters = [*place.ours, {"Name": "tag-key", "Values": [TAG_INCIDENT]}]
+def _open_incidents(at: _DeployedSite) -> Iterator[str]:
+    filters = [*at.ours, {"Name": "tag-key", "Values": [TAG_INCIDENT]}]
     sessions: dict[str, list[str]] = {}
-    for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
+    for session in at.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
         sessions.setdefault(_tags(session)[TAG_INCIDENT], []).append(session["NetworkInterfaceId"])
     for incident, interfaces in sessions.items():
         yield f"{incident} captures {_some(interfaces)}: close it (tapstack incident close {incident})"
 
 
-def _contained(place: _Place) -> Iterator[str]:
-    groups = [group["GroupId"] for group in _groups_of_containment(place)]
-    for attached, instance in _attached_groups(place, groups):
-        yield f"{attached}: release the instance ({_release_command(place, instance)})"
+def _contained(at: _DeployedSite) -> Iterator[str]:
+    groups = [group["GroupId"] for group in _groups_of_containment(at)]
+    for attached, instance in _attached_groups(at, groups):
+        yield f"{attached}: release the instance ({_release_command(at, instance)})"
 
 
-def _contained_by_what_goes(place: _Place) -> Iterator[str]:
+def _contained_by_what_goes(at: _DeployedSite) -> Iterator[str]:
     """Find the instances in a group of containment that a deploy would delete, because the file no longer has it."""
-    response, setting = place.site.response, f"sites.{place.name}.response.containment"
+    response, setting = at.site.response, f"sites.{at.name}.response.containment"
     containment = response.containment if response is not None else None
     going: dict[str, list[str]] = {}
-    for group in _groups_of_containment(place):
+    for group in _groups_of_containment(at):
         if containment is None:
             back = setting
-        elif group["VpcId"] not in (place.site.vpc_id, *containment.vpc_ids):
+        elif group["VpcId"] not in (at.site.vpc_id, *containment.vpc_ids):
             back = f"{group['VpcId']} in {setting}.vpc_ids"
         elif _tags(group)[TAG_PURPOSE] == "untrack" and not containment.two_step.enabled:
             back = f"{setting}.two_step.enabled"
@@ -318,19 +318,19 @@ def _contained_by_what_goes(place: _Place) -> Iterator[str]:
             continue
         going.setdefault(back, []).append(group["GroupId"])
     for back, groups in going.items():
-        for attached, instance in _attached_groups(place, groups):
+        for attached, instance in _attached_groups(at, groups):
             yield (
-                f"{attached}: this deploy would delete it: put {back} back into {place.file}; or release the instance "
-                f"first ({_release_command(place, instance)})"
+                f"{attached}: this deploy would delete it: put {back} back into {at.file}; or release the instance "
+                f"first ({_release_command(at, instance)})"
             )
 
 
-def _restored_no_longer(place: _Place) -> Iterator[str]:
+def _restored_no_longer(at: _DeployedSite) -> Iterator[str]:
     """Find what containment changed and a release could not restore after the deploy, for lack of a permission."""
-    response, setting = place.site.response, f"sites.{place.name}.response.containment"
+    response, setting = at.site.response, f"sites.{at.name}.response.containment"
     containment = response.containment if response is not None else None
     lost: dict[tuple[str, str], list[str]] = {}
-    for instance_id, kind in place.table.not_restored():
+    for instance_id, kind in at.table.not_restored():
         if containment is None:
             back = f"put {setting} back into"
         elif (switch := SETTING_OF_KIND.get(kind)) is not None and not attrgetter(switch)(containment):
@@ -342,27 +342,27 @@ def _restored_no_longer(place: _Place) -> Iterator[str]:
         what = ", ".join(kind for kind in RELEASE_ORDER if kind in kinds)
         yield (
             f"{instance_id} is contained, and a release could not restore this of it after this deploy: {what}: "
-            f"{back} {place.file}; or release the instance first ({_release_command(place, instance_id)})"
+            f"{back} {at.file}; or release the instance first ({_release_command(at, instance_id)})"
         )
 
 
-def _release_command(place: _Place, instance_id: str | None) -> str:
+def _release_command(at: _DeployedSite, instance_id: str | None) -> str:
     """Return the command that releases an instance, whichever incidents hold it contained."""
-    holders = place.holders.get(instance_id or "", ())
+    holders = at.holders.get(instance_id or "", ())
     command = undo_containment_command(holders[0] if holders else "ID")
     return f"{command} --all" if len(holders) > 1 else command
 
 
-def _groups_of_containment(place: _Place) -> Iterator[dict[str, Any]]:
-    filters = [*place.ours, {"Name": f"tag:{TAG_PURPOSE}", "Values": list(get_args(Purpose))}]
-    return place.pages("describe_security_groups", "SecurityGroups", filters)
+def _groups_of_containment(at: _DeployedSite) -> Iterator[dict[str, Any]]:
+    filters = [*at.ours, {"Name": f"tag:{TAG_PURPOSE}", "Values": list(get_args(Purpose))}]
+    return at.pages("describe_security_groups", "SecurityGroups", filters)
 
 
-def _launched_appliance(place: _Place) -> Iterator[str]:
-    stack = _launched_stack(place)
+def _launched_appliance(at: _DeployedSite) -> Iterator[str]:
+    stack = _launched_stack(at)
     if stack is None:
         return
-    launch = place.site.response.appliance.launch if place.site.response is not None else None
+    launch = at.site.response.appliance.launch if at.site.response is not None else None
     if launch is None:
         retired = "close the incidents and wait until it is deleted, or delete it now"
     elif (minutes := launch.retire_after_minutes) is None:
@@ -371,43 +371,43 @@ def _launched_appliance(place: _Place) -> Iterator[str]:
         retired = f"wait until it is deleted, {counted(minutes, 'minute')} after the last incident, or delete it now"
     yield (
         f"the CloudFormation stack {stack['StackName']} ({stack['StackStatus']}), launched by an incident, would be "
-        f"left behind: {retired}, with its packets ({_deletion(place, stack)})"
+        f"left behind: {retired}, with its packets ({_deletion(at, stack)})"
     )
 
 
-def _launched_with_another_role(place: _Place) -> Iterator[str]:
+def _launched_with_another_role(at: _DeployedSite) -> Iterator[str]:
     """Find a launched appliance whose role a deploy would change or delete: its deletion needs that role."""
-    response, stack = place.site.response, _launched_stack(place)
+    response, stack = at.site.response, _launched_stack(at)
     if response is None or stack is None:
         return
     launch = response.appliance.launch
-    setting = f"sites.{place.name}.response.appliance.launch"
+    setting = f"sites.{at.name}.response.appliance.launch"
     if launch is None:
         change, back = "this deploy would delete its role", f"put {setting} back into"
     elif missing := [given for given in stack.get("Capabilities", ()) if given not in launch.capabilities]:
         change = f"this deploy would take {', '.join(missing)} from its role"
         back = f"put {setting}.capabilities back into"
-    elif (had := _boundary(place, stack.get("RoleARN"))) and had != (launch.permissions_boundary or _made(place, had)):
+    elif (had := _boundary(at, stack.get("RoleARN"))) and had != (launch.permissions_boundary or _made(at, had)):
         change = f"this deploy would take the permissions boundary {had} from its role"
         what = f"{setting}.permissions_boundary"
-        back = f"take {what} out of" if had == _made(place, had) else f"put {what} back into"
+        back = f"take {what} out of" if had == _made(at, had) else f"put {what} back into"
     else:
         return
     yield (
         f"the CloudFormation stack {stack['StackName']} ({stack['StackStatus']}), launched by an incident, still exists"
-        f", and {change}, without which CloudFormation cannot delete it: {back} {place.file}; or close the incidents "
-        f"and wait until it is deleted, or delete it now, with its packets ({_deletion(place, stack)})"
+        f", and {change}, without which CloudFormation cannot delete it: {back} {at.file}; or close the incidents "
+        f"and wait until it is deleted, or delete it now, with its packets ({_deletion(at, stack)})"
     )
 
 
-def _boundary(place: _Place, role_arn: str | None) -> str | None:
+def _boundary(at: _DeployedSite, role_arn: str | None) -> str | None:
     """Return the permissions boundary that a stack's role requires of the roles that it creates; None without one."""
     from botocore.exceptions import ClientError
 
     if role_arn is None:
         return None
     try:
-        policy = place.access.client("iam").get_role_policy(
+        policy = at.access.client("iam").get_role_policy(
             RoleName=role_arn.rpartition("/")[2], PolicyName=_POLICY_OF_APPLIANCE
         )
     except ClientError as error:
@@ -421,53 +421,53 @@ def _boundary(place: _Place, role_arn: str | None) -> str | None:
     return None
 
 
-def _made(place: _Place, boundary: str) -> str:
+def _made(at: _DeployedSite, boundary: str) -> str:
     """Return the ARN of the boundary that the response creates, in the partition of `boundary`."""
-    name = launched_boundary_name(place.deployment.project, place.name)
-    return f"{boundary.partition(':iam:')[0]}:iam::{place.access.account}:policy/{name}"
+    name = launched_boundary_name(at.deployment.project, at.name)
+    return f"{boundary.partition(':iam:')[0]}:iam::{at.access.account}:policy/{name}"
 
 
-def _launched_stack(place: _Place) -> dict[str, Any] | None:
+def _launched_stack(at: _DeployedSite) -> dict[str, Any] | None:
     """Return the stack of a launched appliance; one without the tags of the response is not the response's."""
-    stack = _cloudformation_stack(place, place.deployment.launched_stack_name(place.name))
-    return stack if stack is not None and place.owns(stack) and TAG_INCIDENT in _tags(stack) else None
+    stack = _cloudformation_stack(at, at.deployment.launched_stack_name(at.name))
+    return stack if stack is not None and at.owns(stack) and TAG_INCIDENT in _tags(stack) else None
 
 
-def _deletion(place: _Place, stack: Mapping[str, Any]) -> str:
-    return f"aws cloudformation delete-stack --stack-name {stack['StackName']} --region {place.access.region}"
+def _deletion(at: _DeployedSite, stack: Mapping[str, Any]) -> str:
+    return f"aws cloudformation delete-stack --stack-name {stack['StackName']} --region {at.access.region}"
 
 
-def _protected_appliance(place: _Place) -> Iterator[str]:
-    name = place.deployment.stack_name(place.name)
-    stack = _cloudformation_stack(place, name)
+def _protected_appliance(at: _DeployedSite) -> Iterator[str]:
+    name = at.deployment.stack_name(at.name)
+    stack = _cloudformation_stack(at, name)
     if stack is None:
-        if not place.site.remove_packet_basics:
-            yield from _protected_by_another_name(place)
-    elif stack["StackStatus"] in _NEVER_CREATED and place.site.packet_basics is not None:
-        if place.site.packet_basics.deletion_protection:
+        if not at.site.remove_packet_basics:
+            yield from _protected_by_another_name(at)
+    elif stack["StackStatus"] in _NEVER_CREATED and at.site.packet_basics is not None:
+        if at.site.packet_basics.deletion_protection:
             yield (
                 f"the appliance was never created (CloudFormation stack {name}, {stack['StackStatus']}), and Terraform "
-                f"keeps what it recorded of it: set sites.{place.name}.packet_basics.deletion_protection to false in "
-                f"{place.file}"
+                f"keeps what it recorded of it: set sites.{at.name}.packet_basics.deletion_protection to false in "
+                f"{at.file}"
             )
-    elif _keeps_packets(place, stack):
+    elif _keeps_packets(at, stack):
         what = f"the appliance, in the CloudFormation stack {name}, keeps packets, and"
-        yield _switched_on(place, what, "packet_basics.deletion_protection", place.name)
+        yield _switched_on(at, what, "packet_basics.deletion_protection", at.name)
 
 
-def _failed_appliance(place: _Place) -> Iterator[str]:
+def _failed_appliance(at: _DeployedSite) -> Iterator[str]:
     """Find the stack of an appliance whose creation failed: Terraform would replace it, and refuses that.
 
     It records the place before it makes the stack. So the record has to go too where the file has another place now;
     where it has not, the next deploy makes it again.
     """
     stack = None
-    if place.site.packet_basics is not None:
-        stack = _cloudformation_stack(place, place.deployment.stack_name(place.name))
-    if stack is None or not place.owns(stack):
+    if at.site.packet_basics is not None:
+        stack = _cloudformation_stack(at, at.deployment.stack_name(at.name))
+    if stack is None or not at.owns(stack):
         return
     name, status = stack["StackName"], stack["StackStatus"]
-    options = f"--stack-name {name} --region {place.access.region}"
+    options = f"--stack-name {name} --region {at.access.region}"
     if status in _ENDING:
         yield (
             f"the CloudFormation stack {name} is in {status}: wait until that has ended (aws cloudformation "
@@ -476,7 +476,7 @@ def _failed_appliance(place: _Place) -> Iterator[str]:
     elif status in _NEVER_CREATED:
         reason = f": {stack['StackStatusReason']}" if stack.get("StackStatusReason") else ""
         records = RECORDS_OF_PLACE_WITH_ROLE if stack.get("RoleARN") else RECORDS_OF_PLACE
-        forget = f"terraform -chdir={place.outdir}/stacks/{place.name} state rm {' '.join(records)}"
+        forget = f"terraform -chdir={at.outdir}/stacks/{at.name} state rm {' '.join(records)}"
         yield (
             f"the appliance was never created, and its CloudFormation stack {name} can only be deleted ({status}"
             f"{reason}): remove the cause, delete the stack, and the record of the place (aws cloudformation "
@@ -485,41 +485,41 @@ def _failed_appliance(place: _Place) -> Iterator[str]:
         )
 
 
-def _keeps_packets(place: _Place, described: Mapping[str, Any]) -> bool:
+def _keeps_packets(at: _DeployedSite, described: Mapping[str, Any]) -> bool:
     """Return whether an appliance is protected, by its tag or by the file, which Terraform uses."""
-    given = place.site.packet_basics
+    given = at.site.packet_basics
     return _tags(described).get(DELETION_PROTECTION_TAG) == "on" or (given is not None and given.deletion_protection)
 
 
-def _protected_by_another_name(place: _Place) -> Iterator[str]:
+def _protected_by_another_name(at: _DeployedSite) -> Iterator[str]:
     """Find an appliance whose stack has another name than in the file, or that the file does not have."""
-    given, setting = place.site.packet_basics, f"sites.{place.name}.packet_basics"
+    given, setting = at.site.packet_basics, f"sites.{at.name}.packet_basics"
     filters = [
-        *place.ours,
+        *at.ours,
         {"Name": "tag-key", "Values": [DELETION_PROTECTION_TAG]},
         {"Name": "instance-state-name", "Values": list(PRESENT_STATES)},
     ]
-    for reservation in place.pages("describe_instances", "Reservations", filters):
+    for reservation in at.pages("describe_instances", "Reservations", filters):
         for instance in reservation["Instances"]:
             keeps = f"the appliance {instance['InstanceId']} keeps packets"
             if given is None:
                 yield (
-                    f"{keeps}: put {setting} back into {place.file}; or, if it is to be deleted with them, set "
-                    f"sites.{place.name}.remove_packet_basics to true there"
+                    f"{keeps}: put {setting} back into {at.file}; or, if it is to be deleted with them, set "
+                    f"sites.{at.name}.remove_packet_basics to true there"
                 )
-            elif _keeps_packets(place, instance):
+            elif _keeps_packets(at, instance):
                 stack = _tags(instance).get(STACK_NAME_TAG, "NAME")
                 yield (
                     f"{keeps}, and has deletion protection: set {setting}.stack_name to {stack}, as it was, and "
-                    f'{setting}.deletion_protection to false in {place.file}, and run make deploy ARGS="{place.name}"'
+                    f'{setting}.deletion_protection to false in {at.file}, and run make deploy ARGS="{at.name}"'
                 )
 
 
-def _cloudformation_stack(place: _Place, name: str) -> dict[str, Any] | None:
+def _cloudformation_stack(at: _DeployedSite, name: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        found = place.access.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        found = at.access.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" in error.response["Error"]["Message"]:
             return None
@@ -527,23 +527,23 @@ def _cloudformation_stack(place: _Place, name: str) -> dict[str, Any] | None:
     return dict(found[0])
 
 
-def _protected_load_balancers(place: _Place) -> Iterator[str]:
-    for name, _ in _load_balancers_with_protection(place):
+def _protected_load_balancers(at: _DeployedSite) -> Iterator[str]:
+    for name, _ in _load_balancers_with_protection(at):
         setting = f"targets.{name}.load_balancer"
-        if _load_balancer(place.site, name) is not None:
-            yield _switched_on(place, f"the load balancer {name}", f"{setting}.deletion_protection", place.name)
+        if _load_balancer(at.site, name) is not None:
+            yield _switched_on(at, f"the load balancer {name}", f"{setting}.deletion_protection", at.name)
         else:
             yield (
-                f"the load balancer {name} has deletion protection: put sites.{place.name}.{setting} back into "
-                f'{place.file}, with deletion_protection: false, and run make deploy ARGS="{place.name}"'
+                f"the load balancer {name} has deletion protection: put sites.{at.name}.{setting} back into "
+                f'{at.file}, with deletion_protection: false, and run make deploy ARGS="{at.name}"'
             )
 
 
-def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
+def _protected_load_balancers_that_go(at: _DeployedSite) -> Iterator[str]:
     """Find load balancers that a deploy would delete: AWS refuses that only after their listeners are deleted."""
-    for name, balancer in _load_balancers_with_protection(place):
-        setting = f"sites.{place.name}.targets.{name}.load_balancer"
-        given = _load_balancer(place.site, name)
+    for name, balancer in _load_balancers_with_protection(at):
+        setting = f"sites.{at.name}.targets.{name}.load_balancer"
+        given = _load_balancer(at.site, name)
         if given is None:
             change, back = "delete it", setting
         elif gone := _subnets_that_go(balancer, given):
@@ -552,15 +552,15 @@ def _protected_load_balancers_that_go(place: _Place) -> Iterator[str]:
             continue
         yield (
             f"the load balancer {name} has deletion protection, and this deploy would {change}: put {back} back into "
-            f"{place.file}; if it is to be deleted, first set {setting}.deletion_protection to false there, and run "
-            f'make deploy ARGS="{place.name}", in a deploy of its own'
+            f"{at.file}; if it is to be deleted, first set {setting}.deletion_protection to false there, and run "
+            f'make deploy ARGS="{at.name}", in a deploy of its own'
         )
 
 
-def _load_balancers_with_protection(place: _Place) -> Iterator[tuple[str, dict[str, Any]]]:
+def _load_balancers_with_protection(at: _DeployedSite) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the protected load balancers of the site, each with the name of its mirror target."""
-    client = place.access.client("elbv2")
-    for name, balancer in place.load_balancers:
+    client = at.access.client("elbv2")
+    for name, balancer in at.load_balancers:
         attributes = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
         if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
             yield name, balancer
@@ -579,38 +579,38 @@ def _subnets_that_go(balancer: Mapping[str, Any], given: LoadBalancer) -> list[s
     return [zone["SubnetId"] for zone in balancer["AvailabilityZones"] if zone["SubnetId"] not in given.subnet_ids]
 
 
-def _sessions_of_others(place: _Place) -> Iterator[str]:
-    for used, remedy, _ in _sessions_on(place, lambda *_: "goes"):
+def _sessions_of_others(at: _DeployedSite) -> Iterator[str]:
+    for used, remedy, _ in _sessions_on(at, lambda *_: "goes"):
         yield f"{used}: {remedy}"
 
 
-def _sessions_on_what_goes(place: _Place) -> Iterator[str]:
+def _sessions_on_what_goes(at: _DeployedSite) -> Iterator[str]:
     """Find sessions on targets and filters that a deploy would delete.
 
     AWS refuses the deletion, or, where the session is of another account, ends its mirroring.
     """
-    for used, remedy, back in _sessions_on(place, _back):
-        yield f"{used}, and this deploy would delete it: {back} {place.file}; or first {remedy}"
+    for used, remedy, back in _sessions_on(at, _back):
+        yield f"{used}, and this deploy would delete it: {back} {at.file}; or first {remedy}"
 
 
-_Back = Callable[[_Place, str, Mapping[str, Any]], str | None]
+_Back = Callable[[_DeployedSite, str, Mapping[str, Any]], str | None]
 """Returns the change of the file that would keep a mirror target or filter; None where it is kept anyway."""
 
 
-def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
+def _sessions_on(at: _DeployedSite, back: _Back) -> Iterator[tuple[str, str, str]]:
     """Yield the sessions of others on targets and filters that would be deleted: use, remedy, and how to keep it."""
     seen = set()
     for what, operation, result, key in (
         ("target", "describe_traffic_mirror_targets", "TrafficMirrorTargets", "TrafficMirrorTargetId"),
         ("filter", "describe_traffic_mirror_filters", "TrafficMirrorFilters", "TrafficMirrorFilterId"),
     ):
-        found = {item[key]: back(place, what, item) for item in place.pages(operation, result, place.ours)}
+        found = {item[key]: back(at, what, item) for item in at.pages(operation, result, at.ours)}
         going = {name: kept for name, kept in found.items() if kept is not None}
         ids = list(going)
         for start in range(0, len(ids), _VALUES_OF_A_FILTER):
             filters = [{"Name": f"traffic-mirror-{what}-id", "Values": ids[start : start + _VALUES_OF_A_FILTER]}]
-            for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
-                name, own = session["TrafficMirrorSessionId"], place.owns(session)
+            for session in at.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", filters):
+                name, own = session["TrafficMirrorSessionId"], at.owns(session)
                 incident = _tags(session).get(TAG_INCIDENT)
                 # The stack's own sessions are deleted or modified before.
                 if name in seen or (own and incident is None):
@@ -622,42 +622,42 @@ def _sessions_on(place: _Place, back: _Back) -> Iterator[tuple[str, str, str]]:
                     yield f"{used} of {incident}", f"close it (tapstack incident close {incident})", kept
                 else:
                     command = f"delete-traffic-mirror-session --traffic-mirror-session-id {name}"
-                    remedy = f"delete it (aws ec2 {command} --region {place.access.region})"
-                    if (owner := session.get("OwnerId", place.access.account)) != place.access.account:
+                    remedy = f"delete it (aws ec2 {command} --region {at.access.region})"
+                    if (owner := session.get("OwnerId", at.access.account)) != at.access.account:
                         remedy = f"ask its owner, the account {owner}, to delete it"
                     yield f"{used}, which is not of this site", remedy, kept
 
 
-def _back(place: _Place, what: str, described: Mapping[str, Any]) -> str | None:
+def _back(at: _DeployedSite, what: str, described: Mapping[str, Any]) -> str | None:
     """Return the change of the file that would keep a target or filter which a deploy would delete or replace."""
     tags = _tags(described)
     name = tags.get("Name", "NAME")
-    setting = f"sites.{place.name}.{what}s.{name}"
+    setting = f"sites.{at.name}.{what}s.{name}"
     if (stack := tags.get(STACK_NAME_TAG)) is not None:
-        return None if TAG_INCIDENT in tags else _appliance_back(place, stack)
-    if name not in (place.site.targets if what == "target" else place.site.filters):
+        return None if TAG_INCIDENT in tags else _appliance_back(at, stack)
+    if name not in (at.site.targets if what == "target" else at.site.filters):
         return f"put {setting} back into"
-    return _replacing(place, name, setting, described) if what == "target" else None
+    return _replacing(at, name, setting, described) if what == "target" else None
 
 
-def _appliance_back(place: _Place, stack: str) -> str | None:
+def _appliance_back(at: _DeployedSite, stack: str) -> str | None:
     """Return what keeps the appliance of a CloudFormation stack, whose target and filter go with it."""
-    setting, wanted = f"sites.{place.name}.packet_basics", place.deployment.stack_name(place.name)
-    if place.site.packet_basics is None:
+    setting, wanted = f"sites.{at.name}.packet_basics", at.deployment.stack_name(at.name)
+    if at.site.packet_basics is None:
         return f"put {setting} back into"
     if stack.startswith(f"{wanted}-"):
         # It may be nested in the one that stays: its name then begins with that one's.
-        root = (_cloudformation_stack(place, stack) or {}).get("RootId")
+        root = (_cloudformation_stack(at, stack) or {}).get("RootId")
         stack = root.split("/")[1] if root else stack
     return None if stack == wanted else f"set {setting}.stack_name to {stack}, as it was, in"
 
 
-def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, Any]) -> str | None:
+def _replacing(at: _DeployedSite, name: str, setting: str, described: Mapping[str, Any]) -> str | None:
     """Return the settings that a target needs to be kept: AWS cannot change them, so Terraform replaces the target."""
-    given = place.site.targets[name]
+    given = at.site.targets[name]
     balancer = described.get("NetworkLoadBalancerArn")
     if balancer and given.load_balancer is not None:
-        made = {each["LoadBalancerArn"]: each for of, each in place.load_balancers if of == name}
+        made = {each["LoadBalancerArn"]: each for of, each in at.load_balancers if of == name}
         if balancer not in made:
             return f"put the load balancer {balancer} back behind {setting} in"
         gone = _subnets_that_go(made[balancer], given.load_balancer)
@@ -670,24 +670,24 @@ def _replacing(place: _Place, name: str, setting: str, described: Mapping[str, A
     ):
         if now and now != getattr(given, key):
             return f"set {setting}.{key} to {now} in"
-    usual = place.deployment.description(place.name, name)
+    usual = at.deployment.description(at.name, name)
     before = described.get("Description", "")
     if balancer or before == (given.description or usual):
         return None
     return f"take {setting}.description out of" if before == usual else f"set {setting}.description to {before!r} in"
 
 
-def _rules_on_the_way(place: _Place) -> Iterator[str]:
+def _rules_on_the_way(at: _DeployedSite) -> Iterator[str]:
     """Find filters whose rules cannot be changed in place: AWS would refuse rules, or packets would be lost."""
-    for described in place.pages("describe_traffic_mirror_filters", "TrafficMirrorFilters", place.ours):
+    for described in at.pages("describe_traffic_mirror_filters", "TrafficMirrorFilters", at.ours):
         tags, filter_id = _tags(described), described["TrafficMirrorFilterId"]
         name = tags.get("Name", "")
-        if STACK_NAME_TAG in tags or name not in place.site.filters:
+        if STACK_NAME_TAG in tags or name not in at.site.filters:
             continue  # the appliance's own, or one that is deleted
         old = [_rule(rule) for key in _RULES_OF_A_FILTER for rule in described.get(key, ())]
-        new = number_rules(place.site.filters[name].to_domain().rules)
+        new = number_rules(at.site.filters[name].to_domain().rules)
         another = (
-            f"give sites.{place.name}.filters.{name} another name wherever {place.file} names it, so that it is made "
+            f"give sites.{at.name}.filters.{name} another name wherever {at.file} names it, so that it is made "
             "anew before sessions leave this one"
         )
         if (most := rules_in_between(old, new)) > limits.RULES_PER_FILTER:
@@ -695,7 +695,7 @@ def _rules_on_the_way(place: _Place) -> Iterator[str]:
                 f"the filter {name} ({filter_id}) would need {most} rules while this deploy changes them, because new "
                 f"ones are made before old ones are deleted, and AWS takes {limits.RULES_PER_FILTER}: {another}"
             )
-        elif (loss := first_loss(old, new)) is not None and _mirrors(place, filter_id):
+        elif (loss := first_loss(old, new)) is not None and _mirrors(at, filter_id):
             yield (
                 f"the filter {name} ({filter_id}) would not mirror {loss.before.direction} packets while this deploy "
                 f"changes its rules, which rule {loss.before.number} mirrors now and rule {loss.after.number} "
@@ -720,19 +720,19 @@ def _rule(described: Mapping[str, Any]) -> MirrorRule:
     )
 
 
-def _mirrors(place: _Place, filter_id: str) -> bool:
+def _mirrors(at: _DeployedSite, filter_id: str) -> bool:
     """Return whether a session uses a filter."""
     uses = [{"Name": "traffic-mirror-filter-id", "Values": [filter_id]}]
-    sessions = place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", uses)
+    sessions = at.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", uses)
     return next(sessions, None) is not None
 
 
-def _exchanged_numbers(place: _Place) -> Iterator[str]:
+def _exchanged_numbers(at: _DeployedSite) -> Iterator[str]:
     """Find groups that would exchange session numbers on an interface: AWS refuses each number while it is in use."""
-    wanted = _wanted_numbers(place.site)
+    wanted = _wanted_numbers(at.site)
     described: dict[str, dict[int, str]] = {}
     used = wanted.all()
-    for session in place.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", place.ours):
+    for session in at.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", at.ours):
         group = session.get("Description", "").rpartition("/")[2]
         used.add(session["SessionNumber"])
         if TAG_INCIDENT not in _tags(session):
@@ -744,7 +744,7 @@ def _exchanged_numbers(place: _Place) -> Iterator[str]:
             while (waits_for := groups.get(wanted.on(chain[-1], interface))) is not None and waits_for not in chain:
                 chain.append(waits_for)
             if waits_for == group == min(chain) and len(chain) > 1:
-                way_out = _way_out(place, chain, interface, wanted)
+                way_out = _way_out(at, chain, interface, wanted)
                 exchanged.setdefault((tuple(sorted(chain)), way_out), []).append(interface)
     free = set(range(1, min(max(used, default=0) + 1, limits.SESSION_NUMBER[1]) + 1)) - used
     for (chained, way_out), interfaces in exchanged.items():
@@ -793,55 +793,55 @@ def _wanted_numbers(site: Site) -> _WantedNumbers:
     return wanted
 
 
-def _way_out(place: _Place, chain: Sequence[str], interface: str, wanted: _WantedNumbers) -> str:
+def _way_out(at: _DeployedSite, chain: Sequence[str], interface: str, wanted: _WantedNumbers) -> str:
     """Return the remedy for an exchange of numbers, up to the number to set."""
     numbered = {
         group
         for group in chain
-        for source in place.site.sessions[group].sources
+        for source in at.site.sessions[group].sources
         if source.network_interface_id == interface and source.session_number is not None
     }
-    written = numbered or any(place.site.sessions[group].session_number is not None for group in chain)
+    written = numbered or any(at.site.sessions[group].session_number is not None for group in chain)
     restored = "restore their numbers" if written else "restore their order"
     last = max(chain, key=lambda group: wanted.on(group, interface))
-    setting = f"sites.{place.name}.sessions.{last}"
+    setting = f"sites.{at.name}.sessions.{last}"
     who = f"the source {interface} of {setting}" if last in numbered else setting
-    return f"{restored} in {place.file}; or give {who}"
+    return f"{restored} in {at.file}; or give {who}"
 
 
-def _quarantined(place: _Place) -> Iterator[str]:
-    for attached, _ in _attached_groups(place, [group["GroupId"] for group in _quarantine_groups(place)]):
+def _quarantined(at: _DeployedSite) -> Iterator[str]:
+    for attached, _ in _attached_groups(at, [group["GroupId"] for group in _quarantine_groups(at)]):
         yield f"{attached}: {_ANOTHER_GROUP}"
 
 
-def _quarantined_by_what_goes(place: _Place) -> Iterator[str]:
+def _quarantined_by_what_goes(at: _DeployedSite) -> Iterator[str]:
     """Find the interfaces in a quarantine group that a deploy would delete."""
     going: dict[str, list[str]] = {}
-    for group in _quarantine_groups(place):
-        if not place.site.quarantine_security_group:
-            back = f"set sites.{place.name}.quarantine_security_group to true in"
-        elif group["VpcId"] != place.site.vpc_id:
-            back = f"set sites.{place.name}.vpc_id to {group['VpcId']} in"
+    for group in _quarantine_groups(at):
+        if not at.site.quarantine_security_group:
+            back = f"set sites.{at.name}.quarantine_security_group to true in"
+        elif group["VpcId"] != at.site.vpc_id:
+            back = f"set sites.{at.name}.vpc_id to {group['VpcId']} in"
         else:
             continue
         going.setdefault(back, []).append(group["GroupId"])
     for back, groups in going.items():
-        for attached, _ in _attached_groups(place, groups):
-            yield f"{attached}: this deploy would delete it: {back} {place.file}; or first {_ANOTHER_GROUP}"
+        for attached, _ in _attached_groups(at, groups):
+            yield f"{attached}: this deploy would delete it: {back} {at.file}; or first {_ANOTHER_GROUP}"
 
 
-def _quarantine_groups(place: _Place) -> Iterator[dict[str, Any]]:
-    names = [place.deployment.quarantine_group_name(place.name), DEFAULT_NAME]
-    filters = [*place.ours, {"Name": "group-name", "Values": names}]
-    return place.pages("describe_security_groups", "SecurityGroups", filters)
+def _quarantine_groups(at: _DeployedSite) -> Iterator[dict[str, Any]]:
+    names = [at.deployment.quarantine_group_name(at.name), DEFAULT_NAME]
+    filters = [*at.ours, {"Name": "group-name", "Values": names}]
+    return at.pages("describe_security_groups", "SecurityGroups", filters)
 
 
-def _attached_groups(place: _Place, groups: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+def _attached_groups(at: _DeployedSite, groups: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Yield which group is on which interface, in words, and the interface's instance."""
     if not groups:
         return
     in_groups = [{"Name": "group-id", "Values": groups}]
-    for interface in place.pages("describe_network_interfaces", "NetworkInterfaces", in_groups):
+    for interface in at.pages("describe_network_interfaces", "NetworkInterfaces", in_groups):
         attached = [group["GroupId"] for group in interface["Groups"] if group["GroupId"] in groups]
         instance = interface.get("Attachment", {}).get("InstanceId")
         yield (
@@ -860,7 +860,7 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-_Check = Callable[[_Place], Iterator[str]]
+_Check = Callable[[_DeployedSite], Iterator[str]]
 _OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "deletion protection of the table": _protected_table,
     "open incidents": _open_incidents,

@@ -11,7 +11,7 @@ import pytest
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import ApplianceSnapshots, EvidenceSettings, incident_tags, notice_before
 from tapstack.domain.incidents import new_id, utc_now
-from tapstack.domain.packet_places import place
+from tapstack.domain.stored_packets import where_stored
 
 SNAPSHOT = {"snapshot_id": "snap-0a1b2c3d4e5f60718", "volume_id": "vol-0a1b2c3d4e5f60718", "size_gib": 100}
 
@@ -60,4 +60,4 @@ def test_when_an_appliance_captured_for_many_incidents_then_tags_name_as_many_as
     ],
 )
 def test_when_packets_are_somewhere_then_one_line_says_where(packets: dict[str, Any], said: str) -> None:
-    assert re.fullmatch(f"{said}.*", place(packets))
+    assert re.fullmatch(f"{said}.*", where_stored(packets))

@@ -31,7 +31,7 @@ READY: Mapping[str, str] = {"status": "ready"}
 WAIT: Mapping[str, str] = {"status": "wait"}
 _LEFT_TO_THE_SWEEPER: Final = 6 * 3600
 """Seconds after which an execution leaves a retirement to the sweeper."""
-_LATE_SECONDS: Final = 60
+_LAUNCHED_WITHIN_SECONDS: Final = 60
 """Seconds after which another incident launches the appliance, where the first one did not."""
 
 
@@ -114,7 +114,7 @@ def _check_launch(settings: DeployedLaunch, incident: Incident, held: Appliance)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
         # The function that launches it may have been killed before it called CloudFormation.
-        patient = time.time() - held.launched_at < _LATE_SECONDS and held.launched_by != incident.id
+        patient = time.time() - held.launched_at < _LAUNCHED_WITHIN_SECONDS and held.launched_by != incident.id
         return WAIT if held.stack_id is not None or patient else _create(settings, incident, held)
     if held.stack_id is None:
         held = stored.record_stack(held, stack["StackId"]) or held

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain import capture_plan
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_plan import Interface
+from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
@@ -140,9 +141,9 @@ def instances(ids: list[str]) -> list[dict[str, Any]]:
 def existing_instances(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield those of the instances that exist in this account and Region, as EC2 describes them."""
     pages = client("ec2").get_paginator("describe_instances")
-    for begin in range(0, len(ids), sessions.FILTER_VALUES):
+    for begin in range(0, len(ids), FILTER_VALUES):
         # A filter, because an unknown id in InstanceIds would fail the whole call.
-        values = list(ids[begin : begin + sessions.FILTER_VALUES])
+        values = list(ids[begin : begin + FILTER_VALUES])
         for page in pages.paginate(Filters=[{"Name": "instance-id", "Values": values}]):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
@@ -152,8 +153,8 @@ def instances_of(ids: Collection[str]) -> dict[str, str]:
     """Return the instances that network interfaces are attached to, by interface; others are left out."""
     listed, found = sorted(ids), {}
     pages = client("ec2").get_paginator("describe_network_interfaces")
-    for begin in range(0, len(listed), sessions.FILTER_VALUES):
-        filters = [{"Name": "network-interface-id", "Values": listed[begin : begin + sessions.FILTER_VALUES]}]
+    for begin in range(0, len(listed), FILTER_VALUES):
+        filters = [{"Name": "network-interface-id", "Values": listed[begin : begin + FILTER_VALUES]}]
         for page in pages.paginate(Filters=filters):
             for item in page["NetworkInterfaces"]:
                 if (instance := _instance_of(item)) is not None:

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.capture_plan import Session
+from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
@@ -28,8 +29,6 @@ from tapstack.responder.store.captures import Capture
 Described = dict[str, Any]
 """A session as EC2 describes it."""
 
-FILTER_VALUES: Final = 200
-"""Values that one filter of a Describe call takes (Amazon EC2 API Reference, "Filter")."""
 LATE_SECONDS: Final = 60
 """Seconds after which EC2 shows a new session; one that it does not show then was deleted."""
 WHOLE: Final = (None, limits.PACKET_LENGTH_LOAD_BALANCER[1])

@@ -15,8 +15,8 @@ from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_comman
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
-from tapstack.domain.packet_places import place
 from tapstack.domain.packet_watch import WARN_AFTER
+from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -216,7 +216,7 @@ def _protection(incident: Incident) -> list[str]:
 
 def _stored_packets(incident: Incident) -> list[str]:
     packets = incidents.stored_packets(incident)
-    return [f"Stored:   {place(packets)}"] if packets else []
+    return [f"Stored:   {where_stored(packets)}"] if packets else []
 
 
 def _mirrored(item: IncidentInterface) -> str:

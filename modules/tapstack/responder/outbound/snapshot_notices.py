@@ -7,7 +7,7 @@ from typing import Final
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.outside_text import one_line, quoted
-from tapstack.domain.packet_places import snapshot
+from tapstack.domain.stored_packets import snapshot_words
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import snapshots as stored
@@ -108,7 +108,7 @@ def _listed(snapshots: tuple[Snapshot, ...]) -> list[str]:
         f"  {counted(len(plain), 'snapshot')} NOT encrypted, because the volumes are not: enable encryption by default "
         "for EBS in this account and Region, so that the next appliance's are",
     ]
-    return [*(f"  {snapshot(one.as_dict())}" for one in snapshots), *(warning if plain else ())]
+    return [*(f"  {snapshot_words(one.as_dict())}" for one in snapshots), *(warning if plain else ())]
 
 
 def _copies(its: Kept) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
@@ -18,9 +18,6 @@ from tapstack.domain.table_names import CAPTURES
 from tapstack.responder.environment import environment
 from tapstack.responder.store import table
 from tapstack.responder.store.keys import capture_key, named, where_of
-
-_KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long a capture without a holder is kept. Generations begin with the time, so that none is used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +217,7 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
             "one": 1,
             "generation": capture.generation,
             "yes": True,
-            "ttl": int(time.time()) + _KEPT_SECONDS,
+            "ttl": int(time.time()) + table.UNUSED_KEPT_SECONDS,
             **({"ended": ended} if ended else {}),
             **({"begun": begun} if begun else {}),
         },

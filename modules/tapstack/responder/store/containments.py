@@ -23,8 +23,7 @@ from tapstack.responder.store.keys import containment_key, containments_key, nam
 from tapstack.responder.store.records import Incident
 from tapstack.responder.store.retry import retried
 
-_KEPT_SECONDS: Final = 30 * 24 * 3600
-_LATE_SECONDS: Final = 60
+_RESTORED_LATELY_SECONDS: Final = 60
 """How long EC2 may still show what was there before a change."""
 _TOGETHER: Final = 99
 """Items that one transaction takes besides its check (Amazon DynamoDB API Reference, TransactWriteItems: 100)."""
@@ -110,7 +109,7 @@ def count(instance_id: str, limit: int, where: AccountRegion | None = None, *, b
             "instances": {name},
             "instance": name,
             "limit": limit,
-            "ttl": int(now.timestamp()) + _KEPT_SECONDS,
+            "ttl": int(now.timestamp()) + table.UNUSED_KEPT_SECONDS,
         },
         names={"ttl": "ttl"},
     )
@@ -342,7 +341,13 @@ def mark_restored(containment: Containment, prior: PriorState, note: str = "") -
         prior_state_key(containment.instance_id, prior.kind, prior.key, containment.where),
         "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
         "generation = :generation",
-        {"yes": True, "now": now, "note": note, "ttl": now + _KEPT_SECONDS, "generation": containment.generation},
+        {
+            "yes": True,
+            "now": now,
+            "note": note,
+            "ttl": now + table.UNUSED_KEPT_SECONDS,
+            "generation": containment.generation,
+        },
         {"ttl": "ttl"},
     )
     if not table.write_together([being_released(containment), update]):
@@ -363,7 +368,7 @@ def finish_release(containment: Containment) -> None:
         to="absent",
         one=1,
         now=as_text(utc_now()),
-        ttl=int(time.time()) + _KEPT_SECONDS,
+        ttl=int(time.time()) + table.UNUSED_KEPT_SECONDS,
     )
 
 
@@ -448,4 +453,4 @@ _ATTRIBUTES: Final = {name: _RENAMED.get(name, name) for name in PriorState.__sl
 
 def _prior_state(item: dict[str, Any]) -> PriorState:
     known = {name: item[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in item}
-    return PriorState(**known, lately=time.time() - item.get("restored_at", 0) < _LATE_SECONDS)
+    return PriorState(**known, lately=time.time() - item.get("restored_at", 0) < _RESTORED_LATELY_SECONDS)

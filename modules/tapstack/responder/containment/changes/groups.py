@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tapstack.domain.containment import PriorState, Value
+from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.quarantine import rule_lines
 from tapstack.responder.aws.clients import client
-from tapstack.responder.capture.sessions import FILTER_VALUES
 from tapstack.responder.containment.changes.gone import gone_when
 
 

@@ -1,4 +1,4 @@
-"""Rules of where things are: the Region and account of a site, and what its ARNs and addresses name."""
+"""Rules of Regions and accounts: those of a site, and what its ARNs and addresses name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tapstack.settings.problems import Path
 
 
 def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
-    """Check the place of the state."""
+    """Check the Region of the state."""
     s3 = backend.s3
     if s3 is None:
         return
@@ -32,8 +32,8 @@ def check_backend(checker: Checker, path: Path, backend: Backend) -> None:
             checker.ask((*path, "role_arn"), partial(check_arn, s3.role_arn, s3.region), s3.role_arn)
 
 
-def check_places(checker: Checker, path: Path, site: Site, backend: Backend) -> None:
-    """Check the place of a site, and that what it names can be used from there."""
+def check_region_of_site(checker: Checker, path: Path, site: Site, backend: Backend) -> None:
+    """Check the Region of a site, and that what it names can be used from there."""
     region = site.region
     with checker.part():
         _warn_of_state_elsewhere(checker, path, region, backend)

@@ -11,7 +11,7 @@ from tapstack.domain.outside_text import word
 OFF: Final = "evidence.appliance_snapshots of the response is null"
 
 
-def place(packets: Mapping[str, Any]) -> str:
+def where_stored(packets: Mapping[str, Any]) -> str:
     """Return in one line where packets are, until when, and what will become of them.
 
     Args:
@@ -27,14 +27,14 @@ def place(packets: Mapping[str, Any]) -> str:
     if state == "appliance":
         return f"on the appliance, and LOST when that is deleted: {OFF}"
     if state == "snapshots":
-        listed = ", ".join(snapshot(one) for one in snapshots)
+        listed = ", ".join(snapshot_words(one) for one in snapshots)
         return f"in {counted(len(snapshots), 'EBS snapshot')} until {word(str(packets.get('until')))}: {listed}"
     if state == "deleted":
         return f"deleted: they were kept in snapshots until {word(str(packets.get('until')))}"
     return f"lost with the appliance: no snapshot was taken of it{'' if keep_days else f', because {OFF}'}"
 
 
-def snapshot(one: Mapping[str, Any]) -> str:
+def snapshot_words(one: Mapping[str, Any]) -> str:
     """Return a snapshot in words."""
     encrypted = "encrypted" if one.get("encrypted") else "NOT encrypted"
     named = word(str(one.get("snapshot_id"))), word(str(one.get("volume_id")))
