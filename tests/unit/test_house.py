@@ -464,6 +464,19 @@ def test_when_a_variable_of_the_functions_is_named_then_one_module_does() -> Non
     assert found == {"tapstack.domain.function_variables", "tapstack.settings.load"}
 
 
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("aws:SecureTransport", "tapstack.capture.iam_documents"),
+        ("shutting-down", "tapstack.domain.instance_states"),
+        (":assumed-role/", "tapstack.domain.callers"),
+    ],
+)
+def test_when_a_word_of_aws_is_a_rule_of_its_own_then_one_module_has_it(text: str, home: str) -> None:
+    ours = [file for file in SOURCES if not file.is_relative_to(ROOT / "modules" / "strictmoto")]
+    assert {module_name(file) for file in ours if any(text in one for one in texts_of(file))} == {home}
+
+
 # Constants of one name and one value that say different things.
 _BY_CHANCE = {
     "AS_OF",  # each list was compared with AWS's page on a day of its own

@@ -44,7 +44,7 @@ from tapstack.workspace.stacks import used_of_capture, used_of_telemetry
 if TYPE_CHECKING:
     from strictmoto.account import Account
     from tapstack.rehearsal.deployment import SiteDeployment
-    from tapstack.rehearsal.report.page import GroupsOf, Step
+    from tapstack.rehearsal.report.page import GroupsOf, TimedStep
     from tapstack.rehearsal.xdr.actor import Xdr
 
 REPORT: Final = Path("rehearsal.html")
@@ -184,7 +184,7 @@ class _Rehearsal:
     scratch: Path
     progress: Progress
     enforce_iam: bool
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TimedStep] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     account: Account = field(init=False)
     _shown_entries: int = 0
@@ -574,13 +574,13 @@ class _Rehearsal:
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
-        from tapstack.rehearsal.report.page import Step
+        from tapstack.rehearsal.report.page import TimedStep
 
         self._say_with_time(name)
         begin = time.monotonic()
         with self.progress.doing(f"{name[0].lower()}{name[1:]}"):
             yield
-        self.steps.append(Step(name, time.monotonic() - begin))
+        self.steps.append(TimedStep(name, time.monotonic() - begin))
 
     def _say_with_time(self, line: str) -> None:
         elapsed = int(time.monotonic() - self.begin)

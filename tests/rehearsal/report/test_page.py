@@ -15,24 +15,33 @@ from strictmoto.account import Account
 from strictmoto.company import found_company
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.loop import Loop
-from tapstack.rehearsal.report.page import GroupsOf, Phase, Report, Step, duration, render, short_principal, shortened
-from tapstack.rehearsal.report.topology import Instance, Interface, MirrorSession, Subnet, Topology, take_topology
+from tapstack.rehearsal.report.page import (
+    GroupsOf,
+    Phase,
+    Report,
+    TimedStep,
+    duration,
+    render,
+    short_principal,
+    shortened,
+)
+from tapstack.rehearsal.report.topology import DrawnInterface, Instance, MirrorSession, Subnet, Topology, take_topology
 from tests.chromium import needs_browser, open_page
 
 SESSION = MirrorSession("tms-01", 2, 4711, ours=True)
 SUSPECT = Instance(
-    "i-01", "database", "r5.large", "subnet-01", (Interface("eni-01", "10.0.0.4", "subnet-01", (SESSION,)),), True
+    "i-01", "database", "r5.large", "subnet-01", (DrawnInterface("eni-01", "10.0.0.4", "subnet-01", (SESSION,)),), True
 )
 BYSTANDER = Instance(
     "i-02",
     "web",
     "m5.large",
     "subnet-01",
-    (Interface("eni-02", "10.0.0.5", "subnet-01", (replace(SESSION, id="tms-09", ours=False),)),),
+    (DrawnInterface("eni-02", "10.0.0.5", "subnet-01", (replace(SESSION, id="tms-09", ours=False),)),),
     False,
 )
 APPLIANCE = Instance(
-    "i-03", "epb", "m5.xlarge", "subnet-01", (Interface("eni-03", "10.0.0.6", "subnet-01", ()),), False
+    "i-03", "epb", "m5.xlarge", "subnet-01", (DrawnInterface("eni-03", "10.0.0.6", "subnet-01", ()),), False
 )
 TOPOLOGY = Topology(
     "vpc-01",
@@ -74,7 +83,7 @@ def report(**changes: Any) -> Report:
         title="Rehearsal of an incident",
         started=datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC),
         finished=datetime(2026, 11, 21, 12, 2, 5, tzinfo=UTC),
-        steps=[Step("Post the alert", 0.25), Step("Destroy", 61.0, note="14 resources")],
+        steps=[TimedStep("Post the alert", 0.25), TimedStep("Destroy", 61.0, note="14 resources")],
         incident={
             "id": "inc-20261121T120000-abcdefgh",
             "state": "closed",
@@ -118,7 +127,7 @@ def test_when_something_is_left_then_the_page_names_it() -> None:
 
 
 def test_when_a_step_went_wrong_then_the_verdict_is_bad() -> None:
-    page = report(steps=[Step("Close", 1.0, good=False)])
+    page = report(steps=[TimedStep("Close", 1.0, good=False)])
     assert not page.good
     assert "Not every step went right." in text_of(render(page))
 

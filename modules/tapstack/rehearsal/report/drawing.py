@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tapstack.rehearsal.report.topology import Instance, Interface, Topology
+from tapstack.rehearsal.report.topology import DrawnInterface, Instance, Topology
 
 WIDTH: Final = 860
 _MARGIN: Final = 16
@@ -24,7 +24,7 @@ _TOP: Final = 46
 class Line:
     """An interface, at `y`; `label` says which session mirrors it, empty for none."""
 
-    interface: Interface
+    interface: DrawnInterface
     y: int
     label: str
     curve: str

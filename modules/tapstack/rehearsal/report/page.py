@@ -16,7 +16,7 @@ from tapstack.rehearsal.report.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimedStep:
     """A thing the rehearsal did, how many seconds it took, and whether it went right."""
 
     name: str
@@ -78,7 +78,7 @@ class Report:
     title: str
     started: datetime
     finished: datetime
-    steps: Sequence[Step]
+    steps: Sequence[TimedStep]
     incident: Mapping[str, Any]
     topology: Topology
     phases: Sequence[Phase]

@@ -22,7 +22,7 @@ class MirrorSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class DrawnInterface:
     """A network interface and the sessions that mirror it, the one evaluated first in front."""
 
     id: str
@@ -39,7 +39,7 @@ class Instance:
     name: str
     type: str
     subnet_id: str
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[DrawnInterface, ...]
     suspect: bool
 
 
@@ -72,7 +72,7 @@ class Topology:
     subnets: tuple[Subnet, ...]
     appliance: Instance | None
 
-    def mirrored(self) -> list[tuple[Instance, Interface, MirrorSession]]:
+    def mirrored(self) -> list[tuple[Instance, DrawnInterface, MirrorSession]]:
         """Return every session of ours with what it mirrors."""
         return [
             (instance, interface, session)
@@ -153,7 +153,7 @@ def _instance(
     item: Mapping[str, Any], sessions: Mapping[str, list[Mapping[str, Any]]], suspects: Collection[str]
 ) -> Instance:
     interfaces = tuple(
-        Interface(
+        DrawnInterface(
             interface["NetworkInterfaceId"],
             interface.get("PrivateIpAddress", ""),
             interface.get("SubnetId", ""),
