@@ -83,7 +83,7 @@ destroy: packages ## Destroy (ARGS="stack --auto-approve")
 rehearse: packages ## Run one incident from alert to close in an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-account bench-response faults moto-tests generate
+.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-account bench-response bench-alerts faults moto-tests generate
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -123,6 +123,9 @@ bench-account: packages ## Measure strictmoto beside stock moto
 
 bench-response: packages ## Measure the response, from an alert to packets, beside what public samples do
 	@$(PY) benchmarks/response.py $(ARGS)
+
+bench-alerts: packages ## Measure alerts of other tools beside GuardDuty's, and a thousand of them in a minute
+	@$(PY) benchmarks/webhooks.py $(ARGS)
 
 faults: packages ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
 	@$(PY) -m tests.end_to_end.faults $(ARGS)

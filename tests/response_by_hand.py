@@ -1,7 +1,7 @@
 """A response in the rehearsal account, made by a few calls where Terraform would take a minute.
 
 The functions' own zip behind an HTTP API with the routes of the stack, before the workflow of the
-stack or one that only waits. What is left out: a role for each function, keys, alarms, findings.
+stack or one that only waits. What is left out: permissions, keys, alarms, findings.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from typing import Any, Final
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
 from tapstack.domain.alert_mappings import AlertSource, dump_sources
-from tapstack.domain.function_variables import ALERT_QUEUE
+from tapstack.domain.function_variables import ALERT_QUEUE, LANDING_BUCKET, TELEMETRY_BUCKET, TELEMETRY_OCSF
+from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.operations import SEND_ALERT, SEND_WEBHOOK, gateway_routes, right_of
+from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.policy import dump
 from tapstack.domain.policy_rules import Rule
+from tapstack.domain.telemetry import event_queue_name
 from tapstack.domain.webhook_secrets import webhook_secret_name
 from tapstack.response import workflow
+from tapstack.response.alert_intake import AT_ONCE, BATCH
 from tapstack.response.authorization import Authorization
 from tapstack.response.package import build_package
 from tests.strictmoto.trusting import TRUST
@@ -31,6 +35,8 @@ IMAGE: Final = "ami-12c6146b"
 WAITS: Final = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 99999, "End": True}}}
 """A workflow for tests of the API alone."""
 FUNCTIONS: Final = ("api", *workflow.FUNCTIONS)
+_SECONDS: Final = 120
+"""That functions may run, but for those behind the API."""
 _ANYTHING: Final = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
@@ -78,6 +84,7 @@ def deploy(
     authorization: Authorization | None = None,
     alerts: Mapping[str, AlertSource] | None = None,
     policy: Sequence[Rule] = (),
+    landing: str | None = None,
 ) -> Deployed:
     """Create a response with an existing appliance behind a load balancer.
 
@@ -90,6 +97,7 @@ def deploy(
         authorization: who may call the API; callers sign with AWS credentials by default.
         alerts: sources of alerts, whose secrets have no value yet; none come in by default.
         policy: what is done about them.
+        landing: a bucket that is made, which events of incidents and unmatched alerts land in; by default none do.
     """
     callers = authorization or Authorization.iam()
     ec2 = account.client("ec2")
@@ -119,7 +127,7 @@ def deploy(
         "POWERTOOLS_SERVICE_NAME": "tapstack",
         "POWERTOOLS_METRICS_NAMESPACE": "Tapstack",
     }
-    role = _role(account)
+    role = _role(account, NAME)
     names = (*FUNCTIONS, *(workflow.CONTAINMENT_FUNCTIONS if containment else ()))
     package = build_package(dump_sources(alerts) if alerts else None).content
     functions = {name: _function(account, name, role, variables, package) for name in names}
@@ -135,11 +143,14 @@ def deploy(
     routes = gateway_routes(contains=containment is not None)
     api_id, endpoint, authorizer = _api(account, functions["api"], routes, throttling, callers)
     if alerts:
-        its = {ALERT_QUEUE: _alert_queue(account), "TAPSTACK_POLICY": dump(policy)}
+        kept = {} if landing is None else {LANDING_BUCKET: landing}
+        its = {ALERT_QUEUE: _alert_queue(account), "TAPSTACK_POLICY": dump(policy), **kept}
         for name in ("alerts", "findings"):
-            functions[name] = _function(account, name, role, {**variables, **its}, package)
+            functions[name] = _function(account, name, _role(account, f"{NAME}-{name}"), {**variables, **its}, package)
         asked = _asked(callers, authorizer, SEND_ALERT.route)
         _take_alerts(account, api_id, functions, asked, [name for name, source in alerts.items() if source.webhook])
+    if landing is not None:
+        _land(account, landing, variables, package)
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 
 
@@ -177,16 +188,36 @@ def _existing(account: Account, subnet: str) -> dict[str, Any]:
     }
 
 
-def _role(account: Account) -> str:
+def _role(account: Account, name: str) -> str:
     iam = account.client("iam")
-    arn = str(iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"])
-    iam.put_role_policy(RoleName=NAME, PolicyName="all", PolicyDocument=json.dumps(_ANYTHING))
+    arn = str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"])
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(_ANYTHING))
     return arn
 
 
 def _alert_queue(account: Account) -> str:
-    made = account.client("sqs").create_queue(QueueName=f"{NAME}-alerts", Attributes={"VisibilityTimeout": "720"})
+    hidden = str(_SECONDS + 30)
+    made = account.client("sqs").create_queue(QueueName=f"{NAME}-alerts", Attributes={"VisibilityTimeout": hidden})
     return str(made["QueueUrl"])
+
+
+def _land(account: Account, bucket: str, variables: Mapping[str, str], package: bytes) -> None:
+    """Make a bucket, and have the events of incidents written into it."""
+    s3, sqs, events = account.client("s3"), account.client("sqs"), account.client("events")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    name = event_queue_name(DEPLOYMENT, SITE)
+    arn, rule = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}", f"{NAME}-telemetry"
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": {**allowed, "Resource": arn}})
+    sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(_SECONDS + 30), "Policy": policy})
+    its = {TELEMETRY_BUCKET: bucket, TELEMETRY_OCSF: "false"}
+    function = _function(account, "telemetry", _role(account, f"{NAME}-telemetry"), {**variables, **its}, package)
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [EVENT_SOURCE], "detail-type": [DETAIL_TYPE]}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "telemetry", "Arn": arn}])
+    account.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=function, FunctionResponseTypes=["ReportBatchItemFailures"]
+    )
 
 
 def _take_alerts(
@@ -217,6 +248,8 @@ def _take_alerts(
         EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{NAME}-alerts",
         FunctionName=functions["findings"],
         FunctionResponseTypes=["ReportBatchItemFailures"],
+        BatchSize=BATCH,
+        ScalingConfig={"MaximumConcurrency": AT_ONCE},
     )
 
 
@@ -227,7 +260,7 @@ def _function(account: Account, name: str, role: str, variables: Mapping[str, st
         Handler=f"tapstack.responder.handlers.{name}.handler",
         Role=role,
         Code={"ZipFile": package},
-        Timeout=25 if name in ("api", "alerts") else 120,
+        Timeout=25 if name in ("api", "alerts") else _SECONDS,
         MemorySize=512,
         Environment={"Variables": dict(variables)},
     )

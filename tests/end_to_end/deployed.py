@@ -498,7 +498,8 @@ def _settings(company: Company, template_url: str, target: str, filter_: str, to
         "snapshots": True,
         "instance_profile": "restrict",
     }
-    alerts = {"security_hub": True, "sources": {"soc": {"preset": "generic", "webhook": True}}}
+    sources = {"soc": {"preset": "generic", "webhook": True}, "soar": {"preset": "generic"}}
+    alerts = {"security_hub": True, "sources": sources}
     common = {
         "deletion_protection": False,
         "policy": policy,

@@ -45,7 +45,7 @@ def alerted(response: DeployedResponse) -> None:
     """An alert of another tool by the API, which cannot be kept."""
     alert = {"version": "1", "alert_id": "a-1", "severity": "low", "target": {"instance_id": "i-0123456789abcdef0"}}
     with contextlib.suppress(ServiceError):
-        response.api.post("/alerts/soc", alert, repeatable=False, holds="kept")
+        response.api.post("/alerts/soar", alert, repeatable=False, holds="kept")
 
 
 def swept(response: DeployedResponse) -> None:

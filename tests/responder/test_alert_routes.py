@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ SOURCES = {
     "soc": AlertSource("generic", webhook=True),
     "hunters": AlertSource("hunters", webhook=True),
     "forwarder": AlertSource("guardduty"),
+    "soar": AlertSource("generic"),
 }
 SECRET = new_secret()
 ALERT: dict[str, Any] = {
@@ -51,7 +53,7 @@ IAM = {"iam": {"userArn": "arn:aws:iam::123456789012:user/soar", "userId": "AIDA
 
 @pytest.fixture(autouse=True)
 def _sources(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (alert_routes, incident_alerts):
+    for module in (alert_routes, incident_alerts, webhook_secrets):
         monkeypatch.setattr(module, "alert_sources", lambda: SOURCES)
     webhook_secrets.forget()
     yield
@@ -125,11 +127,17 @@ def webhook(
     return conforms("webhooks", handler.handler(event("webhooks", source, body, headers), None))
 
 
-def alert(document: Any = ALERT, *, source: str = "soc", who: Any = IAM, **headers: str) -> tuple[int, dict[str, Any]]:
+def alert(document: Any = ALERT, *, source: str = "soar", who: Any = IAM, **headers: str) -> tuple[int, dict[str, Any]]:
     """Send an alert as a caller whom the gateway knows."""
     body = document if isinstance(document, str) else json.dumps(document)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return conforms("alerts", handler.handler(event("alerts", source, body, sent, authorizer=who), None))
+
+
+def of_path(answered: tuple[int, dict[str, Any]], source: str) -> tuple[int, dict[str, Any]]:
+    """An answer as it is of another source, which it names by the path alone."""
+    status, body = answered
+    return status, {**body, "instance": f"/webhooks/{source}"}
 
 
 def refused(answered: tuple[int, dict[str, Any]]) -> int:
@@ -254,6 +262,37 @@ class TestWebhooks:
         answered = handler.handler(event("webhooks", "soc", body, headers), None)
         assert refused(conforms("webhooks", answered)) in (400, 401)
 
+    def test_when_a_webhook_is_changed_in_any_way_then_it_is_refused_and_not_kept(self, site: Site, queue: str) -> None:
+        body, now = json.dumps(ALERT).encode(), int(time.time())
+        right = signed_headers(read_secret(SECRET), "msg_1", now, body)
+        name, stamp, signature = right
+
+        def flipped(text: bytes, bit: int) -> bytes:
+            at = bit % (8 * len(text))
+            return text[: at // 8] + bytes([text[at // 8] ^ 1 << at % 8]) + text[at // 8 + 1 :]
+
+        def sent(headers: dict[str, str], body: bytes = body) -> tuple[int, dict[str, Any]]:
+            return conforms("webhooks", handler.handler(event("webhooks", "soc", body, headers), None))
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.sampled_from(("body", "other body", "signature", "id", "time", "more")), st.integers(0, 4000))
+        def refuses(what: str, number: int) -> None:
+            version, _, text = right[signature].partition(",")
+            mac = base64.b64encode(flipped(base64.b64decode(text), number)).decode()
+            changed, its = {
+                "body": (right, flipped(body, number)),
+                "other body": (right, json.dumps({**ALERT, "alert_id": f"b-{number}"}).encode()),
+                "signature": ({**right, signature: f"{version},{mac}"}, body),
+                "id": ({**right, name: f"msg_1{number}"}, body),
+                "time": ({**right, stamp: str(now - 1 - number)}, body),
+                "more": ({**right, signature: " ".join([right[signature]] * (6 + number % 5))}, body),
+            }[what]
+            assert refused(sent(changed, its)) == 401
+
+        refuses()
+        assert waiting(site, queue) == []
+        assert sent(right)[0] == 202
+
 
 class TestSecrets:
     def rotated(self, site: Site, secret: str) -> None:
@@ -270,10 +309,10 @@ class TestSecrets:
         def reads() -> int:
             return site.calls("secretsmanager").count("GetSecretValue")
 
-        # The version and the one before, which there is none of.
-        assert [(webhook()[0], reads()) for _ in range(3)] == [(202, 2)] * 3
+        # The version and the one before, which there is none of; and that of the source that has none yet.
+        assert [(webhook()[0], reads()) for _ in range(3)] == [(202, 3)] * 3
         self.older(monkeypatch, SECRET_KEPT_SECONDS + 1)
-        assert (webhook()[0], reads()) == (202, 4)
+        assert (webhook()[0], reads()) == (202, 6)
 
     def test_when_the_secret_changes_then_the_new_one_is_accepted_within_seconds_and_the_old_one_too(
         self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
@@ -286,7 +325,7 @@ class TestSecrets:
 
     def test_when_wrong_signatures_come_then_the_secret_is_not_read_for_each(self, site: Site, queue: str) -> None:
         assert {refused(webhook(secret=new_secret())) for _ in range(5)} == {401}
-        assert site.calls("secretsmanager").count("GetSecretValue") == 2
+        assert site.calls("secretsmanager").count("GetSecretValue") == 3
 
     def test_when_the_overlap_is_over_then_the_old_secret_is_refused(
         self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
@@ -336,6 +375,63 @@ class TestSecrets:
         aws_account.faults.clear()
         assert webhook()[0] == 202
 
+    def test_when_the_secret_of_one_source_cannot_be_read_then_others_are_accepted(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = webhook_secrets._version
+
+        def refuses(source: str, stage: str) -> Any:
+            if source == "hunters":
+                raise OSError("refused")
+            return read(source, stage)
+
+        monkeypatch.setattr(webhook_secrets, "_version", refuses)
+        assert [webhook()[0], webhook(source="hunters")[0], webhook(source="nowhere")[0]] == [202, 503, 401]
+        monkeypatch.setattr(webhook_secrets, "_version", read)
+        site.client("secretsmanager").create_secret(Name=secret_name("hunters"), SecretString=SECRET)
+        assert webhook(sample("hunters"), source="hunters")[0] == 202
+
+    @pytest.mark.parametrize("source", ["nowhere", "forwarder", "hunters"])
+    def test_when_secrets_cannot_be_read_then_the_answer_does_not_say_which_names_are_sources(
+        self, aws_account: Account, site: Site, queue: str, source: str
+    ) -> None:
+        aws_account.faults.add(Fault("GetSecretValue", "server error", call=0))
+        assert webhook(source=source) == of_path(webhook(), source)
+
+    @pytest.mark.parametrize("source", ["nowhere", "forwarder", "hunters"])
+    def test_when_a_name_is_no_source_or_has_no_secret_then_the_same_is_done_as_for_one(
+        self, site: Site, queue: str, source: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        computed: list[int] = []
+        digest = hmac.digest
+
+        def counted(key: bytes, signed: bytes, name: Any) -> bytes:
+            computed.append(len(signed))
+            return digest(key, signed, name)
+
+        monkeypatch.setattr("hmac.digest", counted)
+        clock, later = time.monotonic, [0.0]
+        monkeypatch.setattr("time.monotonic", lambda: clock() + later[0])
+
+        def done(name: str, *after: float) -> list[Any]:
+            """What a refused webhook costs in a new function, at once again, and after some seconds each."""
+            webhook_secrets.forget()
+            found: list[Any] = []
+            for seconds in (0.0, 0.0, *after):
+                later[0] += seconds
+                headers = signed_headers(read_secret(new_secret()), "msg_1", int(time.time()), b"{}")
+                site.account.recorder.clear()
+                computed.clear()
+                answered = handler.handler(event("webhooks", name, "{}", headers), None)
+                found.append((refused(conforms("webhooks", answered)), sorted(site.calls("secretsmanager"))))
+                found.append([*computed, site.calls("sqs")])
+            return found
+
+        times = (webhook_secrets.ASKED_AGAIN_SECONDS + 1, SECRET_KEPT_SECONDS + 1)
+        # Also where a secret is changing, and two are accepted.
+        self.rotated(site, new_secret())
+        assert done(source, *times) == done("soc", *times)
+
 
 class TestAlerts:
     def test_when_a_known_caller_sends_an_alert_then_it_is_kept(self, site: Site, queue: str) -> None:
@@ -375,8 +471,16 @@ class TestAlerts:
         status, problem = alert(source="x")
         assert (status, problem["detail"]) == (
             404,
-            "the deployment has no source 'x': expected forwarder, hunters, soc",
+            "the deployment has no source 'x': expected forwarder, soar",
         )
+
+    def test_fails_when_the_source_signs_its_webhooks_whoever_calls(self, site: Site, queue: str) -> None:
+        status, problem = alert(source="soc")
+        assert (status, problem["detail"]) == (
+            404,
+            "the source soc takes signed webhooks only: expected /webhooks/soc, or a source without webhook: true",
+        )
+        assert waiting(site, queue) == []
 
     @pytest.mark.parametrize(
         ("body", "status", "detail"),

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+from tapstack.domain.console import instance_page
+from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
+from tapstack.domain.ocsf import detection_finding
 from tapstack.domain.policy import Rule
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
@@ -121,6 +124,34 @@ class TestDecisions:
         assert (event["source"], event["delivery"], event["unmatched"]) == ("soc", "msg_1", [])
         assert event["alerts"] == [{"alert": "soc:a-1", "type": "beacon", "decisions": [decision]}]
 
+    def test_when_an_alert_names_several_techniques_and_tactics_then_all_are_kept_matched_and_shown(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("dns", "capture", techniques=("T1041",), tactics=("Exfiltration",)))
+        attack = {"technique": ["T1071.004", "T1041"], "tactics": ["TA0011", "Exfiltration"]}
+        document = generic({"instance_id": site.instance()[0]}, **attack)
+        incident = incidents.get(decided(document)["incident_id"])
+        assert incident.techniques == ("T1071.004", "T1041")
+        assert incident.tactics == ("CommandAndControl", "Exfiltration")
+        shown = incidents.shown(incident)
+        assert (shown["technique"], shown["techniques"]) == ("T1071.004", ["T1071.004", "T1041"])
+        assert shown["tactics"] == ["CommandAndControl", "Exfiltration"]
+        more = {"technique": ["T1572", "T1041"], "tactics": ["Discovery", "Exfiltration"]}
+        joined = decided({**document, **more, "alert_id": "a-2"}, "msg_2")
+        assert (joined["action"], joined["incident_id"]) == ("joined", incident.id)
+        lines = site.messages()[-1]["Message"].splitlines()
+        at = lines.index("Tactics:  CommandAndControl and Exfiltration")
+        assert lines[at + 1] == "ATT&CK:   T1071.004, T1041"
+        its = next(n for n, line in enumerate(lines) if line.startswith("Joined:   alert soc:a-2"))
+        assert lines[its + 1 : its + 3] == ["Tactics:  Discovery and Exfiltration", "ATT&CK:   T1572, T1041"]
+        told = {one["what"]: one for one in site.events(DETAIL_TYPE)}
+        assert told["opened"]["techniques"] == ["T1071.004", "T1041"]
+        assert [one["id"] for one in told["opened"]["tactics"]] == ["TA0011", "TA0010"]
+        assert told["joined"]["techniques"] == ["T1572", "T1041"]
+        attacks = detection_finding(told["joined"])["finding_info"]["attacks"]
+        named = [one.get("technique", one.get("tactic"))["uid"] for one in attacks]
+        assert named == ["T1572", "T1041", "TA0007", "TA0010"]
+
     def test_when_the_same_delivery_comes_again_then_nothing_changes_and_the_outcome_is_the_first(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -173,6 +204,7 @@ class TestDecisions:
             "Alert:    soc:a-1 in eu-central-1, account 123456789012, seen 1 time",
             "",
             f"Instance: {instance}",
+            f"Console:  {instance_page('eu-central-1', instance)}",
             "Decision: notify, by no rule of the policy",
             "What to run next:",
             f"  tapstack incident open --instance {instance} --reason 'soc a-1'",
@@ -583,8 +615,70 @@ def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_compl
     result = handler.handler(event, None)
     assert handler.handler(event, None) == result
     [decision] = result["alerts"][0]["decisions"]
+    assert decision["action"] == "capture"
     assert len(item(decision["incident_id"])["execution_arns"]) == 1
     assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
+
+
+RECORD = "tapstack.responder.store.alerts.record"
+
+
+@pytest.mark.parametrize(
+    ("what", "action", "killed_in"),
+    [
+        ("opens", "capture", RECORD),
+        ("opens", "capture", "tapstack.responder.outbound.executions.start"),
+        ("opens and contains", "contain_on_approval", RECORD),
+        ("joins", "joined", RECORD),
+        ("joins", "joined", "tapstack.responder.incident.joining.complete"),
+        ("updates", "updated", RECORD),
+        ("updates", "updated", "tapstack.responder.incident.joining.proceed"),
+        ("changes nothing", "silent", RECORD),
+    ],
+)
+def test_when_a_function_is_killed_then_the_record_says_what_its_delivery_did(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str, action: str, killed_in: str
+) -> None:
+    contained = {"modes": ["approval"], "groups": {site.vpc: {"quarantine": site.group}}}
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps({**site.settings, "containment": contained}))
+    decides(monkeypatch, Rule("worst", "contain_on_approval", at_least=9.0), CAPTURE)
+    document = generic({"instance_id": site.instance()[0]})
+    opened = None
+    if not what.startswith("opens"):
+        opened = decided({**document, "alert_id": "other"} if what == "joins" else document, "earlier")["incident_id"]
+    if what in ("opens and contains", "updates"):
+        document["severity"] = "critical"
+    _killed(monkeypatch, killed_in, document)
+    decision = decided(document)
+    assert decision["action"] == action
+    assert opened in (None, decision["incident_id"])
+    assert site.events("Tapstack Alert")[-1]["alerts"][0]["decisions"] == [decision]
+    # Another delivery of the same alert is another one.
+    assert decided(document, "msg_2") == {**decision, "action": "silent"}
+
+
+def test_when_an_incident_was_closed_before_its_delivery_comes_again_then_the_record_names_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    document = generic({"instance_id": site.instance()[0]})
+    _killed(monkeypatch, RECORD, document)
+    [told] = site.events("Tapstack Alert")
+    [first] = told["alerts"][0]["decisions"]
+    incident_steps.close(first["incident_id"], "closed")
+    assert decided(document) == first
+
+
+def _killed(monkeypatch: pytest.MonkeyPatch, where: str, document: Any) -> None:
+    """Let a function that receives a document end where it calls another."""
+
+    def ends(*_: Any, **__: Any) -> None:
+        raise TryAgain("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, ends)
+        with pytest.raises(TryAgain):
+            receive_kept(kept(document))
 
 
 def test_when_an_alert_is_queued_then_it_is_read_as_it_was() -> None:
@@ -608,16 +702,24 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
     owners = dict(zip(interfaces, ids, strict=True))
     none = "0123456789abcdef0"
     junk: list[Any] = [None, "", "x", 5, [], {}, True, "i-\n"]
+
+    def alike(*texts: str) -> list[str]:
+        """What looks like these, and is something else."""
+        changes = (str.upper, "{}\n".format, " {}".format, "{}\u200b".format, "\u202e{}".format)
+        return [change(text) for text in texts for change in changes if change(text) != text]
+
     values = st.fixed_dictionaries(
         {},
         optional={
-            "instance_id": st.sampled_from([*ids, ids[:1], ids, [ids[1], ids[1]], f"i-{none}", *junk]),
+            "instance_id": st.sampled_from([*ids, ids[:1], ids, [ids[1], ids[1]], f"i-{none}", *alike(ids[0]), *junk]),
             "instance_arn": st.sampled_from(
                 [*(f"arn:aws:ec2:eu-central-1:123456789012:instance/{one}" for one in ids), "arn:aws:s3:::b", *junk]
             ),
-            "network_interface_id": st.sampled_from([*interfaces, f"eni-{none}", *junk]),
-            "private_ip": st.sampled_from([*addresses, "10.0.9.9", list(addresses), "::1", *junk]),
-            "vpc_id": st.sampled_from([site.vpc, f"vpc-{none}", *junk]),
+            "network_interface_id": st.sampled_from([*interfaces, f"eni-{none}", *alike(interfaces[0]), *junk]),
+            "private_ip": st.sampled_from(
+                [*addresses, "10.0.9.9", "010.0.1.10", list(addresses), "::1", *alike("10.0.1.10"), *junk]
+            ),
+            "vpc_id": st.sampled_from([site.vpc, f"vpc-{none}", *alike(site.vpc), *junk]),
         },
     )
     counter, seen = iter(range(10**6)), as_text(utc_now())

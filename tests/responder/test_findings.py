@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain import policy
+from tapstack.domain.console import instance_page
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.policy import Rule
+from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings
-from tapstack.responder.incident import commands
+from tapstack.responder.incident import commands, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tests.responder.conftest import Site, configure, item, opened
@@ -62,6 +65,7 @@ def test_when_no_rule_matches_then_only_a_notification_is_published(
         "Finding:  0123456789abcdef0123456789abcdef in eu-central-1, account 123456789012, seen 1 time",
         "",
         f"Instance: {instance}",
+        f"Console:  {instance_page('eu-central-1', instance)}",
         "Decision: notify, by no rule of the policy",
         "What to run next:",
         f"  tapstack incident open --instance {instance} --reason 'GuardDuty 0123456789abcdef0123456789abcdef'",
@@ -126,6 +130,86 @@ def test_when_a_rule_contains_and_the_site_does_not_then_packets_are_captured_al
     decides(monkeypatch, Rule("c2", "contain_now", types=("Backdoor:EC2/*",)))
     incident = item(decided(finding(site.instance()[0]))["incident_id"])
     assert (incident["state"], incident["containment"]) == ("opening", None)
+
+
+@pytest.mark.parametrize("gone", ["terminated", "shutting-down", "never there"])
+def test_when_the_instance_is_gone_then_no_incident_is_opened_and_the_notification_says_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    instance, _ = site.instance()
+    if gone == "terminated":
+        site.ec2.terminate_instances(InstanceIds=[instance])
+    elif gone == "shutting-down":
+        [described] = existing_instances([instance])
+        described["State"]["Name"] = gone
+        monkeypatch.setattr(targets, "existing_instances", lambda _: [described])
+    else:
+        instance = "i-0123456789abcdef0"
+    decision = decided(finding(instance))
+    assert (decision["action"], decision["decision"], decision["rule"]) == ("notify", "notify", "c2")
+    assert decision["incident_id"] is None
+    assert site.calls("states") == []
+    [message] = site.messages()
+    why = f"there is no instance {instance} in this account and Region"
+    lines = message["Message"].splitlines()
+    at = lines.index("Decision: notify, by rule c2")
+    assert lines[at + 1 :] == [
+        f"          not capture: {why if gone == 'never there' else f'instance {instance} is {gone}'}",
+        "What to run next:",
+        "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs",
+    ]
+
+
+def test_when_the_instance_ends_after_its_incident_was_opened_then_updates_belong_to_that_and_ask_for_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = {site.vpc: {"quarantine": site.group}}
+    settings = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(settings))
+    decides(monkeypatch, Rule("worst", "contain_now", at_least=9.0), CAPTURE)
+    instance, _ = site.instance()
+    incident = decided(finding(instance))["incident_id"]
+    site.ec2.terminate_instances(InstanceIds=[instance])
+    decision = decided(finding(instance, 9.5, count=2))
+    assert (decision["action"], decision["incident_id"]) == ("updated", incident)
+    assert (item(incident)["severity"], item(incident)["containment"]) == ("critical", None)
+    assert site.messages() == []
+
+
+def test_when_one_instance_of_a_sequence_is_gone_then_the_other_is_captured(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, Rule("all", "capture"))
+    instance, gone = site.instance()[0], "i-0123456789abcdef0"
+    decisions = findings.handler(sequence(arn(instance), arn(gone)), None)["decisions"]
+    assert {one["instance_id"]: one["action"] for one in decisions} == {instance: "capture", gone: "notify"}
+
+
+def test_when_the_policy_only_notifies_then_ec2_is_not_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    decides(monkeypatch, Rule("all", "notify"))
+    instance, _ = site.instance()
+    site.account.recorder.clear()
+    assert decided(finding(instance))["action"] == "notify"
+    assert site.calls("ec2") == []
+
+
+def test_when_an_event_comes_again_after_its_function_was_killed_then_it_says_what_was_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    event = {"id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", **finding(site.instance()[0])}
+
+    def ends(*_: Any) -> None:
+        raise TryAgain("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notifications, "emit", ends)
+        with pytest.raises(TryAgain):
+            findings.handler(event, None)
+    assert decided(event)["action"] == "capture"
+    # An update of the finding is an event of its own.
+    assert decided({**event, "id": "another"})["action"] == "silent"
 
 
 def test_when_its_incident_is_closed_and_nothing_newer_is_seen_then_only_an_event_is_published(
@@ -197,7 +281,8 @@ class TestAttackSequences:
             "[tapstack frankfurt] GuardDuty critical: AttackSequence:EC2/CompromisedInstanceGroup"
         )
         for one in incidents:
-            assert f"Instance: {one['instance_id']}\nDecision: capture, by rule worst\n" in message["Message"]
+            its = f"Instance: {one['instance_id']}\nConsole:  {instance_page('eu-central-1', one['instance_id'])}\n"
+            assert f"{its}Decision: capture, by rule worst\n" in message["Message"]
             assert f"\n  tapstack incident show {one['id']}\n" in message["Message"]
         # Updates find each again, whatever instances join, and say nothing new.
         joined = site.instance()[0]
@@ -240,8 +325,9 @@ class TestAttackSequences:
         decisions = findings.handler(sequence(arn(id_), arn(id_, region="eu-west-1")), None)["decisions"]
         assert [decision["action"] for decision in decisions] == ["capture", "notify"]
         [message] = site.messages()
-        assert message["Message"].splitlines()[-6:] == [
+        assert message["Message"].splitlines()[-7:] == [
             f"Instance: {id_} in eu-west-1, account 123456789012",
+            f"Console:  {instance_page('eu-west-1', id_)}",
             "Decision: notify, by rule all",
             "          not capture: the instance is of account 123456789012 in eu-west-1, not of this site's",
             "What to run next:",
@@ -280,8 +366,9 @@ class TestAttackSequences:
         assert [one["action"] for one in first] == ["joined", "capture", "capture", "listed"]
         assert first[0]["incident_id"] == joined
         [message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
-        assert message.splitlines()[-5:] == [
+        assert message.splitlines()[-6:] == [
             f"Instance: {ids[3]}",
+            f"Console:  {instance_page('eu-central-1', ids[3])}",
             "Decision: NOT capture, by rule all",
             "          one finding opens at most 2 incidents (capture.incidents_per_finding)",
             "What to run next:",
@@ -298,7 +385,8 @@ class TestAttackSequences:
         another = bare.instance()[0]
         assert findings.handler(sequence(*map(arn, [another, *ids])), None)["decisions"][0]["action"] == "listed"
         [_, message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
-        assert f"Instance: {another}\nDecision: NOT capture, by rule all" in message
+        its = f"Instance: {another}\nConsole:  {instance_page('eu-central-1', another)}\n"
+        assert f"{its}Decision: NOT capture, by rule all" in message
 
     def test_when_its_updates_name_other_instances_each_time_then_they_open_no_more(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
@@ -348,7 +436,7 @@ def arn(instance: str, region: str = "eu-central-1") -> str:
 
 def sequence(*arns: str) -> dict[str, Any]:
     """An attack sequence about instances of the account."""
-    event: dict[str, Any] = document("attack-sequence-ec2")
+    event: dict[str, Any] = document("attack-sequence-ec2") | {"id": str(uuid.uuid4())}
     event["detail"] |= {"id": "1" * 32, "accountId": "123456789012"}
     event["detail"]["service"]["detection"]["sequence"]["resources"] = [
         {"uid": uid, "resourceType": "EC2_INSTANCE", "data": {"ec2Instance": {}}} for uid in arns

@@ -221,7 +221,9 @@ def _facts(incident: Incident, now: datetime, region: str) -> list[tuple[str, st
     return [
         ("reason", _quoted(incident.get("reason"))),
         _instance(incident),
-        ("technique", plain(incident.get("technique"))),
+        ("tactics", ", ".join(map(plain, _list(incident, "tactics")))),
+        # An API of an earlier version has the first one only.
+        ("technique", ", ".join(map(plain, _list(incident, "techniques"))) or plain(incident.get("technique"))),
         ("opened", f"{opened} ({source})" if opened and source else opened),
         _end(incident, now),
         ("packets", _packets(incident)),

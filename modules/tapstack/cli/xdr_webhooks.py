@@ -74,7 +74,7 @@ def send(
         return headers | signed_headers(secret, given, int(time.time()), data or b"")
 
     api = IncidentApi(check_url(url), sign, say=lambda line: print(line, file=err, flush=True))
-    path = SEND_WEBHOOK.path.replace("{source}", source_name)
+    path = SEND_WEBHOOK.at_source(source_name)
     try:
         answer = api.send(path, body, holds="kept")
     except UserError as refused:

@@ -66,6 +66,8 @@ _FINDING_ARN: Final = re.compile(
 )
 # ASFF writes GuardDuty's types with its own categories before them, and a hyphen for the slash.
 _TYPE_IN_ASFF: Final = re.compile(r"(?:[^:]*/)?(?P<purpose>[A-Za-z]+:[A-Za-z0-9]+)-(?P<family>[^/]+)")
+_TTPS: Final = "TTPs/"
+"""What a type of ASFF begins with that names a tactic."""
 _MILLISECONDS: Final = 1e11
 """Above this a number is a time in milliseconds: in seconds it would be after the year 5000."""
 _TIMES: Final = (0.0, 253402300799.0)
@@ -204,6 +206,10 @@ def preset(name: str) -> AlertMapping:
             ),
             title="Title",
             type="Types[0]",
+            # Types such as TTPs/Command and Control/...; GuardDuty's own say their tactics by themselves.
+            tactics=(
+                "(!contains(ProductArn || '', ':product/aws/guardduty') && Types[?starts_with(@, 'TTPs/')]) || `null`"
+            ),
             account_id="AwsAccountId",
             region="Region",
             instance_arn="Resources[?Type=='AwsEc2Instance'].Id",
@@ -271,8 +277,8 @@ class AlertSource:
     Attributes:
         preset: The name of a mapping in `PRESETS`.
         mapping: One of its own, in place of a preset.
-        webhook: Whether the tool sends its alerts itself, signed with a secret that `tapstack xdr rotate-secret` sets.
-            By default only callers of the API send them that have the right `alert`.
+        webhook: Whether the tool signs what it sends, with a secret that `tapstack xdr rotate-secret` sets: callers of
+            the API then cannot send under this name. By default only they can, with the right `alert`.
     """
 
     preset: AlertPreset | None = None
@@ -678,7 +684,10 @@ def _number_in(text: str) -> float | None:
 
 
 def _tactic(part: Part) -> str:
-    if (found := tactic_named(part.text())) is not None:
+    text = part.text()
+    if text.startswith(_TTPS):
+        text = text.removeprefix(_TTPS).partition("/")[0]
+    if (found := tactic_named(text)) is not None:
         return found
     raise part.refusal(f"a tactic of ATT&CK, such as {next(iter(TACTICS))} or TA0043")
 

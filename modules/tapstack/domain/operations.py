@@ -57,6 +57,10 @@ class Operation:
         """Return its path for an incident."""
         return self.path.replace("{id}", incident_id)
 
+    def at_source(self, source: str) -> str:
+        """Return its path for a source of alerts."""
+        return self.path.replace("{source}", source)
+
 
 OPERATIONS: Final = (
     Operation("openIncident", "POST", "/incidents", "open", "Open"),

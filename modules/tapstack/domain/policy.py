@@ -56,12 +56,13 @@ def decide(
     *,
     here: bool,
     tags: Mapping[str, str] | None = None,
+    gone: str | None = None,
 ) -> Decision:
     """Decide about an instance of an alert: the first rule that matches; `notify` when none does.
 
     Notified at most are a sample, whose instance does not exist; an archived one, which a person or a
-    suppression rule archived where it was raised; one that names no instance, so that there is nothing to capture; and
-    an instance of another account or Region, where the same id is another's.
+    suppression rule archived where it was raised; one that names no instance, so that there is nothing to capture; an
+    instance of another account or Region, where the same id is another's; and one that is gone.
 
     Args:
         rules: in the order of the policy.
@@ -69,6 +70,7 @@ def decide(
         instance: one of those that the alert is about; none where it is about none.
         here: whether the instance is of the account and Region that the policy is for.
         tags: the instance's tags as they are now; those in the alert by default.
+        gone: what is said of the instance, where it is terminated or does not exist: it has no packets any more.
     """
     known = tags if tags is not None or instance is None else instance.tags
     passed_over = []
@@ -76,14 +78,14 @@ def decide(
         if reasons := rule.objections(alert, known):
             passed_over.append(PassedOver(rule, reasons))
             continue
-        because = None if rule.action == "notify" else _limit(alert, instance, here=here)
+        because = None if rule.action == "notify" else _limit(alert, instance, here=here, gone=gone)
         if because is not None:
             return Decision("notify", rule, None, tuple(passed_over), because)
         return Decision(rule.action, rule, rule.minutes, tuple(passed_over))
     return Decision("notify", None, None, tuple(passed_over))
 
 
-def _limit(alert: Alert, instance: AlertInstance | None, *, here: bool) -> str | None:
+def _limit(alert: Alert, instance: AlertInstance | None, *, here: bool, gone: str | None) -> str | None:
     if alert.sample:
         return f"the {alert.noun} is a sample: what it names does not exist"
     if alert.archived:
@@ -92,12 +94,17 @@ def _limit(alert: Alert, instance: AlertInstance | None, *, here: bool) -> str |
         return f"the {alert.noun} names no EC2 instance, so there is nothing to capture"
     if not here:
         return f"the instance is of account {instance.where.account_id} in {instance.where.region}, not of this site's"
-    return None
+    return gone
 
 
 def needs_tags(rules: Sequence[Rule]) -> bool:
     """Return whether any rule has conditions on tags of the instance."""
     return any(rule.tags for rule in rules)
+
+
+def captures(rules: Sequence[Rule]) -> bool:
+    """Return whether any rule does more than notify."""
+    return any(rule.action != "notify" for rule in rules)
 
 
 def policy_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:

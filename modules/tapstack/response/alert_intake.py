@@ -21,9 +21,9 @@ _MARGIN_SECONDS: Final = 30
 AWS advises six times as long, for batches that wait for a function; what fails would then be decided about after twelve
 minutes only.
 """
-_BATCH: Final = 1
+BATCH: Final = 1
 """One alert has the time of a function for itself, and is hidden no longer than that takes."""
-_AT_ONCE: Final = 5
+AT_ONCE: Final = 5
 """Functions that decide at the same time: what they take of the account's concurrency, other functions lack."""
 
 
@@ -103,9 +103,9 @@ class AlertIntake(AwsConstruct):
             "Mapping",
             event_source_arn=self.queue_arn,
             function_name=function.name,
-            batch_size=_BATCH,
+            batch_size=BATCH,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=aws.LambdaEventSourceMappingScalingConfig(maximum_concurrency=_AT_ONCE),
+            scaling_config=aws.LambdaEventSourceMappingScalingConfig(maximum_concurrency=AT_ONCE),
             tags=self._tags,
         )
 

@@ -37,6 +37,13 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
     ]
 
 
+def test_when_an_incident_has_several_techniques_and_tactics_then_its_card_shows_all() -> None:
+    more = {"techniques": ["T1071.004", "T1041"], "tactics": ["CommandAndControl", "Exfiltration"]}
+    lines = card(incident(**more), now=NOW, options="").splitlines()
+    assert "  technique  T1071.004, T1041" in lines
+    assert "  tactics    CommandAndControl, Exfiltration" in lines
+
+
 def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo_it() -> None:
     failed = incident(state="failed", in_place=["session tms-0a000000000000001"], interfaces=[], timeline=[])
     assert card(failed, now=NOW).splitlines()[-5:] == [

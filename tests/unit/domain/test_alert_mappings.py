@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +124,24 @@ class TestPresets:
         found = map_security_hub(event, home=HOME)
         assert [one.id for one in found.alerts] == ["f", "other"]
         assert found.unmatched == ("detail.findings[1]: it names no instance: instance_arn answer nothing",)
+
+    def test_when_security_hub_names_several_techniques_and_tactics_then_all_are_kept(self) -> None:
+        of_ocsf = sample("securityhub_ocsf")
+        of_ocsf["detail"]["findings"][0]["finding_info"]["attacks"] = [
+            {"technique": {"uid": "T1071"}, "sub_technique": {"uid": "T1071.004"}, "tactic": {"uid": "TA0011"}},
+            {"technique": {"uid": "T1041"}, "tactic": {"name": "Exfiltration"}},
+        ]
+        [one] = map_security_hub(of_ocsf, home=HOME).alerts
+        assert (one.techniques, one.tactics) == (("T1071.004", "T1041"), ("CommandAndControl", "Exfiltration"))
+        of_asff = sample("securityhub")
+        [finding] = of_asff["detail"]["findings"]
+        finding["Types"] = ["TTPs/Initial Access/a/b", "TTPs/Command and Control", "Effects/Data Exposure", "TTPs/x"]
+        # GuardDuty's type says its tactics, by whichever way it comes.
+        assert map_security_hub(of_asff, home=HOME).alerts[0].left_out == ()
+        finding |= {"Id": "x", "ProductArn": "arn:aws:securityhub:eu-central-1::product/aws/inspector"}
+        [one] = map_security_hub(of_asff, home=HOME).alerts
+        assert one.tactics == ("InitialAccess", "CommandAndControl")
+        assert one.left_out[0].endswith("such as Reconnaissance or TA0043, got 'TTPs/x'")
 
     def test_when_security_hub_names_several_instances_then_the_alert_is_about_each(self) -> None:
         event = sample("securityhub")
@@ -442,6 +460,114 @@ def test_when_a_document_is_changed_anywhere_then_every_value_is_bounded_or_the_
             asked = (*one.target.instance_ids, one.target.network_interface_id, one.target.private_ip)
             assert any(asked)
             assert all(value in text for value in asked if value)
+
+
+OTHER_INSTANCE = "i-0a000000000000002"
+LOOK_ALIKES: dict[str, Callable[[str], str]] = {
+    "cyrillic": lambda text: text.replace("i-", "\u0456-", 1),
+    "full width": lambda text: "".join(chr(ord(sign) + 0xFEE0) if sign.isdigit() else sign for sign in text),
+    "other digits": lambda text: "".join(chr(0x0660 + int(sign)) if sign.isdigit() else sign for sign in text),
+    "other hyphen": lambda text: text.replace("-", "\u2010"),
+    "no width": lambda text: f"{text[:4]}\u200b{text[4:]}",
+    "other direction": lambda text: f"\u202e{text}",
+    "combining": lambda text: f"{text}\u0301",
+    "upper case": str.upper,
+    "blank": lambda text: f"{text} ",
+    "line": lambda text: f"{text}\n",
+    "nothing": lambda text: f"{text}\x00",
+    "longer": lambda text: f"{text}0",
+    "half": lambda text: f"{text}\ud800",
+}
+
+
+def instance_places(name: str, document: Any) -> list[Any]:
+    """What stands where a preset's documents name the instance, found without JMESPath."""
+
+    def of(holder: Any, *keys: str) -> Any:
+        for key in keys:
+            holder = holder.get(key) if isinstance(holder, dict) else None
+        return holder
+
+    def those(holder: Any, key: str, kind: str, value: str) -> list[Any]:
+        listed = holder if isinstance(holder, list) else []
+        return [of(one, value) for one in listed if isinstance(one, dict) and one.get(key) == kind]
+
+    if name == "generic":
+        return [of(document, "target", "instance_id"), of(document, "target", "instance_arn")]
+    if name == "hunters":
+        return those(of(document, "entities"), "kind", "aws_instance_id", "value")
+    if name == "guardduty":
+        return [of(document, "detail", "resource", "instanceDetails", "instanceId")]
+    findings = of(document, "detail", "findings")
+    listed = findings if isinstance(findings, list) else []
+    if name == "securityhub":
+        return [found for one in listed for found in those(of(one, "Resources"), "Type", "AwsEc2Instance", "Id")]
+    return [found for one in listed for found in those(of(one, "resources"), "type", "AWS::EC2::Instance", "uid")]
+
+
+def asked_for(found: Mapped) -> set[str]:
+    """The instances that alerts are about, named by their ids."""
+    return {
+        id_
+        for one in found.alerts
+        for id_ in (*(each.id for each in one.instances), *(one.target.instance_ids if one.target else ()))
+    }
+
+
+def named_at(places: list[Any]) -> set[str]:
+    """The ids that stand in places, alone, in a list or at the end of an ARN; nothing is folded or trimmed."""
+    texts = [text for one in places for text in (one if isinstance(one, list) else [one]) if isinstance(text, str)]
+    return {text.rpartition("/")[2] if text.startswith("arn:") else text for text in texts}
+
+
+@pytest.mark.parametrize("change", LOOK_ALIKES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_when_the_id_of_the_instance_only_looks_like_one_then_no_instance_is_meant(
+    name: AlertPreset, change: str
+) -> None:
+    document = sample(name)
+    [path] = [path for path in places(document) if at(document, path) in instance_places(name, document)]
+    place = at(document, path[:-1])
+    before, _, id_ = place[path[-1]].rpartition("/")
+    changed = LOOK_ALIKES[change](id_)
+    place[path[-1]] = f"{before}/{changed}" if before else changed
+    found = map_alerts("tool", AlertSource(name), json.loads(json.dumps(document)), home=HOME)
+    # One digit more makes another instance's id, for which EC2 is asked.
+    assert asked_for(found) <= ({changed} if change == "longer" else set())
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from(PRESETS))
+def test_when_places_are_removed_swapped_and_filled_then_only_what_stands_in_the_instances_place_is_meant(
+    data: st.DataObject, name: AlertPreset
+) -> None:
+    document = sample(name)
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(document))))
+        holder, key = at(document, path[:-1]), path[-1]
+        how = data.draw(st.sampled_from(("remove", "swap", "fill", "list", "look alike", "nest")))
+        if how == "remove":
+            del holder[key]
+        elif how == "swap":
+            other = data.draw(st.sampled_from(list(places(document))))
+            if path[: len(other)] != other and other[: len(path)] != path:
+                there = at(document, other[:-1])
+                holder[key], there[other[-1]] = there[other[-1]], holder[key]
+        elif how == "fill":
+            holder[key] = data.draw(values)
+        elif how == "list":
+            holder[key] = [holder[key], *data.draw(st.lists(st.sampled_from([INSTANCE, OTHER_INSTANCE]), max_size=2))]
+        elif how == "nest":
+            holder[key] = {"value": holder[key]}
+        elif isinstance(holder[key], str):
+            holder[key] = LOOK_ALIKES[data.draw(st.sampled_from(sorted(LOOK_ALIKES)))](holder[key])
+    document = json.loads(json.dumps(document))
+    found = map_alerts("tool", AlertSource(name), document, home=HOME)
+    there = named_at(instance_places(name, document))
+    assert asked_for(found) <= there
+    # Where one is meant, which one is certain.
+    if name in ("generic", "hunters"):
+        assert len(asked_for(found)) <= 1
 
 
 @pytest.mark.parametrize("each", [None, "alerts"])

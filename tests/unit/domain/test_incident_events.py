@@ -15,7 +15,7 @@ ITEM_BYTES = 400 * 1024
 
 @pytest.mark.parametrize("letter", ["x", "\u6f0f", "\U0001f525"], ids=["latin", "cjk", "emoji"])
 def test_when_many_alerts_with_long_titles_join_then_all_fit_into_the_item_of_the_incident(letter: str) -> None:
-    alert = {"source": "x" * 64, "id": "x" * 256, "techniques": ["T1071.004"], "tactics": list(TACTICS)}
+    alert = {"source": "x" * 64, "id": "x" * 256, "techniques": ["T1071.004"] * 20, "tactics": list(TACTICS)}
     joined = Occurrence("joined", by="policy:GuardDuty", detail=letter * 5000, facts={"alert": alert})
     owed = {text for _ in range(OWED_AT_MOST) for text in recorded([joined])}
     assert sum(len(text.encode()) for text in owed) < ITEM_BYTES * 3 // 4

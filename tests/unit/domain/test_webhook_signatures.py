@@ -219,6 +219,46 @@ class TestMutations:
         with pytest.raises(RuleViolation, match="^no signature is right"):
             verify(given, sent, [secret], now=NOW)
 
+    @given(st.data(), SECRETS, IDS, BODIES)
+    def test_fails_when_one_bit_is_flipped_anywhere(
+        self, data: st.DataObject, secret: bytes, id_: str, body: bytes
+    ) -> None:
+        given, sent = signed_headers(secret, id_, NOW, body), body or b"{}"
+        if not body:
+            given = signed_headers(secret, id_, NOW, sent)
+        name = data.draw(st.sampled_from(("webhook-id", "webhook-timestamp", "webhook-signature", "body", "secret")))
+        if name == "webhook-signature":
+            version, _, text = given[name].partition(",")
+            given[name] = f"{version},{base64.b64encode(_flipped(data, base64.b64decode(text))).decode()}"
+        elif name == "body":
+            sent = _flipped(data, sent)
+        elif name == "secret":
+            secret = _flipped(data, secret)
+        else:
+            given[name] = _flipped(data, given[name].encode()).decode("latin-1")
+        with pytest.raises(RuleViolation):
+            verify(given, sent, [secret], now=NOW)
+
+    @given(st.data(), st.integers(0, 12), st.booleans())
+    def test_when_there_are_several_signatures_then_the_right_one_counts_among_five_at_most(
+        self, data: st.DataObject, count: int, has_right: bool
+    ) -> None:
+        right = headers()["webhook-signature"]
+        # Those of other versions count among the five, too.
+        wrong = st.sampled_from(
+            [headers(OTHER)["webhook-signature"], right.replace("v1,", "v1a,"), right[:-8], f"{right[:3]} {right[3:]}"]
+        )
+        given = data.draw(st.lists(wrong, min_size=count, max_size=count))
+        if has_right:
+            given.insert(data.draw(st.integers(0, count)), right)
+        signature = " ".join(given)
+        sent = headers(signature=signature)
+        if has_right and signature.count(" ") < SIGNATURES:
+            assert verify(sent, BODY, [read_secret(SECRET)], now=NOW) == "msg_1"
+        else:
+            with pytest.raises(RuleViolation):
+                verify(sent, BODY, [read_secret(SECRET)], now=NOW)
+
     @given(
         st.text(max_size=40),
         st.text(max_size=40) | st.integers().map(str) | st.floats().map(str),
@@ -240,6 +280,14 @@ class TestMutations:
         except (WebhookVerificationError, ValueError):
             with pytest.raises(RuleViolation):
                 verify(given, BODY, [read_secret(SECRET)], now=now)
+
+
+def _flipped(data: st.DataObject, given: bytes) -> bytes:
+    """The bytes with one bit flipped."""
+    bit = data.draw(st.integers(0, 8 * len(given) - 1))
+    changed = bytearray(given)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
 
 
 def _is_text(body: bytes) -> bool:

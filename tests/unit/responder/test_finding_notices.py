@@ -22,7 +22,10 @@ from tests.unit.domain.alerts import HOME, INSTANCE, sample
 from tests.unit.domain.findings import document, event
 
 HEADINGS = ("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: ")
-FURTHER = ("          not ", "What to run next:", "  with the TAPSTACK_URL of account ", "  nothing: ")
+PAGE = (
+    "Console:  https://eu-central-1.console.aws.amazon.com/ec2/home?region=eu-central-1#InstanceDetails:instanceId=i-"
+)
+FURTHER = (PAGE, "          not ", "What to run next:", "  with the TAPSTACK_URL of account ", "  nothing: ")
 hostile = st.text(st.sampled_from("a'\"\\\n\r\x1b\u2028\u202e\ud800 ;$`:Decision"), max_size=30)
 
 

@@ -62,8 +62,15 @@ def _send_alert(event: dict[str, Any]) -> Answer:
     caller = caller_of(event).name
     source, sources = _source(event), alert_sources()
     if source not in sources:
-        known = f"expected {', '.join(sorted(sources))}" if sources else "it has none"
+        known = f"expected {', '.join(open_to)}" if (open_to := _of_callers()) else "it has none for callers of the API"
         raise Problem("no-such-resource", f"the deployment has no source {quoted(source)}: {known}")
+    if sources[source].webhook:
+        # A rule that names the source relies on who may send under it.
+        raise Problem(
+            "no-such-resource",
+            f"the source {source} takes signed webhooks only: expected {SEND_WEBHOOK.at_source(source)}, or a source "
+            "without webhook: true",
+        )
     body = body_of(event)
     document = parsed(body)
     given = _headers(event).get("idempotency-key")
@@ -89,6 +96,8 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
         if isinstance(refused, Problem) and refused.status >= 500:
             raise
         why = refused.detail if isinstance(refused, Problem) else str(refused)
+        if source not in alert_sources() or not alert_sources()[source].webhook:
+            why = f"no source of this name takes webhooks; {why}"
         logger.warning("webhook refused", source=word(source), reason=why)
         count(WEBHOOKS_REFUSED)
         kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
@@ -97,16 +106,20 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
     return _kept(kept, webhook_id, document)
 
 
+def _of_callers() -> list[str]:
+    """Return the names of the sources that callers of the API send to."""
+    return sorted(name for name, one in alert_sources().items() if not one.webhook)
+
+
 def _verified(source: str, headers: dict[str, str], body: bytes) -> str:
     """Return the id of a webhook that is signed with a secret of its source.
+
+    The same is done for any name: how long it takes does not say whether it is that of a source.
 
     Raises:
         RuleViolation: it is not.
         Problem: the secret could not be read.
     """
-    found = alert_sources().get(source)
-    if found is None or not found.webhook:
-        raise RuleViolation("no source of this name takes webhooks")
     for younger_than in (SECRET_KEPT_SECONDS, ASKED_AGAIN_SECONDS):
         try:
             known = secrets_of(source, younger_than=younger_than)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tapstack.domain import incidents, packet_watch
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.identifiers import NAME_PATTERN, example_of, noun_of, pattern_of
+from tapstack.domain.threats import TACTICS
 from tapstack.responder.api.containment_schemas import (
     APPROVE,
     CHANGE,
@@ -267,7 +268,17 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
     "state": {"type": "string", "enum": list(incidents.STATES)},
     "reason": REASON,
     "severity": {"type": "string", "enum": list(incidents.SEVERITIES)},
-    "technique": _or_null(_TECHNIQUE),
+    "technique": {**_or_null(_TECHNIQUE), "description": "The first of techniques; null where there is none."},
+    "techniques": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Of MITRE ATT&CK, those of the request or of the alert that opened it.",
+    },
+    "tactics": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(TACTICS)},
+        "description": "Likewise: what the alert named, and what the type of a GuardDuty finding stands for.",
+    },
     "alert_id": _or_null(_ALERT),
     "source": {
         "type": "string",

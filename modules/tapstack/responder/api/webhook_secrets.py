@@ -1,12 +1,16 @@
 """The secrets of sources, read from Secrets Manager and kept for a few minutes.
 
+How long an answer takes must not tell which names are sources. So all secrets are read together, whichever source is
+asked for, and a secret that there is not is replaced by one that nobody knows: what signs with it is compared all the
+same, and is never right.
+
 Source: AWS Secrets Manager API Reference, "GetSecretValue" (CreatedDate is that of the version).
 """
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +19,8 @@ from botocore.exceptions import ClientError
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.webhook_secrets import CURRENT, PREVIOUS, SECRET_KEPT_SECONDS, webhook_secret_name
 from tapstack.domain.webhook_signatures import read_secret
+from tapstack.responder.alert_sources import alert_sources
+from tapstack.responder.aws import parallel
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
@@ -23,6 +29,10 @@ from tapstack.responder.observability import logger
 ASKED_AGAIN_SECONDS: Final = 10
 """How old what is kept must be to be read again because a signature is wrong: the secret may be a new one. Whoever
 sends wrong signatures has it read so often at most."""
+
+
+_NO_SECRET: Final = secrets.token_bytes(32)
+"""In place of a secret that there is not. It is new in each process, and nothing shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +46,45 @@ class Secrets:
         read_at: by the clock that `time.monotonic` is.
     """
 
-    current: bytes | None = field(repr=False)
-    previous: bytes | None = field(repr=False)
-    previous_until: float
-    read_at: float
+    current: bytes | None = field(default=None, repr=False)
+    previous: bytes | None = field(default=None, repr=False)
+    previous_until: float = 0.0
+    read_at: float = 0.0
 
-    def accepted(self, now: float) -> Iterator[bytes]:
-        """Yield the secrets that are accepted at a time, in seconds of the epoch."""
-        if self.current is not None:
-            yield self.current
-        if self.previous is not None and now < self.previous_until:
-            yield self.previous
+    def accepted(self, now: float) -> tuple[bytes, bytes]:
+        """Return the secrets that are accepted at a time, in seconds of the epoch; always two."""
+        previous = self.previous if now < self.previous_until else None
+        return self.current or _NO_SECRET, previous or _NO_SECRET
 
 
 _kept: dict[str, Secrets] = {}
 
 
 def secrets_of(source: str, *, younger_than: float = SECRET_KEPT_SECONDS) -> Secrets:
-    """Return the secrets of a source.
+    """Return the secrets of a source; none of a name that is no source, or one without webhooks.
 
     Args:
-        source: that has a secret in Secrets Manager.
-        younger_than: seconds; what was read before that is read again.
+        source: any name.
+        younger_than: seconds; what was read before that is read again, for all sources.
 
     Raises:
-        ClientError: Secrets Manager refused; also what its client raises where it cannot be reached.
+        Exception: Secrets Manager refused, or could not be reached; of a name that is no source, where no secret could
+            be read.
     """
-    found = _kept.get(source)
-    if found is None or time.monotonic() - found.read_at >= younger_than:
-        found = _kept[source] = _read(source)
-    return found
+    names = [name for name, one in alert_sources().items() if one.webhook]
+    began = time.monotonic()
+    due = [name for name in names if name not in _kept or began - _kept[name].read_at >= younger_than]
+    failed = {}
+    for name, found in zip(due, parallel.each(_read, due), strict=True):
+        if isinstance(found, Secrets):
+            _kept[name] = found
+        else:
+            failed[name] = found
+    if source in failed:
+        raise failed[source]
+    if failed and source not in names and len(failed) == len(names):
+        raise failed[names[0]]
+    return _kept.get(source) or Secrets(read_at=began)
 
 
 def forget() -> None:
@@ -73,11 +92,15 @@ def forget() -> None:
     _kept.clear()
 
 
-def _read(source: str) -> Secrets:
+def _read(source: str) -> Secrets | Exception:
+    """Return the secrets of a source, or why they could not be read: those of others are accepted all the same."""
     began = time.monotonic()
-    current, created = _version(source, CURRENT)
-    until = created + 3600 * environment().overlap_hours
-    previous = _version(source, PREVIOUS)[0] if time.time() < until else None
+    try:
+        current, created = _version(source, CURRENT)
+        until = created + 3600 * environment().overlap_hours
+        previous = _version(source, PREVIOUS)[0] if time.time() < until else None
+    except Exception as error:
+        return error
     return Secrets(current, previous, until, began)
 
 

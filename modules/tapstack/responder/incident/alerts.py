@@ -53,7 +53,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     if (before := store.outcome(kept)) is not None:
         return before
     mapped = _mapped(kept)
-    decided, unmatched = [], list(mapped.unmatched)
+    decided, unmatched, delivery = [], list(mapped.unmatched), store.delivery_of(kept)
     for alert in mapped.alerts:
         try:
             alert = resolved(alert)
@@ -63,7 +63,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         if alert.last_seen is None:
             # Otherwise nothing that it reports would ever be newer than the end or the release of an incident.
             alert = replace(alert, last_seen=kept.received_at)
-        decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert)})
+        decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert, delivery)})
     result = {
         "source": kept.source,
         "delivery": kept.delivery,

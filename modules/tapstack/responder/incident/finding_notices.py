@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from tapstack.domain.alerts import Alert, AlertInstance, title_of
+from tapstack.domain.console import instance_page
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
+from tapstack.responder.outbound.notifications import attack_lines
 from tapstack.responder.store.incidents import Incident
 
 _EVENT_LENGTH: Final = 2000
@@ -38,6 +40,7 @@ class Outcome:
         decision: of the policy.
         incident: that was opened or joined, now or before; none where the policy only notifies.
         done: what was done, which may be less than what was decided.
+        gone: whether it is terminated, or does not exist.
     """
 
     instance: AlertInstance | None
@@ -45,6 +48,7 @@ class Outcome:
     decision: Decision
     incident: Incident | None
     done: Done
+    gone: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as events and logs have it."""
@@ -65,8 +69,7 @@ def decided(alert: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
         f"{source} reports {alert.shown_type}, severity {alert.severity:g} ({alert.level}).",
         "",
         *([f"Title:    {quoted(alert.title, 400)}"] if alert.title else []),
-        f"Tactics:  {' and '.join(alert.tactics) or 'none'}",
-        *([f"ATT&CK:   {', '.join(alert.techniques)}"] if alert.techniques else []),
+        *(attack_lines(alert.tactics, alert.techniques) or ["Tactics:  none"]),
         f"{what:<9} {alert.shown_id} in {alert.where.region}, account {alert.where.account_id}, "
         f"seen {counted(alert.count, 'time')}",
         *(f"Left out: {value}" for value in alert.left_out[:_LISTED]),
@@ -156,6 +159,8 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
     else:
         elsewhere = "" if outcome.here else f" in {instance.where.region}, account {instance.where.account_id}"
         yield f"Instance: {instance.id}{elsewhere}"
+        if (page := instance_page(instance.where.region, instance.id)) is not None:
+            yield f"Console:  {page}"
     yield f"Decision: {_decided(outcome)}, by {rule}"
     if decision.rule and decision.rule.tags and decision.action == "notify" and not decision.limited_because:
         keys = ", ".join(word(key) for key in decision.rule.tags)
@@ -175,6 +180,8 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
             yield f"  {undo_command(incident.id)}"
     if instance is None:
         yield "  nothing: there is no EC2 instance to capture"
+    elif outcome.gone:
+        yield "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs"
     elif incident is None or incident.state in ("closing", "closed"):
         if not outcome.here:
             yield f"  with the TAPSTACK_URL of account {instance.where.account_id} in {instance.where.region}:"

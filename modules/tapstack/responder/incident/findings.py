@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tapstack.domain import policy
@@ -17,11 +17,11 @@ from tapstack.domain.incidents import OpenRequest, as_moment, as_text, utc_now
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.domain.policy_rules import ACTIONS
-from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, opening
 from tapstack.responder.incident.finding_notices import Done, Outcome
 from tapstack.responder.incident.joining import Report
+from tapstack.responder.incident.targets import Existing, existing
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -46,19 +46,33 @@ def receive(event: object) -> dict[str, Any]:
     except RuleViolation as violation:
         notifications.publish(*finding_notices.unreadable(event, str(violation)))
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
-    result = {"finding": finding.id, "type": finding.type, "decisions": decide(finding)}
+    result = {"finding": finding.id, "type": finding.type, "decisions": decide(finding, _delivery(event))}
     notifications.emit(notifications.FINDING_EVENT, result)
     return result
 
 
-def decide(alert: Alert) -> list[dict[str, Any]]:
+def _delivery(event: object) -> tuple[str, ...]:
+    """Return by what an event of EventBridge is known when it comes again; nothing of a bare finding, whose id is not
+    that of an event.
+    """
+    if isinstance(event, dict) and "detail-type" in event and isinstance(event.get("id"), str):
+        return (GUARDDUTY, event["id"])
+    return ()
+
+
+def decide(alert: Alert, delivery: tuple[str, ...]) -> list[dict[str, Any]]:
     """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
 
     Tools send an alert again whenever it is updated: all updates of an instance belong to one incident.
+
+    Args:
+        alert: what was raised, about instances that exist, unless it is an event of GuardDuty.
+        delivery: by what it is known when it comes again.
     """
     rules = policy.load(environment().policy)
-    tags = _tags(alert.instances) if policy.needs_tags(rules) else {}
-    outcomes = _outcomes(rules, alert, tags)
+    asks = policy.needs_tags(rules) or (alert.source == GUARDDUTY and policy.captures(rules) and not alert.sample)
+    there = existing([one.id for one in alert.instances if asks and _is_here(one)])
+    outcomes = _outcomes(_Deciding(rules, alert, delivery, there))
     if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
@@ -67,21 +81,39 @@ def decide(alert: Alert) -> list[dict[str, Any]]:
     return [outcome.as_dict() for outcome in outcomes]
 
 
-def _outcomes(rules: Sequence[policy.Rule], alert: Alert, tags: Mapping[str, Mapping[str, str]]) -> list[Outcome]:
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """What is decided about: see `decide`.
+
+    Attributes:
+        rules: of the policy.
+        alert: what was raised.
+        delivery: by what it is known when it comes again.
+        there: what EC2 says of its instances, where it was asked.
+    """
+
+    rules: Sequence[policy.Rule]
+    alert: Alert
+    delivery: tuple[str, ...]
+    there: Existing
+
+
+def _outcomes(about: _Deciding) -> list[Outcome]:
     """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
+    alert = about.alert
     instances, most = alert.instances or (None,), environment().capture.incidents_per_finding
     # Updates of an attack sequence may name other instances each time.
     before = _opened_before(alert) if alert.is_attack_sequence else set()
     if len(instances) + len(before) <= most:
-        return [_outcome(rules, alert, instance, tags) for instance in instances]
+        return [_outcome(about, instance) for instance in instances]
     # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
-    outcomes = [_outcome(rules, alert, instance, tags, opens=False) for instance in instances]
+    outcomes = [_outcome(about, instance, opens=False) for instance in instances]
     wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
     wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
     of_these = {one.incident.id for one in outcomes if one.incident is not None and _has_opened(alert, one)}
     left = max(0, most - len(before | of_these))
     for at in wanting[:left]:
-        outcomes[at] = _outcome(rules, alert, instances[at], tags)
+        outcomes[at] = _outcome(about, instances[at])
     for at in wanting[left:]:
         outcomes[at] = replace(outcomes[at], done="listed")
     return outcomes
@@ -103,20 +135,17 @@ def _has_opened(alert: Alert, outcome: Outcome) -> bool:
     return incident is not None and instance is not None and incident.alert_id == alert.key(instance)
 
 
-def _outcome(
-    rules: Iterable[policy.Rule],
-    alert: Alert,
-    instance: AlertInstance | None,
-    tags: Mapping[str, Mapping[str, str]],
-    *,
-    opens: bool = True,
-) -> Outcome:
+def _outcome(about: _Deciding, instance: AlertInstance | None, *, opens: bool = True) -> Outcome:
     here = instance is not None and _is_here(instance)
-    now = tags.get(instance.id) if instance is not None and here else None
-    decision = policy.decide(tuple(rules), alert, instance, here=here, tags=now)
-    if instance is None or not here or decision.limited_because is not None:
-        return Outcome(instance, here, decision, None, "notify")
-    return _received(alert, instance, decision, opens=opens and decision.action != "notify")
+    if instance is None or not here:
+        return Outcome(instance, here, policy.decide(about.rules, about.alert, instance, here=here), None, "notify")
+    now, gone = about.there.tags.get(instance.id), about.there.missing.get(instance.id)
+    decision = policy.decide(about.rules, about.alert, instance, here=True, tags=now, gone=gone)
+    if decision.limited_because not in (None, gone):
+        return Outcome(instance, True, decision, None, "notify")
+    # What is gone opens none, and belongs to the incident that there is.
+    outcome = _received(about, instance, decision, opens=opens and decision.action != "notify")
+    return replace(outcome, gone=gone is not None)
 
 
 def _is_here(instance: AlertInstance) -> bool:
@@ -124,8 +153,9 @@ def _is_here(instance: AlertInstance) -> bool:
     return instance.where == environment().home
 
 
-def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
+def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
     """Open an incident, where it may, or join the one that is open."""
+    alert = about.alert
     limits, containment = environment().capture, environment().containment
     mode = MODE_OF_ACTION.get(decision.action)
     request = OpenRequest(
@@ -133,7 +163,6 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
         instance_id=instance.id,
         severity=alert.level,
-        technique=alert.techniques[0] if alert.techniques else None,
         alert_id=alert.key(instance),
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
@@ -144,6 +173,8 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
         of_policy=True,
         opens=opens,
         extends=decision.action != "notify",
+        delivery=about.delivery,
+        techniques=alert.techniques,
         tactics=alert.tactics,
     )
     by = policy_caller(alert.source)
@@ -151,8 +182,7 @@ def _received(alert: Alert, instance: AlertInstance, decision: Decision, *, open
     if opened.incident is None:
         return Outcome(instance, True, decision, None, "notify")
     if opened.how == "opened":
-        asked = opened.incident.containment
-        return Outcome(instance, True, decision, opened.incident, _DONE[asked.mode if asked else "none"])
+        return Outcome(instance, True, decision, opened.incident, _DONE[opened.containment])
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
 
 
@@ -165,15 +195,6 @@ def _last_seen(alert: Alert) -> str | None:
     if seen is None or alert.source == GUARDDUTY:
         return alert.last_seen
     return as_text(min(seen, utc_now()))
-
-
-def _tags(instances: Iterable[AlertInstance]) -> dict[str, dict[str, str]]:
-    """Return the present tags of the instances that exist in this account and Region, by their id."""
-    ids = [instance.id for instance in instances if _is_here(instance)]
-    return {
-        instance["InstanceId"]: {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-        for instance in existing_instances(ids)
-    }
 
 
 def _notify(alert: Alert, outcomes: list[Outcome]) -> None:

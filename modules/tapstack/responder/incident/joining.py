@@ -51,7 +51,9 @@ class Report:
         of_policy: whether the policy decides about it. Otherwise its sender decides, at the moment of sending.
         opens: whether it opens an incident where there is none to join.
         extends: whether it wants packets captured: otherwise it makes the capture that it joins no longer.
-        tactics: of MITRE ATT&CK that it stands for, by their names in one word.
+        delivery: by what the policy knows it when it comes again; of what is sent to the API, nothing.
+        techniques: of MITRE ATT&CK that it names.
+        tactics: likewise that it stands for, by their names in one word.
     """
 
     said: str
@@ -59,6 +61,8 @@ class Report:
     of_policy: bool = False
     opens: bool = True
     extends: bool = True
+    delivery: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
     tactics: tuple[str, ...] = ()
 
     @property
@@ -81,7 +85,10 @@ _LONG_AGO: Final = "1970-01-01T00:00:00Z"
 
 def report_of(request: OpenRequest) -> Report:
     """Return what a request to the API reports."""
-    return Report(f"alert {quoted(request.alert_id, _TEXT)}: {quoted(request.reason, _TEXT)}")
+    return Report(
+        f"alert {quoted(request.alert_id, _TEXT)}: {quoted(request.reason, _TEXT)}",
+        techniques=() if request.technique is None else (request.technique,),
+    )
 
 
 def can_be_joined(incident: Incident, report: Report) -> bool:
@@ -291,7 +298,7 @@ def _notification(incident: Incident, request: OpenRequest, report: Report) -> t
     return notifications.subject(incident, "joined by another alert"), notifications.text(
         incident,
         f"Another alert about {incident.instance_id} joined this incident. It opens no other.",
-        [f"Joined:   {report.said}", captured],
+        [f"Joined:   {report.said}", *notifications.attack_lines(report.tactics, report.techniques), captured],
         [f"Containment: {why or (containment.state if containment else 'not requested')}."],
         [
             "What to run next:",

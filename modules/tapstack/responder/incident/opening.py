@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tapstack.domain.callers import Caller
-from tapstack.domain.containment_settings import contain_command
+from tapstack.domain.containment_settings import Requested, contain_command
 from tapstack.domain.incident_events import OWED_AT_MOST, Occurrence, recorded
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
@@ -18,8 +18,9 @@ from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import joining
 from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import executions, telemetry
-from tapstack.responder.store import incidents, requests
+from tapstack.responder.store import alerts, incidents, requests
 from tapstack.responder.store import opening as store
+from tapstack.responder.store.alerts import Deed, Did
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.opening import Known, RequestKey
 from tapstack.responder.store.retry import retried
@@ -54,11 +55,14 @@ class Opened:
     Attributes:
         incident: of the request; none where it opens none, and there is none to join.
         how: `opened` by this request; `joined`, which was open about the instance; `updated`, where the alert's
-            incident took over something new; or `same`, where the request had it already, and nothing changed.
+            incident took over something new; or `same`, where the request had it already, and nothing changed. Of a
+            delivery that comes again, what it did the first time.
+        containment: that was requested when it was opened.
     """
 
     incident: Incident | None
-    how: Literal["opened", "joined", "updated", "same"]
+    how: Did | Literal["same"]
+    containment: Requested = "none"
 
 
 def open_incident(
@@ -92,6 +96,8 @@ def open_incident(
         containment_requests.allowed(request.containment)
     opening = _Opening(request, source, by, idempotency_key, report or joining.report_of(request))
     opened = retried(opening.attempt, "others open the same incident")
+    if opened.how == "same":
+        opened = opening.done_before() or opened
     if opened.incident is not None:
         telemetry.settle(opened.incident)
     return opened
@@ -124,6 +130,22 @@ class _Opening:
                 return self._join(joined, named, is_listed=joined.id in there.listed)
             only_after, beside = there.listed, there.failed
         return self._put(named, only_after, beside) if self.report.opens else Opened(None, "same")
+
+    def done_before(self) -> Opened | None:
+        """Return what this delivery did before it came again; None where it did nothing, or is known by nothing."""
+        if not self.report.delivery:
+            return None
+        deed = alerts.deed_of(self.report.delivery, self.request.alert_id, self.request.instance_id)
+        if deed is None or (incident := incidents.read(deed.incident_id)) is None:
+            return None
+        return Opened(incident, deed.how, deed.containment)
+
+    def _recorded(self, incident: Incident, how: Did, containment: Requested = "none") -> list[dict[str, Any]]:
+        """Return what is written with a change for `done_before`."""
+        if not self.report.delivery:
+            return []
+        deed = Deed(incident.id, how, containment)
+        return [alerts.recorded(self.report.delivery, self.request.alert_id, self.request.instance_id, deed)]
 
     def _keys(self) -> list[RequestKey]:
         text = json.dumps(asdict(self.request), sort_keys=True)
@@ -175,7 +197,15 @@ class _Opening:
         changes = joining.effect_of_update(incident, self.request, self.report, by=self.by)
         if changes is None:
             return Opened(incident, "same")
-        if not store.join(incident, changes.joining, {}, by=self.by.name, entries=changes.entries, is_listed=True):
+        if not store.join(
+            incident,
+            changes.joining,
+            {},
+            by=self.by.name,
+            entries=changes.entries,
+            is_listed=True,
+            besides=self._recorded(incident, "updated"),
+        ):
             return None
         changed = incidents.get(incident.id)
         joining.proceed(changed)
@@ -184,7 +214,7 @@ class _Opening:
     def _join(self, incident: Incident, keys: Mapping[RequestKey, str | None], *, is_listed: bool) -> Opened | None:
         changes = joining.effect(incident, self.request, self.report, by=self.by)
         request = self.request
-        alert = telemetry.alert(self.source, request.alert_id, request.technique, self.report.tactics)
+        alert = telemetry.alert(self.source, request.alert_id, self.report.techniques, self.report.tactics)
         joined = Occurrence("joined", by=self.by.name, detail=self.report.said, facts={"alert": alert})
         if not store.join(
             incident,
@@ -194,6 +224,7 @@ class _Opening:
             entries=changes.entries,
             is_listed=is_listed,
             owes=[joined] if len(incident.owed) < OWED_AT_MOST else [],
+            besides=self._recorded(incident, "joined"),
         ):
             return None
         changed = incidents.get(incident.id)
@@ -205,14 +236,22 @@ class _Opening:
         self, keys: Mapping[RequestKey, str | None], only_after: frozenset[str] | None, beside: frozenset[str]
     ) -> Opened | None:
         incident, entries = self._new()
-        if not store.put(incident, keys, only_after=only_after, beside=beside, entries=entries):
+        requested = incident.containment.mode if incident.containment else "none"
+        recorded = self._recorded(incident, "opened", requested)
+        if not store.put(incident, keys, only_after=only_after, beside=beside, entries=entries, besides=recorded):
             return None
         _ensure_running(incident)
-        return Opened(incident, "opened")
+        return Opened(incident, "opened", requested)
 
     def _new(self) -> tuple[Incident, list[tuple[str, str]]]:
         """Return a new incident, and further entries of its timeline."""
-        incident = incidents.new(self.request, source=self.source, opened_by=self.by.name, tactics=self.report.tactics)
+        incident = incidents.new(
+            self.request,
+            source=self.source,
+            opened_by=self.by.name,
+            techniques=self.report.techniques,
+            tactics=self.report.tactics,
+        )
         opened = Occurrence("opened", detail=incident.reason)
         incident = replace(incident, owed=tuple(recorded([opened])))
         if self.request.containment == "none":

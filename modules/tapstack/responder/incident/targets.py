@@ -7,7 +7,7 @@ and vpc-id; an interface that is attached to an instance has the instance's id i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tapstack.domain.alerts import Alert, AlertInstance, Target
@@ -48,11 +48,11 @@ def resolved(alert: Alert) -> Alert:
         named = [_of_interface(alert, target.network_interface_id)]
     else:
         named = [_of_address(alert, str(target.private_ip), str(target.vpc_id))]
-    found, missing = _existing(named)
-    if not found:
-        raise Unresolved("; ".join(missing))
-    _check_agreement(alert, target, found)
-    return replace(_with(alert, found), left_out=(*alert.left_out, *missing))
+    there = existing(named)
+    if not there.ids:
+        raise Unresolved("; ".join(there.missing.values()))
+    _check_agreement(alert, target, there.ids)
+    return replace(_with(alert, there.ids), left_out=(*alert.left_out, *there.missing.values()))
 
 
 def _with_its_own(alert: Alert) -> Alert:
@@ -61,25 +61,42 @@ def _with_its_own(alert: Alert) -> Alert:
     asked = [one.id for one in alert.instances if one.where == home and not alert.sample]
     if not asked:
         return alert
-    found, missing = _existing(asked)
-    kept = tuple(one for one in alert.instances if one.where != home or one.id in found)
+    there = existing(asked)
+    kept = tuple(one for one in alert.instances if one.where != home or one.id in there.ids)
     if not kept:
-        raise Unresolved("; ".join(missing))
-    return replace(alert, instances=kept, left_out=(*alert.left_out, *missing))
+        raise Unresolved("; ".join(there.missing.values()))
+    return replace(alert, instances=kept, left_out=(*alert.left_out, *there.missing.values()))
 
 
-def _existing(ids: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return those of some instances that exist and are not ending, and what is said of the others."""
-    states = {one["InstanceId"]: one["State"]["Name"] for one in existing_instances(ids)}
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What EC2 says of some instances of this account and Region.
+
+    Attributes:
+        ids: those that exist and are not ending.
+        missing: what is said of the others, by id.
+        tags: of those that EC2 describes, by id.
+    """
+
+    ids: list[str]
+    missing: dict[str, str]
+    tags: dict[str, dict[str, str]]
+
+
+def existing(ids: Sequence[str]) -> Existing:
+    """Return which instances exist and are not ending: the others have no packets any more."""
+    described = {one["InstanceId"]: one for one in existing_instances(ids)}
+    states = {id_: one["State"]["Name"] for id_, one in described.items()}
     found = [one for one in ids if one in states and states[one] not in GONE_STATES]
-    missing = [
-        f"instance {one} is {states[one]}"
+    missing = {
+        one: f"instance {one} is {states[one]}"
         if one in states
         else f"there is no instance {one} in this account and Region"
         for one in ids
         if one not in found
-    ]
-    return found, missing
+    }
+    tags = {id_: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for id_, one in described.items()}
+    return Existing(found, missing, tags)
 
 
 def _with(alert: Alert, instance_ids: Sequence[str]) -> Alert:

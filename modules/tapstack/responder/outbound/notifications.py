@@ -7,8 +7,10 @@ characters, a message 256 KB); Amazon EventBridge API Reference, PutEvents.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
+from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import contain_command
 from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_command, utc_now
@@ -186,16 +188,35 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
         "",
         f"Reason:   {quoted(incident.reason, LONG)}",
         f"Severity: {incident.severity}",
-        *([f"ATT&CK:   {incident.technique}"] if incident.technique else []),
+        *attack_lines(incident.tactics, incident.techniques),
         *([f"Alert:    {word(incident.alert_id)}"] if incident.alert_id else []),
         f"Opened:   {incident.opened_at} by {word(incident.opened_by)}",
         f"Account:  {incident.where.account_id}, {incident.where.region}",
+        *_pages(incident),
         *_stored_packets(incident),
         *_protection(incident),
     ]
     # No line break within a line: messages of AWS and names of others can stand in any of them.
     lines = [*about, *(line for part in parts if part for line in ("", *part))]
     return "\n".join(map(one_line, lines)) + "\n"
+
+
+def attack_lines(tactics: Sequence[str], techniques: Sequence[str]) -> list[str]:
+    """Return all tactics and techniques of MITRE ATT&CK of an alert, a line each; none where it has none."""
+    return [
+        *([f"Tactics:  {' and '.join(tactics)}"] if tactics else []),
+        *([f"ATT&CK:   {', '.join(techniques)}"] if techniques else []),
+    ]
+
+
+def _pages(incident: Incident) -> list[str]:
+    """Return the console's pages of the instance and of the latest execution, which only show them."""
+    region, arn = incident.where.region, incident.execution_arn
+    pages = {
+        "Console: ": instance_page(region, incident.instance_id) if incident.instance_id else None,
+        "Workflow:": execution_page(region, arn) if arn else None,
+    }
+    return [f"{what} {page}" for what, page in pages.items() if page is not None]
 
 
 def _protection(incident: Incident) -> list[str]:

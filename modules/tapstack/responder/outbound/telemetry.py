@@ -7,9 +7,11 @@ the same id and time, and shows the incident as it is at that moment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tapstack.domain.console import instance_page
 from tapstack.domain.incident_events import DETAIL_TYPE, VERSION, Occurrence, read_recorded, tactic
 from tapstack.domain.regions import partition_of
 from tapstack.responder.aws.errors import said_by
@@ -64,7 +66,7 @@ def event(incident: Incident, occurrence: Occurrence) -> dict[str, Any]:
         **where.as_dict(),
         "part": occurrence.facts.get("part"),
         "decision": occurrence.facts.get("decision"),
-        "techniques": joined["techniques"] if joined else _listed(incident.technique),
+        "techniques": list(joined["techniques"] if joined else incident.techniques),
         "tactics": [tactic(name) for name in (joined["tactics"] if joined else incident.tactics)],
         "alert": {"source": alert["source"], "id": alert["id"]} if alert else None,
         "incident": {
@@ -86,19 +88,15 @@ def event(incident: Incident, occurrence: Occurrence) -> dict[str, Any]:
             *("decision", "decided_by", "decided_at", "released_by", "released_at"),
         ),
         "links": {
-            "console": _console(incident),
+            "console": instance_page(where.region, incident.instance_id) if incident.instance_id else None,
             "appliance": incident.appliance.portal_url if incident.appliance else None,
         },
     }
 
 
-def alert(source: str, alert_id: str | None, technique: str | None, tactics: tuple[str, ...]) -> dict[str, Any]:
+def alert(source: str, alert_id: str | None, techniques: Sequence[str], tactics: Sequence[str]) -> dict[str, Any]:
     """Return the alert of an occurrence, as `facts` have it."""
-    return {"source": source, "id": alert_id, "techniques": _listed(technique), "tactics": list(tactics)}
-
-
-def _listed(technique: str | None) -> list[str]:
-    return [] if technique is None else [technique]
+    return {"source": source, "id": alert_id, "techniques": list(techniques), "tactics": list(tactics)}
 
 
 def _alert(incident: Incident) -> dict[str, Any] | None:
@@ -182,16 +180,6 @@ def _arn(incident: Incident, kind: str, name: str) -> str:
     partition = partition_of(incident.where.region)
     where = f"{incident.where.region}:{incident.where.account_id}"
     return f"arn:{partition.name if partition else 'aws'}:ec2:{where}:{kind}/{name}"
-
-
-def _console(incident: Incident) -> str | None:
-    """Return the page of the instance in AWS's console, which only shows it; none where there is none."""
-    region = incident.where.region
-    partition = partition_of(region)
-    if partition is None or partition.console is None or not incident.instance_id:
-        return None
-    page = f"ec2/home?region={region}#InstanceDetails:instanceId={incident.instance_id}"
-    return f"https://{region}.{partition.console}/{page}"
 
 
 def _members(record: Any, *names: str) -> dict[str, Any] | None:

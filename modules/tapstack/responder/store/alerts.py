@@ -1,10 +1,17 @@
-"""What came of alerts that were received: once for each, by the id that their sender gave them."""
+"""What came of alerts that were received: once for each, by the id that their sender gave them.
+
+What a delivery does to an incident is recorded with the change itself: a function may be killed before the outcome is
+recorded, and then finds the change made.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from tapstack.domain.containment_settings import Requested
 from tapstack.domain.incidents import utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.table_names import ALERTS, LISTING, OPENED_AT
@@ -40,6 +47,52 @@ def record(alert: KeptAlert, outcome: dict[str, Any]) -> None:
     table.write_together([table.put(place, "attribute_not_exists(pk) OR #ttl < :now", now, {"ttl": "ttl"})])
 
 
+Did = Literal["opened", "joined", "updated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a delivery did to an incident.
+
+    Attributes:
+        incident_id: which.
+        how: it opened it, joined it, or the incident took over something new.
+        containment: that was requested when it was opened.
+    """
+
+    incident_id: str
+    how: Did
+    containment: Requested = "none"
+
+
+def deed_of(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> Deed | None:
+    """Return what a delivery did about an alert and an instance, if it did anything before."""
+    item = table.read(_deed_key(delivery, alert_id, instance_id))
+    return None if item is None else Deed(item["incident_id"], item["how"], item["containment"])
+
+
+def recorded(delivery: Sequence[str], alert_id: str | None, instance_id: str | None, deed: Deed) -> dict[str, Any]:
+    """Return for a transaction what a delivery does with it.
+
+    Args:
+        delivery: as `delivery_of` returns it.
+        alert_id: of the incident's request.
+        instance_id: likewise.
+        deed: what it does.
+    """
+    item = {
+        "incident_id": deed.incident_id,
+        "how": deed.how,
+        "containment": deed.containment,
+        "ttl": incidents.epoch(utc_now() + KEPT),
+    }
+    return table.put({**_deed_key(delivery, alert_id, instance_id), **pack_item(item)})
+
+
+def _deed_key(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> dict[str, Any]:
+    return request_key("delivered", (*delivery, alert_id or ""), instance_id or "")
+
+
 def was_notified(source: str, hour: str) -> bool:
     """Return whether operators were notified of an unmatched alert of a source in an hour, such as 2026-01-02T03."""
     return table.read(request_key("unmatched", (source,), hour)) is not None
@@ -51,6 +104,12 @@ def mark_notified(source: str, hour: str) -> None:
     table.write_together([table.put({**request_key("unmatched", (source,), hour), **pack_item(item)})])
 
 
-def _key(alert: KeptAlert) -> dict[str, Any]:
+def delivery_of(alert: KeptAlert) -> tuple[str, ...]:
+    """Return by what a delivery is known when it comes again: its source, its caller where there is one, and its id."""
     scope = () if alert.caller is None else caller_scope(alert.caller)
-    return request_key("alert-received", (alert.source, *scope), alert.delivery)
+    return (alert.source, *scope, alert.delivery)
+
+
+def _key(alert: KeptAlert) -> dict[str, Any]:
+    *scope, delivery = delivery_of(alert)
+    return request_key("alert-received", scope, delivery)

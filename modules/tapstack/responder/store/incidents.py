@@ -56,8 +56,23 @@ _WAITS: Final = ("token", "waited_until")
 """Attributes of the waiting task."""
 
 
-def new(request: OpenRequest, *, source: Source, opened_by: str, tactics: Sequence[str] = ()) -> Incident:
-    """Return a new incident, which is not in the table yet."""
+def new(
+    request: OpenRequest,
+    *,
+    source: Source,
+    opened_by: str,
+    techniques: Sequence[str] = (),
+    tactics: Sequence[str] = (),
+) -> Incident:
+    """Return a new incident, which is not in the table yet.
+
+    Args:
+        request: that opens it.
+        source: by which way it came.
+        opened_by: who sent it.
+        techniques: of MITRE ATT&CK.
+        tactics: likewise, by their names in one word.
+    """
     now = utc_now()
     return Incident(
         id=new_id(now),
@@ -70,7 +85,7 @@ def new(request: OpenRequest, *, source: Source, opened_by: str, tactics: Sequen
         opened_at=as_text(now),
         expires_at=as_text(expiry(now, request.minutes)),
         severity=request.severity,
-        technique=request.technique,
+        techniques=tuple(techniques),
         tactics=tuple(tactics),
         alert_id=request.alert_id,
         instance_id=request.instance_id,

@@ -145,6 +145,7 @@ def put(
     only_after: frozenset[str] | None,
     beside: frozenset[str] = frozenset(),
     entries: Sequence[tuple[str, str]] = (),
+    besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Write a new incident with its keys; return whether it was written.
 
@@ -158,6 +159,7 @@ def put(
             opened whatever others are open.
         beside: those of them that stay in the list: they failed, and are not closing.
         entries: further ones of its timeline: what, and details.
+        besides: what else is written in the same transaction.
     """
     writes = [
         *(_list_of_instance(incident, only_after, beside) if incident.instance_id else ()),
@@ -165,6 +167,7 @@ def put(
         incidents.event(incident.id, incident.opened_by, "opened", incident.reason),
         *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in entries),
         *(_put_key(key, incident.id, incident.minutes, before) for key, before in keys.items()),
+        *besides,
     ]
     # A retry after a lost response finds what the first call wrote.
     return table.write_together(writes) or incidents.read(incident.id) is not None
@@ -223,6 +226,7 @@ def join(
     entries: Sequence[tuple[str, str]],
     is_listed: bool,
     owes: Sequence[Occurrence] = (),
+    besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Let an alert join an incident; return whether it is as it was read, so that it did.
 
@@ -234,6 +238,7 @@ def join(
         entries: of the timeline: what, and details.
         is_listed: whether the item of its instance has it already.
         owes: what happens with that, to be emitted, besides what is asked or decided about its containment.
+        besides: what else is written in the same transaction.
     """
     before = incident.containment
     sets = ["severity = :severity", "expires_at = :until"]
@@ -269,6 +274,7 @@ def join(
             *(incidents.event(incident.id, by, what, detail) for what, detail in entries),
             *(_put_key(key, incident.id, incident.minutes, named) for key, named in keys.items()),
             *(() if is_listed else _list_of_instance(incident, None)),
+            *besides,
         ]
     )
 

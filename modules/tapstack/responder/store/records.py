@@ -38,6 +38,8 @@ PUBLIC: Final = (
     "reason",
     "severity",
     "technique",
+    "techniques",
+    "tactics",
     "alert_id",
     "source",
     "opened_at",
@@ -302,8 +304,8 @@ class Incident:
         expires_at: when the capture ends by itself.
         severity: `low` to `critical`.
         listing: `open` or `closed`.
-        technique: of MITRE ATT&CK.
-        tactics: likewise, by their names in one word; those of the alert that opened it.
+        techniques: of MITRE ATT&CK; those of the alert that opened it.
+        tactics: likewise, by their names in one word.
         alert_id: of the tool that raised the alert.
         instance_id: whose interfaces are captured; none where interfaces are named.
         network_interface_ids: as requested.
@@ -352,7 +354,7 @@ class Incident:
     expires_at: str
     severity: Severity
     listing: str = OPEN
-    technique: str | None = None
+    techniques: tuple[str, ...] = ()
     tactics: tuple[str, ...] = ()
     alert_id: str | None = None
     instance_id: str | None = None
@@ -389,6 +391,11 @@ class Incident:
     notified: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
     ttl: int | None = None
+
+    @property
+    def technique(self) -> str | None:
+        """The first of its techniques, which is all that requests to the API name; None where it has none."""
+        return next(iter(self.techniques), None)
 
     @property
     def mirror_source(self) -> tuple[str, int] | None:
@@ -454,6 +461,9 @@ def incident_of(item: dict[str, Any]) -> Incident:
         place = known["stored_packets"]
         snapshots = tuple(Snapshot(**_known(Snapshot, one)) for one in place["snapshots"])
         known["stored_packets"] = StoredPackets(place["state"], snapshots, place["until"])
+    if "techniques" not in known and item.get("technique"):
+        # An earlier version recorded one.
+        known["techniques"] = (item["technique"],)
     known["interfaces"] = tuple(
         IncidentInterface(**_known(IncidentInterface, one)) for one in item.get("interfaces", ())
     )
@@ -468,9 +478,8 @@ def public(incident: Incident) -> dict[str, Any]:
 def new_item(incident: Incident) -> dict[str, Any]:
     """Return the item of a new incident. Attributes without a value are absent, because conditions test for that."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
-    more: dict[str, Any] = {"tactics": list(incident.tactics)} if incident.tactics else {}
     owed = {"owed": frozenset(incident.owed)} if incident.owed else {}
-    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **more, **owed}
+    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **owed}
 
 
 def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:
