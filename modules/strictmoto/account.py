@@ -28,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from strictmoto.cloudwatch.metrics import Metrics
 from strictmoto.ec2.flow_records import FlowRecords
 from strictmoto.faults import Faults
+from strictmoto.front import member_names
 from strictmoto.front.front import Front
 from strictmoto.guardduty.findings import Findings
 from strictmoto.identity.callers import AccessKeys, make_root_credentials
@@ -246,6 +247,7 @@ class Account:
             raise RuntimeError("another account runs in this process: stop it first")
         try:
             dispatching.install()
+            member_names.install()
             # Nearly all that is tried here uses EC2, and what its import leaves is used again for the model of its API.
             with _one_session():
                 extend("ec2")
