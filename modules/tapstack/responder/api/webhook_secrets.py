@@ -1,8 +1,8 @@
 """The secrets of sources, read from Secrets Manager and kept for a few minutes.
 
 How long an answer takes must not tell which names are sources. So all secrets are read together, whichever source is
-asked for, and a secret that there is not is replaced by one that nobody knows: what signs with it is compared all the
-same, and is never right.
+asked for, and a secret that there is not is replaced by a random one: signatures are compared with it all the same, and
+none is right.
 
 Source: AWS Secrets Manager API Reference, "GetSecretValue" (CreatedDate is that of the version).
 """
