@@ -107,7 +107,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     assert re.search(r"eni-\w+ database, backup \S*quarantine\S* database, backup ✓", page), page
     assert re.search(r"joined .* severity medium -&gt; high", page), page
     assert "packets seen" in page
-    assert "reads as tapstack-production-xdr-reader-hunters: 9 events, 4 records of flow logs" in page
+    assert "reads as tapstack-production-xdr-reader-hunters: events: 9; records of flow logs: 4" in page
     for role in (
         "api",
         "prepare",

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from tapstack.rehearsal.xdr.actor import Xdr
 
 REPORT: Final = Path("rehearsal.html")
-WAITS: Final = 0.005
-"""The scale of waits: an hour takes 18 seconds."""
+WAITS: Final = 0.02
+"""The scale of waits: an hour takes 72 seconds, and the incident, which is open for one, is closed before."""
 WAITS_FOR_APPROVAL: Final = 0.1
 """The scale while a containment is pending: 15 minutes take 90 seconds, so that a slow machine meets the deadline."""
 WAITS_AT_THE_END: Final = 0.001
@@ -223,7 +223,8 @@ class _Rehearsal:
             directories = synthesized.result()
         response, telemetry = response_stack_name(self.site), xdr_stack_name(self.site)
         # Each as soon as what it looks up is there: most of the time is waiting.
-        found = self._with_each("Deploy", directories, lambda stack: stack.apply(), self._needs_of_response())
+        needed = self._needs_of_response()
+        found = self._with_each("Deploy", directories, lambda stack, ready: stack.apply(ready), needed)
         outputs = found[response]
         deployed = len(self.account.recorder.records())
 
@@ -278,7 +279,7 @@ class _Rehearsal:
             telemetry: [Needed(response, _LOOKED_UP)] if used_of_telemetry(settings) else [],
         }
         backwards = dict(reversed(directories.items()))
-        self._with_each("Destroy", backwards, lambda stack: stack.destroy(), destroyed_after)
+        self._with_each("Destroy", backwards, _destroy, destroyed_after)
         left = differences(before, take_snapshot(self.account, **where))
         calls = [record.as_dict() for record in self.account.recorder.records()]
         made = Report(
@@ -355,12 +356,12 @@ class _Rehearsal:
         self,
         verb: str,
         directories: Mapping[str, Path],
-        do: Callable[[SiteDeployment], Any],
+        do: Callable[[SiteDeployment, Callable[[], None]], Any],
         needs: Mapping[str, Sequence[Needed]],
     ) -> dict[str, Any]:
-        """Call `do` with every stack, each as soon as what it needs is there; return the results by stack."""
+        """Call `do` with every stack, and with what waits for what it needs; return the results by stack."""
 
-        def one(name: str, report: Callable[[str], None]) -> Any:
+        def one(name: str, report: Callable[[str], None], ready: Callable[[], None]) -> Any:
             from strictmoto.identity.principals import deploying_into
             from tapstack.rehearsal.deployment import SiteDeployment
 
@@ -370,11 +371,13 @@ class _Rehearsal:
 
             credentials = deploying_into(self._role())
             with self.progress.doing(f"starting Terraform for {name}") as doing:
-                return do(SiteDeployment(directories[name], self.account, said, doing, credentials=credentials))
+                return do(SiteDeployment(directories[name], self.account, said, doing, credentials=credentials), ready)
 
         *names, last = directories
         with self._step(f"{verb} {' and '.join(filter(None, (', '.join(names), last)))} with Terraform"):
-            return work_together(list(directories), one, needs)
+            # First what others wait for.
+            waited_for = {needed.stack for listed in needs.values() for needed in listed}
+            return work_together(sorted(directories, key=lambda stack: stack not in waited_for), one, needs)
 
     def _credentials(self, role: str | None) -> Any:
         from botocore.credentials import Credentials
@@ -588,6 +591,11 @@ class _Rehearsal:
 
     def _say(self, line: str) -> None:
         self.progress.say(f"{_INDENT}{line}")
+
+
+def _destroy(stack: SiteDeployment, ready: Callable[[], None]) -> None:
+    ready()
+    stack.destroy()
 
 
 def _instance_named(ec2: Any, name: str) -> str:

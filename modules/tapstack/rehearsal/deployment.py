@@ -68,10 +68,15 @@ class SiteDeployment:
         self._show_activity = show_activity
         self._credentials = credentials
 
-    def apply(self) -> dict[str, Any]:
-        """Initialize, apply, and return the outputs by name; a sensitive one is None."""
+    def apply(self, ready: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """Initialize, apply, and return the outputs by name; a sensitive one is None.
+
+        Args:
+            ready: is called in between: Terraform looks up nothing before it returns.
+        """
         with _provider_cache(self._directory) as cache:
             self._run("init", "-input=false", variables=cache)
+        ready()
         self._run("apply", "-auto-approve", "-input=false", _AT_A_TIME)
         outputs = json.loads(self._run("output", "-json"))
         return {name: None if output["sensitive"] else output["value"] for name, output in outputs.items()}

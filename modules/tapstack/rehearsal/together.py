@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 T = TypeVar("T")
+Work = Callable[[str, Callable[[str], None], Callable[[], None]], T]
+"""Works on a stack: is given its name, what to call with each line that Terraform reports, and what to call before it
+uses what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +28,31 @@ class Needed:
     line: re.Pattern[str] | None = None
 
 
-def work_together(
-    stacks: Sequence[str], work: Callable[[str, Callable[[str], None]], T], needs: Mapping[str, Sequence[Needed]]
-) -> dict[str, T]:
+class _OtherFailedError(Exception):
+    """What a stack waits for will not come, because another one failed."""
+
+
+def work_together(stacks: Sequence[str], work: Work[T], needs: Mapping[str, Sequence[Needed]]) -> dict[str, T]:
     """Call `work` for every stack, in threads; return the results by stack.
 
     Args:
-        stacks: their names.
-        work: is given a name, and what to call with each line that Terraform reports.
-        needs: what a stack waits for; others begin at once. Stacks that are not among `stacks` are not waited for.
+        stacks: their names; threads begin in this order.
+        work: see `Work`.
+        needs: what a stack waits for before it uses that. Stacks that are not among `stacks` are not waited for.
 
     Raises:
-        Exception: what `work` raised first, in the order of the stacks; what waits for that stack is not begun.
+        Exception: what `work` raised for one of the stacks; what waits meanwhile ends.
     """
     reached = _Reached()
 
-    def one(stack: str) -> T | None:
-        if not all(reached.wait(needed) for needed in needs.get(stack, ()) if needed.stack in stacks):
-            return None
+    def one(stack: str) -> T:
+        def ready() -> None:
+            for needed in needs.get(stack, ()):
+                if needed.stack in stacks:
+                    reached.wait(needed)
+
         try:
-            result = work(stack, lambda line: reached.note(stack, line))
+            result = work(stack, lambda line: reached.note(stack, line), ready)
         except BaseException:
             reached.fail()
             raise
@@ -53,9 +61,10 @@ def work_together(
 
     with ThreadPoolExecutor(len(stacks)) as pool:
         futures = {stack: pool.submit(one, stack) for stack in stacks}
-    # None is of a stack that was not begun: then one that it waited for raises here.
-    results = {stack: future.result() for stack, future in futures.items()}
-    return {stack: cast("T", result) for stack, result in results.items()}
+    for error in filter(None, (future.exception() for future in futures.values())):
+        if not isinstance(error, _OtherFailedError):
+            raise error
+    return {stack: future.result() for stack, future in futures.items()}
 
 
 class _Reached:
@@ -82,11 +91,16 @@ class _Reached:
             self._failed = True
             self._changed.notify_all()
 
-    def wait(self, needed: Needed) -> bool:
-        """Wait for what is needed; return False where some stack has failed meanwhile."""
+    def wait(self, needed: Needed) -> None:
+        """Wait for what is needed.
+
+        Raises:
+            _OtherFailedError: some stack has failed meanwhile.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._failed or self._is_there(needed))
-            return not self._failed
+            if self._failed:
+                raise _OtherFailedError
 
     def _is_there(self, needed: Needed) -> bool:
         if needed.stack in self._ended:

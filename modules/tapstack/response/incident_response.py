@@ -330,6 +330,7 @@ class IncidentResponse(AwsConstruct):
             "Alerts",
             deployment=self._deployment,
             site=self._site,
+            place=self._place,
             key=self.key,
             webhooks=self._alerts.webhooks,
             seconds=STEP_SECONDS,

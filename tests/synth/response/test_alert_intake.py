@@ -55,8 +55,13 @@ def test_when_alerts_come_in_then_they_wait_in_an_encrypted_queue_and_those_that
 def test_when_there_are_queues_then_they_refuse_plain_http_and_no_service_may_send_to_that_of_alerts(
     made: Response,
 ) -> None:
-    policies = [json.loads(policy["policy"])["Statement"] for policy in made.all("aws_sqs_queue_policy")]
+    # That of alerts has its policy from the beginning.
+    own = json.loads(queue(made, "alerts")["policy"])["Statement"]
+    policies = [own, *(json.loads(policy["policy"])["Statement"] for policy in made.all("aws_sqs_queue_policy"))]
     assert sorted(len(statements) for statements in policies) == [1, 1, 2]
+    assert own[0]["Resource"] == (
+        "arn:<partition.partition>:sqs:<region.id>:<caller_identity.account_id>:ir-a-response-alerts"
+    )
     for statements in policies:
         assert (statements[-1]["Effect"], statements[-1]["Condition"]) == (
             "Deny",

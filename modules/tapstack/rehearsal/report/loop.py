@@ -39,8 +39,8 @@ class Loop:
     def described(self) -> str:
         """The picture in words."""
         alert = f"posts {self.path}, signed by {self.signed_by}; rule {self.rule} captures; " if self.path else ""
-        records = f" and {len(self.flows)} records of flow logs" if self.flows else ""
+        flows = f", and records of flow logs: {len(self.flows)}" if self.flows else ""
         return (
             f"The XDR {self.reader} {alert}the incident's {len(self.events)} events land in {self.bucket}; as "
-            f"{self.role} it reads them{records}."
+            f"{self.role} it reads them{flows}."
         )
