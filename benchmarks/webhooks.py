@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import platform
+import secrets
 import statistics
 import sys
 import threading
@@ -229,8 +230,8 @@ class Bench:
         """
         # One for each place; what is sent twice is the same alert.
         instances = self.instances(min(INSTANCES, count))
-        about = [self._about(number, instances) for number in range(count)]
-        plan = [(f"burst-{number}", instance) for number, instance in enumerate(about)]
+        about, prefix = [self._about(number, instances) for number in range(count)], secrets.token_hex(4)
+        plan = [(f"{prefix}-{number}", instance) for number, instance in enumerate(about)]
         plan += [plan[number] for number in range(0, count, TWICE_EVERY)]
         done, before = _Done(self.account, {name for name, _ in plan}), set(self._keys(INCIDENTS))
         found, began = Burst(count, seconds), time.monotonic()
