@@ -221,6 +221,10 @@ def test_when_a_secret_is_set_and_a_lead_sent_then_status_shows_the_incident(
     secret = Path("secret").read_text()
     assert secret.strip() not in printed.err
 
+    # A new process has not read secrets in the last seconds.
+    deployed.account.client("lambda").update_function_configuration(
+        FunctionName=f"{DEPLOYMENT}-{SITE}-response-alerts", MemorySize=513
+    )
     instance, document = lead(deployed, "cli-1")
     Path("lead.json").write_bytes(document)
     # From a file, from standard input, and from the environment.
@@ -262,7 +266,7 @@ def test_fails_when_another_secret_signs_and_says_what_may_be_wrong(
     assert xdr("send", "a.json", "--source", "hunters") == 2
     said = capsys.readouterr().err
     assert said.startswith("Authentication required: expected a source of this deployment")
-    assert "its secret, or the clock of this machine" in said
+    assert "its secret (a new one may take 10 seconds), or the clock of this machine" in said
 
 
 def test_fails_when_the_response_is_not_deployed_and_leaves_no_file(xdr: Callable[..., int], capsys: Printed) -> None:

@@ -23,7 +23,7 @@ from tapstack.domain.function_variables import ALERT_QUEUE, OVERLAP
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
 from tapstack.domain.operations import LARGEST_BODY
 from tapstack.domain.policy import Rule
-from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS, webhook_secret_name
+from tapstack.domain.webhook_secrets import ASKED_AGAIN_SECONDS, SECRET_KEPT_SECONDS, webhook_secret_name
 from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tapstack.responder.api import alert_routes, webhook_secrets
 from tapstack.responder.environment import environment
@@ -320,7 +320,7 @@ class TestSecrets:
         assert webhook()[0] == 202
         new = new_secret()
         self.rotated(site, new)
-        self.older(monkeypatch, webhook_secrets.ASKED_AGAIN_SECONDS + 1)
+        self.older(monkeypatch, ASKED_AGAIN_SECONDS + 1)
         assert [webhook(secret=new)[0], webhook()[0]] == [202, 202]
 
     def test_when_wrong_signatures_come_then_the_secret_is_not_read_for_each(self, site: Site, queue: str) -> None:
@@ -427,7 +427,7 @@ class TestSecrets:
                 found.append([*computed, site.calls("sqs")])
             return found
 
-        times = (webhook_secrets.ASKED_AGAIN_SECONDS + 1, SECRET_KEPT_SECONDS + 1)
+        times = (ASKED_AGAIN_SECONDS + 1, SECRET_KEPT_SECONDS + 1)
         # Also where a secret is changing, and two are accepted.
         self.rotated(site, new_secret())
         assert done(source, *times) == done("soc", *times)

@@ -20,7 +20,12 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.operations import LARGEST_BODY, SEND_WEBHOOK
 from tapstack.domain.suggestions import did_you_mean
-from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS, SECRET_VARIABLE, webhook_secret_name
+from tapstack.domain.webhook_secrets import (
+    ASKED_AGAIN_SECONDS,
+    SECRET_KEPT_SECONDS,
+    SECRET_VARIABLE,
+    webhook_secret_name,
+)
 from tapstack.domain.webhook_signatures import (
     TOLERANCE_SECONDS,
     check_webhook_id,
@@ -81,9 +86,9 @@ def send(
         if "HTTP 401" not in str(refused):
             raise
         raise UserError(
-            f"{refused}\nThe API does not say which: the name of the source, its secret, or the clock of this machine "
-            f"({as_text(utc_now())}, which may be {TOLERANCE_SECONDS // 60} minutes wrong). The log of the function "
-            "alerts does"
+            f"{refused}\nThe API does not say which: the name of the source, its secret (a new one may take "
+            f"{ASKED_AGAIN_SECONDS} seconds), or the clock of this machine ({as_text(utc_now())}, which may be "
+            f"{TOLERANCE_SECONDS // 60} minutes wrong). The log of the function alerts does"
         ) from None
     if as_json:
         print(json.dumps(answer, indent=2), file=out, flush=True)

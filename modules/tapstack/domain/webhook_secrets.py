@@ -17,6 +17,9 @@ OVERLAP_HOURS: Final = (0, 168)
 DEFAULT_OVERLAP_HOURS: Final = 24
 SECRET_KEPT_SECONDS: Final = 300
 """So long a function keeps what it read of a secret."""
+ASKED_AGAIN_SECONDS: Final = 10
+"""How old that must be to be read again because a signature is wrong: the secret may be a new one. Whoever sends wrong
+signatures has it read so often at most."""
 SECRET_VARIABLE: Final = "TAPSTACK_WEBHOOK_SECRET"
 """Where `tapstack xdr send` finds a secret by default."""
 

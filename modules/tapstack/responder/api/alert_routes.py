@@ -18,13 +18,13 @@ from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.operations import LARGEST_BODY, SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED
-from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS
+from tapstack.domain.webhook_secrets import ASKED_AGAIN_SECONDS, SECRET_KEPT_SECONDS
 from tapstack.domain.webhook_signatures import TOLERANCE_SECONDS, check_webhook_id, verify
 from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.api.answers import Answer, answered
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import body_of, caller_of, parsed, path_of
-from tapstack.responder.api.webhook_secrets import ASKED_AGAIN_SECONDS, secrets_of
+from tapstack.responder.api.webhook_secrets import secrets_of
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import said_by
 from tapstack.responder.environment import environment

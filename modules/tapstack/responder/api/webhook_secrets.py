@@ -26,11 +26,6 @@ from tapstack.responder.aws.errors import code_of
 from tapstack.responder.environment import environment
 from tapstack.responder.observability import logger
 
-ASKED_AGAIN_SECONDS: Final = 10
-"""How old what is kept must be to be read again because a signature is wrong: the secret may be a new one. Whoever
-sends wrong signatures has it read so often at most."""
-
-
 _NO_SECRET: Final = secrets.token_bytes(32)
 """In place of a secret that there is not. It is new in each process, and nothing shows it."""
 
