@@ -52,9 +52,9 @@ UNMATCHED_EVERY: Final = 10
 TWICE_EVERY: Final = 50
 """Of the alerts of a burst, one in so many names no instance, and one in so many is sent twice."""
 NO_INSTANCE: Final = "i-0123456789abcdef0"
-_SENDERS: Final = 8
+SENDERS: Final = 8
 _PATIENCE: Final = 600.0
-_QUIET: Final = 1.0
+_QUIET: Final = 0.3
 _BUSY: Final = 0.7
 """The load average from which other work is said to have run."""
 
@@ -220,13 +220,16 @@ class Bench:
         finally:
             connection.close()
 
-    def burst(self, count: int, seconds: float, show: Callable[[str], None] = lambda _: None) -> Burst:
+    def burst(
+        self, count: int, seconds: float, show: Callable[[str], None] = lambda _: None, *, senders: int = SENDERS
+    ) -> Burst:
         """Send alerts evenly over some seconds, wait until all is done, and check what came of each.
 
         Args:
             count: of alerts.
             seconds: in which they are sent.
-            show: is told how far it is.
+            show: gets a line whenever a part is done.
+            senders: how many wait for an answer at the same time.
         """
         # One for each place; what is sent twice is the same alert.
         instances = self.instances(min(INSTANCES, count))
@@ -242,7 +245,7 @@ class Bench:
             asked = time.monotonic()
             return self.send(instance, name), time.monotonic() - asked
 
-        with done.listening(), ThreadPoolExecutor(_SENDERS) as pool:
+        with done.listening(), ThreadPoolExecutor(senders) as pool:
             found.answers = list(pool.map(sent, range(len(plan))))
             found.sent = time.monotonic() - began
             show(f"all answered after {found.sent:.1f} s; {done.count} decided")
@@ -459,7 +462,7 @@ The aim: at most one function more than GuardDuty's road.
 
 ## Many at once
 
-Signed webhooks about {INSTANCES} instances, sent evenly by {_SENDERS} senders. One in {UNMATCHED_EVERY} names no
+Signed webhooks about {INSTANCES} instances, sent evenly by {SENDERS} senders. One in {UNMATCHED_EVERY} names no
 instance that exists; one in {TWICE_EVERY} is sent twice, with the same id. Checked of each: it is answered 202; its
 outcome is recorded once, about the instance that it names, or it is unmatched; each instance has one incident, which
 all further alerts join; of each that opened or joined one event landed, once; each unmatched one is kept, once.
