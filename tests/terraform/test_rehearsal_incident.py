@@ -93,9 +93,9 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
     ]
     assert re.search(".*".join(expected), run.out, re.DOTALL), run.out
 
-    # All at once: none waits for the end of another one. And no colours, no cursor.
-    assert run.out.index("aws_iam_role.response") < run.out.index("Apply complete!")
+    # The response begins when the landing has its key; the rest of the telemetry ends later. And no colours, no cursor.
     assert run.out.index("aws_kms_alias.landing") < run.out.index("aws_iam_role.response")
+    assert run.out.index("aws_iam_role.response") < run.out.index("aws_sqs_queue_policy.incidents_QueuePolicy")
     assert "\x1b" not in run.out
     assert "\r" not in run.out
 
