@@ -335,8 +335,8 @@ Missed of the targets below: {"; ".join(missed) or "none"}.
 ## The same resources, other ways
 
 The example, `deployment.yaml`, as it is in the repository: two sites, one of them with telemetry and a response. The
-targets: at most {IMPORT_LIMIT:.0f} times what importing cdktf takes, and the stock import at least {STOCK_LIMIT:.0f} times
-as long.
+targets: at most {IMPORT_LIMIT:.0f} times what importing cdktf takes, and the stock import at least
+{STOCK_LIMIT:.0f} times as long.
 
 {synthesis}
 
