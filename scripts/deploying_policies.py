@@ -1,8 +1,10 @@
 """IAM policies for the roles that plan and apply, from the record of a deployment of the example.
 
-`record` deploys the example into the rehearsal account, plans, updates and destroys it, with real Terraform, as
-the two roles. `render` makes policies of what their calls needed, and the tests hold the policies in docs/iam
-against another such record. `python -m scripts.deploying_policies` writes them again.
+`record` deploys the example, with all that telemetry and alerts can have (`with_telemetry`), into the rehearsal
+account, plans, updates and destroys it, with real Terraform, as the two roles. `render` makes policies of what their
+calls needed. `python -m scripts.deploying_policies` writes both again: the policies, and what they are made of
+(scripts/deploying_needs.json). Long tests hold the policies against another such record; a short one holds them against
+what is written, and the types of resources that were recorded against those that are synthesized.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any, Final
 from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.iam.authorizations import Authorization
 from strictmoto.iam.policies import Request, Statement, judge, read_policy
-from strictmoto.identity.principals import assume
+from strictmoto.identity.principals import assume, found_role
 from strictmoto.recorder import Record
 from strictmoto.testing.least_privilege import request_of
 from strictmoto.testing.resource_conditions import last_part, tags_now
@@ -30,17 +32,20 @@ from tapstack.domain.globs import matches
 from tapstack.domain.incidents import TAG_DEPLOYMENT
 from tapstack.domain.names import incidents_table_name, launched_stack_name
 from tapstack.domain.table_names import BY_STATE, CONTAINED, PRIOR_STATES
+from tapstack.domain.telemetry import GUARDDUTY
 from tapstack.domain.template_urls import MARKETPLACE_BUCKET
 from tapstack.rehearsal.changes import Spares, rehearse_changes
 from tapstack.rehearsal.deployment import SiteDeployment, synthesize
 from tapstack.rehearsal.fitting import fit
 from tapstack.rehearsal.packet_basics import publish_template
-from tapstack.settings.load import load_deployment
+from tapstack.settings.load import parse_deployment
 from tapstack.settings.yaml_source import YamlSource
 from tapstack.workspace import state
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs/iam"
+NEEDS: Final = ROOT / "scripts/deploying_needs.json"
+"""What the written policies are made of."""
 BUCKET: Final = "company-terraform-state"
 OWNED: Final = TAG_DEPLOYMENT
 """The tag that everything carries that a deployment makes."""
@@ -51,7 +56,10 @@ _DEPLOYING: Final = ("/tapstack-deploy", "/tapstack-plan")
 _APPLY_ROLE, _PLAN_ROLE = (f"arn:aws:iam::{ACCOUNT_ID}:role{name}" for name in _DEPLOYING)
 _HELPER: Final = "tapstack-rehearsal"
 """The role that makes what the changes need besides, and whose calls do not count."""
-_READS: Final = re.compile(r"\w+:(Describe|Get|List|Head|Validate)\w*|apigateway:GET|s3:ListBucket|kms:DescribeKey")
+_READS: Final = re.compile(
+    # A plan lists no versions: that is for a destroy, which deletes them.
+    r"(?!s3:ListBucketVersions)\w+:(Describe|Get|List|Head|Validate)\w*|apigateway:GET"
+)
 LONGEST: Final = 6144
 """Characters of a managed policy, white space apart. Source: IAM and AWS STS quotas."""
 
@@ -64,10 +72,12 @@ class Recording:
         calls: what the deploying roles asked of AWS, with the stack and what Terraform did there:
             plan, apply, update or destroy.
         tags: of what stood at some time, by the last part of its ARN.
+        types: the types of resources that were deployed, by kind of stack: capture, xdr or response.
     """
 
     calls: list[tuple[str, str, Record]] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    types: dict[str, set[str]] = field(default_factory=dict)
 
 
 def record(account: Account, say: Callable[[str], None]) -> Recording:
@@ -84,10 +94,13 @@ def record(account: Account, say: Callable[[str], None]) -> Recording:
 class _Deployer:
     def __init__(self, account: Account, scratch: Path, say: Callable[[str], None]) -> None:
         self._account, self._scratch, self._say = account, scratch, say
-        path = ROOT / "deployment.yaml"
-        self._deployment = load_deployment(path)
+        document = with_telemetry(example())
+        self._deployment = parse_deployment(json.dumps(document), "deployment.yaml")
         account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": PLACE[1]})
-        document = without_surroundings(YamlSource(path.read_text(encoding="utf-8"), path.name).data, path.parent)
+        for name in _OTHERS:
+            # A policy names no role that is not there.
+            found_role(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}")
+        document = without_surroundings(document, ROOT)
         # Teams keep state in S3, and reading it is part of what a role needs.
         document["backend"] = {"s3": {"bucket": BUCKET, "region": PLACE[1]}}
         fitted = fit(
@@ -102,6 +115,7 @@ class _Deployer:
     def run(self) -> Recording:
         names = state.stack_names(self._deployment)
         directories = self._write(self._document)
+        self._recording.types.update(types_of(directories))
         stacks, plans = (
             {name: SiteDeployment(directories[name], self._account, self._say, credentials=keys) for name in names}
             for keys in (assume(role, "terraform", PLACE[1]) for role in (_APPLY_ROLE, _PLAN_ROLE))
@@ -172,6 +186,74 @@ class _Deployer:
                 self._recording.tags.setdefault(found_id, {}).update(tags)
 
 
+_OTHERS: Final = ("edr-collector", "elastic-agent")
+"""Roles of the site's owner that put telemetry and read it."""
+_EXTERNAL_ID: Final = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
+
+
+def example() -> dict[str, Any]:
+    """Return the example deployment file as plain data."""
+    path = ROOT / "deployment.yaml"
+    document: dict[str, Any] = YamlSource(path.read_text(encoding="utf-8"), path.name).data
+    return document
+
+
+def with_telemetry(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the example with all that telemetry and alerts of a site can be made of, in place of what it has of them.
+
+    Each shape of trust, queues that share a prefix and a reader that polls, every source, alerts with a webhook.
+    """
+    whole: dict[str, Any] = json.loads(json.dumps(document))
+    site = whole["sites"]["production"]
+    vendor = {"principal": "444455556666", "external_id": _EXTERNAL_ID}
+    producer, agent = (f"arn:aws:iam::{PLACE[0]}:role/{name}" for name in _OTHERS)
+    site["xdr"] = {
+        "landing": {"flow_log_accounts": ["444455556666"]},
+        "flow_logs": {},
+        "guardduty": {"detector_id": "12abc34d567e8fa901bc2d34e56789f0"},
+        "incidents": {"ocsf": True},
+        "feeds": {"edr": {"principals": [producer]}},
+        "readers": {
+            "hunters": {"preset": "hunters", "notifications": "none", "vendor": vendor, "prefixes": ["flow"]},
+            "cortex": {"preset": "cortex", "vendor": vendor, "prefixes": ["flow"]},
+            "sentinel": {
+                "preset": "sentinel",
+                "oidc": {"session_name": f"MicrosoftSentinel_{_EXTERNAL_ID}", "thumbprints": ["ab" * 20]},
+                "prefixes": ["flow", "guardduty"],
+            },
+            "elastic": {
+                "preset": "elastic",
+                "own": {"principals": [agent]},
+                "prefixes": ["flow", "incidents", "incidents-ocsf", "feeds/edr"],
+            },
+        },
+    }
+    alerts = site["response"].setdefault("alerts", {})
+    alerts["security_hub"] = True
+    # The policy of the example may name sources of its own.
+    alerts["sources"] = {**alerts.get("sources", {}), "soc": {"preset": "generic", "webhook": True}}
+    return whole
+
+
+def kind_of(stack: str) -> str:
+    """Return what a stack deploys of its site: capture, xdr or response."""
+    return next((kind for kind in ("response", "xdr") if stack.endswith(f"-{kind}")), "capture")
+
+
+def types_of(directories: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Return the types of resources and lookups that were synthesized, by kind of stack.
+
+    Args:
+        directories: of the Terraform, by stack.
+    """
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for stack, directory in directories.items():
+        terraform = json.loads((directory / "cdk.tf.json").read_text(encoding="utf-8"))
+        for part, prefix in (("resource", ""), ("data", "data.")):
+            found[kind_of(stack)] |= {f"{prefix}{type_}" for type_ in terraform.get(part, {})}
+    return dict(found)
+
+
 def planned_by_a_role_that_reads(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a deployment file whose sites assume a role that plans where they name the role that applies.
 
@@ -196,6 +278,14 @@ def _other_settings(document: dict[str, Any]) -> None:
     # One more security group, and the only one that has rules.
     response["containment"]["two_step"] = {"enabled": True}
     response["notify"] = {"emails": ["incidents@example.com"]}
+    xdr = site["xdr"]
+    xdr["landing"]["keep_days"] = xdr["landing"]["unmatched_days"] = 30
+    xdr["flow_logs"] = {"record_format": "extended"}
+    # It has a format of its own for flow logs.
+    del xdr["readers"]["hunters"], xdr["readers"]["cortex"]
+    xdr["readers"]["sentinel"]["prefixes"] = ["guardduty"]
+    xdr["readers"]["sentinel"]["oidc"]["thumbprints"] = ["cd" * 20]
+    xdr["readers"]["elastic"]["own"]["external_id"] = _EXTERNAL_ID
 
 
 _RELEASED: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
@@ -208,12 +298,16 @@ _RELEASED: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "aws_iam_role": ("description", lambda _: "another release"),
     "aws_iam_role_policy": ("policy", lambda text: text.replace('"2012-10-17"', '"2012-10-17","Id":"another"')),
     "aws_kms_key": ("description", lambda _: "another release"),
+    "aws_iam_openid_connect_provider": ("client_id_list", lambda audiences: [*audiences, "another"]),
+    "aws_lambda_event_source_mapping": ("maximum_batching_window_in_seconds", lambda _: 5),
     "aws_lambda_function": ("source_code_hash", lambda _: "YW5vdGhlciByZWxlYXNl"),
     "aws_lb_target_group": ("deregistration_delay", lambda _: "10"),
     "aws_scheduler_schedule": ("schedule_expression", lambda _: "rate(20 minutes)"),
+    "aws_secretsmanager_secret": ("description", lambda _: "another release"),
     "aws_sfn_state_machine": ("definition", lambda text: text.replace('"Comment":"', '"Comment":"Another: ', 1)),
     "aws_sns_topic": ("display_name", lambda _: "another release"),
-    "aws_sqs_queue": ("visibility_timeout_seconds", lambda _: 60),
+    # Longer than any function may run that reads from it.
+    "aws_sqs_queue": ("visibility_timeout_seconds", lambda _: 1000),
     "aws_vpc_security_group_ingress_rule": ("description", lambda _: "another release"),
 }
 """What another release of Tapstack may change in place, by type of resource."""
@@ -269,8 +363,8 @@ _CONDITIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 _TAGGED: Final = re.compile(
-    r"arn:aws:(ec2:.*:(security-group|traffic-mirror-(filter|session|target))/"
-    r"|elasticloadbalancing:|kms:.*:key/|ram:.*:resource-share/)"
+    r"arn:aws:(ec2:.*:(security-group|traffic-mirror-(filter|session|target)|vpc-flow-log)/"
+    r"|elasticloadbalancing:|kms:.*:key/|lambda:.*:event-source-mapping:|ram:.*:resource-share/)"
 )
 """What carries the tag that shows whose it is; the names of everything else show it."""
 
@@ -283,9 +377,13 @@ def needs_of(recording: Recording) -> Iterator[tuple[str, str, Need]]:
     """Yield what each call needed, with the stack and what was done there."""
     for phase, stack, call in recording.calls:
         # What CloudFormation calls for the appliance has a policy that holds more than the stand-in needs.
-        for authorization in () if call.invoked_by else call.authorizations:
+        for authorization in () if _of_appliance(call) else call.authorizations:
             for resource in authorization.resources:
                 yield phase, stack, _need(authorization, resource, recording.tags)
+
+
+def _of_appliance(call: Record) -> bool:
+    return call.invoked_by == "cloudformation.amazonaws.com"
 
 
 def _need(authorization: Authorization, resource: str, tags: Mapping[str, Mapping[str, str]]) -> Need:
@@ -297,7 +395,7 @@ def _need(authorization: Authorization, resource: str, tags: Mapping[str, Mappin
         return Need(action, general(resource))
     if action == "iam:PassRole":
         return Need(action, general(resource), service=str(context["iam:PassedToService"]))
-    made = resource.endswith("/*") or resource == "*"
+    made = resource.endswith(("/*", ":*")) or resource == "*"
     if (service := _OF_CREATION.get(action, "")) and f"{service}:CreateAction" in context:
         return Need(action, general(resource), f"creation {service}")
     if made and f"aws:RequestTag/{OWNED}" in context and (resource == "*" or _TAGGED.match(resource)):
@@ -308,7 +406,9 @@ def _need(authorization: Authorization, resource: str, tags: Mapping[str, Mappin
 
 
 _ID: Final = re.compile(r"(?<=/)(?:[a-z]+-[0-9a-f]{8,17}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
-_NAME: Final = re.compile(r"tapstack-(?:production|shared-services)-(response|packet-basics|epb)\b(-[\w-]+)?")
+_NAME: Final = re.compile(r"tapstack-(?:production|shared-services)-(response|packet-basics|epb|xdr)\b(-[\w-]+)?")
+_OF_TELEMETRY: Final = re.compile(rf"(?<=-xdr-\*/)(?!{GUARDDUTY}$).+")
+"""Keys of objects in the buckets of telemetry, but the one that Terraform puts."""
 
 
 def general(resource: str) -> str:
@@ -333,6 +433,8 @@ def general(resource: str) -> str:
         name = _ID.sub("*", _NAME.sub(_of_any_site, name))
         name = re.sub(r"^(stack/[^/]+)/.+", r"\1/*", name).replace("*:log-stream:", "*")
         name = re.sub(r"[^/]+(\.tfstate(?:\.tflock)?)$", r"*\1", name)
+        name = re.sub(r"^(event-source-mapping:|secret:.+/webhooks/).+", r"\1*", name)
+        name = re.sub(r"(?<=/)[0-9a-f]{32}", "*", _OF_TELEMETRY.sub("*", name))
     return ":".join([*place, name])
 
 
@@ -351,19 +453,55 @@ def _placed(resource: str) -> str:
     return ":".join([arn, partition, service, region and PLACE[1], account and PLACE[0], name])
 
 
-def render(recording: Recording) -> dict[str, str]:
-    """Return the policies by file name."""
+def by_policy(recording: Recording) -> dict[str, set[Need]]:
+    """Return what calls needed by the file name of the policy that allows it."""
     policies: defaultdict[str, set[Need]] = defaultdict(set)
     for phase, stack, need in needs_of(recording):
         if _READS.fullmatch(need.action) or phase == "plan":
-            policies["plan.json"].add(need)
+            policies[_PLANNED[kind_of(stack)][-1]].add(need)
         else:
             policies[_applied(stack, need.action)].add(need)
-    # Applying includes planning.
-    planned = policies["plan.json"]
-    statements = {
-        name: list(_statements(needs if needs is planned else needs - planned)) for name, needs in policies.items()
-    }
+    return dict(policies)
+
+
+def write_needs(recording: Recording) -> str:
+    """Return what policies are made of, and the types of resources that were deployed, as text."""
+    needs = {name: sorted(map(_row, found)) for name, found in by_policy(recording).items()}
+    types = {kind: sorted(found) for kind, found in recording.types.items()}
+    return f'{{\n "needs": {{\n{_listed(needs)}\n }},\n "types": {{\n{_listed(types)}\n }}\n}}\n'
+
+
+def _listed(lists: Mapping[str, Collection[Any]]) -> str:
+    """Return lists as JSON, an entry a line: a difference shows what changed."""
+    return ",\n".join(
+        f"  {json.dumps(name)}: [\n   " + ",\n   ".join(map(json.dumps, found)) + "\n  ]"
+        for name, found in sorted(lists.items())
+    )
+
+
+def _row(need: Need) -> list[str]:
+    return [need.action, need.resource, need.condition, need.service]
+
+
+def read_needs(text: str) -> tuple[dict[str, set[Need]], dict[str, set[str]]]:
+    """Return what `write_needs` wrote: needs by policy, and types by kind of stack."""
+    document = json.loads(text)
+    needs = {name: {Need(*row) for row in rows} for name, rows in document["needs"].items()}
+    return needs, {kind: set(found) for kind, found in document["types"].items()}
+
+
+def render(policies: Mapping[str, Collection[Need]]) -> dict[str, str]:
+    """Return the policies by file name.
+
+    Args:
+        policies: what each has to allow, as `by_policy` has it.
+    """
+    # Whoever has another one has the first, and whoever applies has both for planning.
+    first, second = _PLANNED["xdr"]
+    by_first = set(policies.get(first, ()))
+    allowed = {first: set[Need](), second: by_first}
+    planned = by_first | set(policies.get(second, ()))
+    statements = {name: list(_statements(set(needs) - allowed.get(name, planned))) for name, needs in policies.items()}
     for name, unseen in _unseen().items():
         statements.setdefault(name, []).extend(unseen)
     return {
@@ -382,6 +520,15 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
     def allow(sid: str, actions: list[str], resource: Any, condition: Mapping[str, Any]) -> dict[str, Any]:
         statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
         return {**statement, "Condition": dict(condition)} if condition else statement
+
+    def use_key(*services: str) -> dict[str, Any]:
+        by_way_of = {"kms:ViaService": [f"{name}.{region}.amazonaws.com" for name in services]}
+        return allow(
+            "UseKey",
+            ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+            f"arn:aws:kms:{region}:{account}:key/*",
+            {"StringEquals": {**_CONDITIONS["resource"]["StringEquals"], **by_way_of}},
+        )
 
     return {
         _APPLIANCE: [
@@ -438,19 +585,11 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
         ],
         "apply-response-access.json": [
             allow("DeliverLogs", [f"logs:{name}" for name in _LOG_DELIVERY], "*", {}),
-            allow(
-                "UseKey",
-                ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
-                f"arn:aws:kms:{region}:{account}:key/*",
-                {
-                    "StringEquals": {
-                        **_CONDITIONS["resource"]["StringEquals"],
-                        "kms:ViaService": [
-                            f"{name}.{region}.amazonaws.com" for name in ("dynamodb", "lambda", "sns", "sqs")
-                        ],
-                    }
-                },
-            ),
+            use_key("dynamodb", "lambda", "secretsmanager", "sns", "sqs"),
+        ],
+        "apply-xdr-access.json": [
+            allow("EndFlowLogs", ["logs:DeleteLogDelivery"], "*", {}),
+            use_key("lambda", "s3", "sns", "sqs"),
         ],
     }
 
@@ -523,7 +662,8 @@ def surplus(recording: Recording, policies: Mapping[str, Any]) -> list[str]:
 
 def _allowed_in(phase: str, stack: str, policies: Mapping[str, Any]) -> list[Statement]:
     """What the role has that does this there: one that plans only reads."""
-    names = ["plan.json"] if phase == "plan" else ["plan.json", *_APPLIED[stack.endswith("-response")]]
+    kind = kind_of(stack)
+    names = _PLANNED[kind] if phase == "plan" else (*_PLANNED[kind], *_APPLIED[kind])
     return [statement for name in names for statement in _statements_in(name, policies[name])]
 
 
@@ -534,17 +674,28 @@ def _allowed_by_cloudformation(policies: Mapping[str, Any]) -> list[Statement]:
 
 _APPLIANCE: Final = "apply-appliance.json"
 _APPLIED: Final = {
-    False: ("apply-capture.json", "apply-load-balancer.json"),
-    True: ("apply-response.json", "apply-response-access.json"),
+    "capture": ("apply-capture.json", "apply-load-balancer.json"),
+    "response": ("apply-response.json", "apply-response-access.json"),
+    "xdr": ("apply-xdr.json", "apply-xdr-access.json"),
 }
-"""The policies that allow applying, by whether the stack is a response's."""
-_APART: Final = {False: ("elasticloadbalancing:", "ram:"), True: ("ec2:", "iam:", "kms:", "logs:")}
+"""The policies that allow applying, by kind of stack."""
+_PLANNED: Final = {
+    "capture": ("plan.json",),
+    "response": ("plan.json",),
+    "xdr": ("plan.json", "plan-xdr.json"),
+}
+"""Likewise those that allow planning; the last has what the ones before do not."""
+_APART: Final = {
+    "capture": ("elasticloadbalancing:", "ram:"),
+    "response": ("ec2:", "iam:", "kms:", "logs:"),
+    "xdr": ("ec2:", "iam:", "kms:", "logs:"),
+}
 """The services whose actions stand in the second of them."""
 
 
 def _applied(stack: str, action: str) -> str:
-    response = stack.endswith("-response")
-    return _APPLIED[response][action.startswith(_APART[response])]
+    kind = kind_of(stack)
+    return _APPLIED[kind][action.startswith(_APART[kind])]
 
 
 def _statements_in(name: str, document: Mapping[str, Any]) -> list[Statement]:
@@ -562,7 +713,7 @@ def _requests(recording: Recording) -> Iterator[tuple[str, str, Request, bool]]:
         for authorization in call.authorizations:
             request = request_of(call, authorization, recording.tags, {}, "*")
             resources = tuple(replace(resource, arn=_placed(resource.arn)) for resource in request.resources)
-            yield phase, stack, replace(request, resources=resources), bool(call.invoked_by)
+            yield phase, stack, replace(request, resources=resources), _of_appliance(call)
 
 
 def length_of(policy: str) -> int:
@@ -581,7 +732,8 @@ def main() -> int:
     # What is needed is recorded before there are policies that allow it.
     with Account(enforce_iam=False) as account:
         recording = record(account, lambda line: print(line, file=sys.stderr))
-    for name, text in render(recording).items():
+    NEEDS.write_text(write_needs(recording), encoding="utf-8")
+    for name, text in render(by_policy(recording)).items():
         FOLDER.mkdir(parents=True, exist_ok=True)
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(f"docs/iam/{name}: {length_of(text)} characters")

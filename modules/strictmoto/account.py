@@ -97,7 +97,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "scheduler": ("events",),
     "states": ("stepfunctions",),
     "sts": ("sts.user_sessions", "sts.sessions"),
-    "iam": ("iam.managed_policies", "iam.names", "iam.users", "iam.oneself", "iam.refusals"),
+    "iam": ("iam.managed_policies", "iam.names", "iam.users", "iam.audiences", "iam.oneself", "iam.refusals"),
     "organizations": ("organizations.member_accounts",),
 }
 

@@ -23,6 +23,7 @@ from tests.strictmoto.trusting import TRUST
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/iam"
 STACKS: Final = ("production-response", "production")
+PLANNING: Final = tuple(sorted(file.name for file in FOLDER.glob("plan*.json")))
 APPLYING: Final = tuple(sorted(file.name for file in FOLDER.glob("apply-*.json")))
 
 
@@ -51,7 +52,7 @@ def access(
     deployment: Deployment,
     policies: Sequence[str],
     monkeypatch: pytest.MonkeyPatch,
-    without: str = "",
+    stacks: Sequence[str] = STACKS,
 ) -> dict[str, Access]:
     """The account as a role with these policies reaches it, IAM enforced."""
     iam = account.client("iam")
@@ -70,7 +71,7 @@ def access(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setattr(account, "enforces_iam", True)
-    tried = try_credentials(deployment, STACKS)
+    tried = try_credentials(deployment, stacks)
     assert tried.errors == []
     return dict(tried.access)
 
@@ -79,8 +80,29 @@ def access(
 def test_when_the_role_that_applies_checks_protections_then_it_is_allowed(
     find: Callable[..., Found], aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reached = access(aws_account, deployment, ["plan.json", *APPLYING], monkeypatch)
+    reached = access(aws_account, deployment, [*PLANNING, *APPLYING], monkeypatch)
     assert find(deployment, STACKS, reached, "deployment.yaml").warnings == []
+
+
+def test_when_telemetry_is_to_be_destroyed_then_the_role_that_applies_finds_the_bucket_that_is_protected(
+    aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3, bucket = aws_account.client("s3"), f"tapstack-production-xdr-{ACCOUNT_ID}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    protected = {"TagSet": [{"Key": "tapstack:deletion-protection", "Value": "on"}]}
+    s3.put_bucket_tagging(Bucket=bucket, Tagging=protected)
+    s3.put_object(Bucket=bucket, Key="flow/a.gz", Body=b"x")
+    vpc_id = deployment.sites["production"].vpc_id
+    telemetry = parse_deployment(
+        f"project: tapstack\nsites: {{production: {{region: eu-central-1, vpc_id: {vpc_id}, xdr: {{}}}}}}"
+    )
+    reached = access(aws_account, telemetry, [*PLANNING, *APPLYING], monkeypatch, stacks=("production-xdr",))
+
+    found = find_protections(telemetry, ["production-xdr"], reached, "deployment.yaml")
+
+    assert found.warnings == []
+    (protection,) = found.protections
+    assert f"the bucket {bucket}, which holds objects, has deletion protection" in protection
 
 
 def test_when_the_role_that_plans_asks_then_it_warns_of_the_two_that_it_may_not_ask(
@@ -125,13 +147,13 @@ def test_when_the_role_that_plans_reads_user_data_then_it_may_only_that_of_the_d
     recording = deploying.Recording(
         [("plan", "production", call) for call in allowed], {launched[0]: {"tapstack:deployment": "tapstack"}}
     )
-    (rendered,) = json.loads(deploying.render(recording)["plan.json"])["Statement"]
+    (rendered,) = json.loads(deploying.render(deploying.by_policy(recording))["plan.json"])["Statement"]
     written = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))["Statement"]
     assert rendered in written
     assert deploying.refusals(recording, {"plan.json": {"Statement": written}}) == []
 
 
-@pytest.mark.parametrize(("policies", "incident"), [(["plan.json", *APPLYING], "inc-1"), (["plan.json"], "ID")])
+@pytest.mark.parametrize(("policies", "incident"), [([*PLANNING, *APPLYING], "inc-1"), (["plan.json"], "ID")])
 def test_when_an_instance_is_contained_then_the_role_that_applies_finds_the_incident_to_release(
     policies: Sequence[str],
     incident: str,

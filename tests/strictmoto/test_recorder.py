@@ -470,6 +470,19 @@ class TestResources:
         )
         assert tagging.context["aws:RequestTag/a"] == "b"
 
+    def test_when_an_event_source_mapping_is_made_with_tags_then_tagging_mappings_is_asked_about_too(
+        self, aws_account: Account
+    ) -> None:
+        with pytest.raises(ClientError):
+            aws_account.client("lambda").create_event_source_mapping(
+                FunctionName="none", EventSourceArn=f"arn:aws:sqs:{MINE}:none", Tags={"a": "b"}
+            )
+        own, tagging = last(aws_account, "CreateEventSourceMapping").authorizations
+        assert (own.action, own.resources) == ("lambda:CreateEventSourceMapping", ("*",))
+        assert tagging.action == "lambda:TagResource"
+        assert tagging.resources == (f"arn:aws:lambda:{MINE}:event-source-mapping:*",)
+        assert tagging.context["aws:RequestTag/a"] == "b"
+
     def test_when_a_role_is_given_to_a_service_then_passing_it_is_asked_about_too(self, aws_account: Account) -> None:
         role = "arn:aws:iam::123456789012:role/scheduler"
         aws_account.client("scheduler").create_schedule(

@@ -76,14 +76,14 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return found
 
 
-def as_the_role_that_applies(account: Account) -> Credentials:
-    """Return credentials of a role with the policies that docs/iam has for it, and enforce IAM."""
+def as_the_role_that_applies(account: Account, policies: str = "apply-*.json") -> Credentials:
+    """Return credentials of a role with policies that docs/iam has for it, and enforce IAM."""
     iam = account.client("iam")
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT_ID}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = iam.create_role(RoleName="tapstack-deploy", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     folder = Path(__file__).parents[2] / "docs/iam"
-    for file in (folder / "plan.json", *sorted(folder.glob("apply-*.json"))):
+    for file in (*sorted(folder.glob("plan*.json")), *sorted(folder.glob(policies))):
         text = file.read_text(encoding="utf-8").replace("111122223333", ACCOUNT_ID)
         policy = iam.create_policy(PolicyName=f"tapstack-{file.stem}", PolicyDocument=text)["Policy"]["Arn"]
         iam.attach_role_policy(RoleName="tapstack-deploy", PolicyArn=policy)

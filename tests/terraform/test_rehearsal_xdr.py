@@ -23,7 +23,7 @@ from strictmoto.company import found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.deployment import SiteDeployment
 from tapstack.settings.load import parse_deployment
-from tests.terraform.conftest import Terraform
+from tests.terraform.conftest import Terraform, as_the_role_that_applies
 
 pytestmark = [pytest.mark.terraform, pytest.mark.rehearsal, pytest.mark.long]
 
@@ -35,7 +35,7 @@ SESSION = f"MicrosoftSentinel_{ID}"
 ISSUER = "https://sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/"
 AUDIENCE = "api://1462b192-27f7-4cb9-8523-0f4ecb54b47e"
 SIGNER = jwk.RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
-EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+ASSUME = {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}
 READERS = f"""
         vendor: {{preset: cortex, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
         sentinel: {{preset: sentinel, prefixes: [flow, guardduty],
@@ -61,8 +61,7 @@ class Site:
         self.company = found_company(account)
         iam = account.client("iam")
         trust = document("sts:AssumeRole", {"AWS": ACCOUNT_ID})
-        for name in ("deploy", "agent"):
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        iam.create_role(RoleName="agent", AssumeRolePolicyDocument=trust)
         # Another account's roles are made by whom its own policies would not let in.
         account.enforces_iam = False
         vendor = account.client("iam", role_arn=f"arn:aws:iam::{VENDOR}:role/founder")
@@ -70,15 +69,13 @@ class Site:
         vendor.put_role_policy(
             RoleName="ingest",
             PolicyName="assume",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{**EVERYTHING, "Action": "sts:*"}]}),
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ASSUME]}),
         )
         account.issuers.add(ISSUER, [SIGNER.as_dict(private=False)])
-        everything = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
-        iam.put_role_policy(RoleName="deploy", PolicyName="all", PolicyDocument=everything)
         self.detector = account.client("guardduty", region=REGION).create_detector(Enable=True)["DetectorId"]
-        account.enforces_iam = True
+        # Everything that a deployment of telemetry needs is in the policies of docs/iam.
+        self._credentials = as_the_role_that_applies(account, "apply-xdr*.json")
         self.before = take_snapshot(account, region=REGION)
-        self._credentials = account.assume(f"arn:aws:iam::{ACCOUNT_ID}:role/deploy", region=REGION)
 
     def deploy(self, readers: str, flow_logs: str = "{}") -> SiteDeployment:
         """Synthesize, and return what Terraform deploys."""

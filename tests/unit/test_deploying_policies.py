@@ -15,6 +15,7 @@ import pytest
 from scripts import deploying_policies as deploying
 
 POLICIES = sorted(deploying.FOLDER.glob("*.json"))
+PLANNING = [file.name for file in POLICIES if file.name.startswith("plan")]
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -45,6 +46,28 @@ def test_the_examples_in_the_docstrings_hold() -> None:
             "arn:aws:s3:::company-terraform-state/tapstack/x.tfstate.tflock",
             "arn:aws:s3:::company-terraform-state/tapstack/*.tfstate.tflock",
         ),
+        (
+            "arn:aws:s3:::tapstack-production-xdr-access-123456789012/2026-11-28-10-38-44-5F5540808876DB8D",
+            "arn:aws:s3:::tapstack-*-xdr-*/*",
+        ),
+        ("arn:aws:s3:::tapstack-production-xdr-123456789012/guardduty/", "arn:aws:s3:::tapstack-*-xdr-*/guardduty/"),
+        (
+            "arn:aws:iam::123456789012:role/OIDC_tapstack-production-xdr-reader-sentinel",
+            "arn:aws:iam::111122223333:role/OIDC_tapstack-*-xdr-*",
+        ),
+        (
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tapstack-production-response/webhooks/soc-a1B2c3",
+            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:tapstack-*-response/webhooks/*",
+        ),
+        (
+            "arn:aws:lambda:eu-central-1:123456789012:event-source-mapping:1b6a2f0e-0000-4a1b-8c2d-000000000000",
+            "arn:aws:lambda:eu-central-1:111122223333:event-source-mapping:*",
+        ),
+        (
+            "arn:aws:guardduty:eu-central-1:123456789012:detector/e33d35bf0cd1f9498de5ed9eb4a4c39c"
+            "/publishingDestination/eabdd877d7662822598c71af7808653a",
+            "arn:aws:guardduty:eu-central-1:111122223333:detector/*/publishingDestination/*",
+        ),
     ],
 )
 def test_when_a_resource_is_named_in_a_policy_then_ids_and_sites_are_left_open(resource: str, named: str) -> None:
@@ -64,7 +87,8 @@ def test_the_role_that_plans_changes_nothing_but_the_lock_and_assumes_no_role_th
     reads = re.compile(r"\w+:(Describe|Get|List|Validate)\w*|apigateway:GET")
     others = {
         (action, resource)
-        for statement in statements("plan.json")
+        for name in PLANNING
+        for statement in statements(name)
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
         if not reads.fullmatch(action)
@@ -166,9 +190,13 @@ def test_when_the_roles_of_another_account_are_made_then_they_trust_those_of_the
     assert not re.search("111122223333|444455556666|999900001111", policies)
     asked = calls.read_text(encoding="utf-8").splitlines()
     attached = {(line.split()[3], line.rpartition(" ")[2]) for line in asked if "attach-role-policy" in line}
-    names = {file.stem for file in POLICIES if file.stem == "plan" or file.stem.startswith("apply-")}
+    names = {file.stem for file in POLICIES if file.stem.startswith(("plan", "apply-"))}
+    reading = {name for name in names if name.startswith("plan")}
     arn = "arn:aws:iam::999900002222:policy/tapstack-"
-    assert attached == {("tapstack-deploy", arn + name) for name in names} | {("tapstack-plan", arn + "plan")}
+    assert reading == {"plan", "plan-xdr"}
+    assert attached == {
+        (role, arn + name) for role, its in (("tapstack-deploy", names), ("tapstack-plan", reading)) for name in its
+    }
     assert {line.split()[3] for line in asked if "create-policy" in line} == {f"tapstack-{name}" for name in names}
 
 
@@ -176,7 +204,7 @@ def test_the_statement_for_an_encrypted_state_is_the_one_of_the_page() -> None:
     page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
 
-    generated = json.loads(deploying.render(deploying.Recording())["state-key.json"])
+    generated = json.loads(deploying.render({})["state-key.json"])
     assert json.loads(shown) == generated
     assert statements("state-key.json") == generated["Statement"]
 

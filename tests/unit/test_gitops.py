@@ -117,5 +117,6 @@ def test_when_the_roles_are_made_then_their_subject_is_there_before(repository: 
     assert {line.split()[0] for line in made[2:]} == {"reader", "writer"}
     assert {line.split()[1] for line in made[2:]} == {
         f"arn:aws:iam::999900001111:policy/tapstack-{file.stem}"
-        for file in [ROOT / "docs/iam/plan.json", *(ROOT / "docs/iam").glob("apply-*.json")]
+        for kind in ("plan", "apply-")
+        for file in (ROOT / "docs/iam").glob(f"{kind}*.json")
     }

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from joserfc import jwk, jwt
 
 from strictmoto.identity import principals
@@ -320,6 +321,46 @@ class TestTokens:
     ) -> None:
         made = self.exchange(enforcing, role, self.token())
         assert made["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{HERE}:assumed-role/deploy/ci"
+
+    def test_when_an_audience_is_added_then_its_tokens_are_taken_until_it_is_removed(
+        self, enforcing: Enforcing, role: str
+    ) -> None:
+        iam = enforcing.client("iam")
+        (provider,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        asked = {"OpenIDConnectProviderArn": provider["Arn"], "ClientID": "others"}
+
+        def audiences() -> list[str]:
+            found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
+            return list(found["ClientIDList"])
+
+        # Each twice: both are idempotent.
+        for _ in range(2):
+            iam.add_client_id_to_open_id_connect_provider(**asked)
+        assert audiences() == ["sts.amazonaws.com", "others"]
+        with pytest.raises(ClientError) as not_trusted:
+            self.exchange(enforcing, role, self.token(aud="others"))
+        # The provider takes it, and this role's trust policy does not.
+        assert not_trusted.value.response["Error"]["Code"] == "AccessDenied"
+        for _ in range(2):
+            iam.remove_client_id_from_open_id_connect_provider(**asked)
+        assert audiences() == ["sts.amazonaws.com"]
+        with pytest.raises(ClientError) as unknown:
+            self.exchange(enforcing, role, self.token(aud="others"))
+        assert unknown.value.response["Error"]["Code"] == "InvalidIdentityToken"
+
+    def test_fails_when_an_audience_is_one_too_many_or_the_provider_is_not_there(
+        self, enforcing: Enforcing, role: str
+    ) -> None:
+        iam = enforcing.client("iam")
+        (provider,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        for number in range(99):
+            iam.add_client_id_to_open_id_connect_provider(
+                OpenIDConnectProviderArn=provider["Arn"], ClientID=f"audience-{number}"
+            )
+        for arn, code in ((provider["Arn"], "LimitExceeded"), (f"{provider['Arn']}-none", "NoSuchEntity")):
+            with pytest.raises(ClientError) as refused:
+                iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="one-more")
+            assert refused.value.response["Error"]["Code"] == code
 
     @pytest.mark.parametrize(
         ("claims", "code"),

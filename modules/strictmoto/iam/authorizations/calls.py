@@ -268,6 +268,9 @@ def _tagging(call: Call, own: Authorization, requested: Mapping[str, Any], place
             if kind := _MADE_BELOW.get(call.action):
                 # Made by a call that names what it belongs to.
                 made = tuple(re.sub(r":(loadbalancer|listener)/", f":{kind}/", arn) + "/*" for arn in made)
+        elif call.action == "CreateEventSourceMapping":
+            # Making one is about no resource, tagging it is about what is made.
+            made = (place.arn("lambda", "event-source-mapping:*"),)
         yield Authorization(f"{service_prefix(call)}:{action}", made, context)
 
 
