@@ -121,6 +121,11 @@ class Operators:
             self.world.seen.setdefault(incident, set()).add(seen)
         with self.world.running(Step("find"), by):
             [decision] = findings.handler(event, None)["decisions"]
+            if decision["incident_id"] is None:
+                # What is terminated opens no incident, and there was none to join.
+                assert (decision["action"], instance in self.world.alive) == ("notify", False)
+                assert by is not None or not there
+                return
             self._check_found(decision, instance, there if by is None else None)
             if by is None:
                 if had is not None and had.closed_at is not None:
