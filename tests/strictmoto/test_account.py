@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from strictmoto import account as account_module
 from strictmoto.account import Account, UntestedMotoWarning
 from strictmoto.faults import Fault
+from strictmoto.identity.principals import found_role
 from tests.strictmoto.signing import own_api
 
 
@@ -41,6 +42,19 @@ def test_when_credentials_were_issued_then_a_client_with_them_is_their_session(a
     found = aws_account.client_with(credentials, "sts", region="us-east-1").get_caller_identity()
 
     assert found["Arn"] == "arn:aws:sts::123456789012:assumed-role/reader/one"
+
+
+@pytest.mark.parametrize(("partition", "region"), [("aws", "eu-central-1"), ("aws-cn", "cn-north-1")])
+def test_when_a_role_of_another_account_is_assumed_then_by_an_administrator_of_its_partition(
+    aws_account: Account, monkeypatch: pytest.MonkeyPatch, partition: str, region: str
+) -> None:
+    role = f"arn:{partition}:iam::777788889999:role/ingestion"
+    found_role(role)
+    monkeypatch.setattr(aws_account, "enforces_iam", True)
+
+    found = aws_account.client("sts", region=region, role_arn=role).get_caller_identity()
+
+    assert found["Arn"] == f"arn:{partition}:sts::777788889999:assumed-role/ingestion/strictmoto"
 
 
 def test_fails_when_a_second_account_is_started(aws_account: Account) -> None:

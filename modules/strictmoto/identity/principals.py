@@ -116,7 +116,7 @@ def administrator(partition: str) -> Credentials:
     backend: Any = iam_backends[DEFAULT_ACCOUNT_ID][partition]
     with _founding:
         if _ADMINISTRATOR not in backend.users:
-            user = backend.create_user("", _ADMINISTRATOR)
+            user = backend.create_user(partition, _ADMINISTRATOR)
             user.put_policy("AdministratorAccess", _policy(_EVERYTHING))
             backend.create_access_key(_ADMINISTRATOR)
         [key, *_] = backend.users[_ADMINISTRATOR].access_keys
