@@ -75,7 +75,8 @@ MUTANTS: Final = (
         "each alert that joins is notified of again",
         "responder/incident/joining.py",
         '    return f"joined {alert}"',
-        '    return f"joined {alert} {utc_now()}"',
+        # Not the time: the clock of the sequences stands still while they take a step.
+        '    import os\n\n    return f"joined {alert} {os.urandom(4).hex()}"',
     ),
     Mutant(
         "an old finding contains after a release",

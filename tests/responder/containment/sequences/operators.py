@@ -133,6 +133,7 @@ class Operators:
                     ended = str(incidents.ended_at(had))
                     assert (decision["action"] == "silent") != (seen > ended), f"{decision}: seen {seen}, ended {ended}"
                 self.world.of_finding[instance, number] = decision["incident_id"]
+                self._check_old(decision["incident_id"], instance, seen, before)
             if by is None and decision["action"] in ("joined", "updated"):
                 self._check_joined(decision["incident_id"], severity, before, said)
             if by is None:
@@ -170,6 +171,17 @@ class Operators:
         asks_nothing = answered["state"] == "pending" and severity < _CONTAINS_NOW
         if rejected or asks_nothing or answered["state"] in ("containing", "contained", "releasing"):
             assert now["containment"] == answered, f"{name}: {answered} became {now['containment']}"
+
+    def _check_old(self, name: str, instance: str, seen: str, before: dict[str, Any]) -> None:
+        """What was seen before the instance was released requests no containment: nothing is even asked."""
+        released = self.world.ledger.released.get(instance)
+        if released is None or seen > released or (name not in before and name in self.world.incidents):
+            return
+        was, now = ((one or {}).get("containment") or {} for one in (before.get(name), item(name)))
+        requested = ("pending", "containing", "contained")
+        assert was.get("state") in requested or now.get("state") not in requested, (
+            f"{name}: {seen} is before {released}"
+        )
 
     def _check_said_once(self, name: str, alert: str, said: int) -> None:
         """That an alert joined an incident is notified of once, however often the alert is sent."""
