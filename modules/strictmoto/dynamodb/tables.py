@@ -1,8 +1,6 @@
 """DynamoDB, one call at a time: moto checks a condition and writes in two steps, and threads come between.
 
-A transaction that is cancelled even restores a copy of the whole table, and with it all that
-others wrote meanwhile; a query stumbles over an item that is being written. On AWS a write is
-atomic, and so is a transaction.
+A query stumbles over an item that is being written. On AWS a write is atomic, and so is a transaction.
 
 Items are answered as they are stored, which is as they are sent: moto tries each of the ten types of each value, and
 that takes longer than everything else that it does about them.
@@ -24,6 +22,7 @@ from moto.dynamodb.exceptions import DynamodbException, MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.parsing import partiql
 
+from strictmoto.dynamodb import transactions
 from strictmoto.dynamodb.statements import readable
 
 # moto has types, but none for what is replaced at run time.
@@ -42,6 +41,7 @@ def install() -> None:
             return call(self)
 
     DynamoHandler.call_action = call_action
+    transactions.install()
     _read_statements()
     _write_items_as_they_are()
 

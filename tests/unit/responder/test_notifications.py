@@ -194,3 +194,37 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
         assert sum(line.startswith("What to run next") for line in lines) == 1
         assert f"Reason:   {HOSTILE!r}" in lines
         assert f"Opened:   2026-01-02T03:04:05Z by {HOSTILE!r}" in lines
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-central-1", "eu-central-1.console.aws.amazon.com"),
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("us-iso-east-1", None),
+    ],
+)
+def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_execution_are_linked_to(
+    region: str, host: str | None
+) -> None:
+    arn = f"arn:aws:states:{region}:111122223333:execution:tap-production-response-incidents:inc-1"
+    found = replace(
+        incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave"),
+        where=AccountRegion("111122223333", region),
+        execution_arn=arn,
+        techniques=("T1071.004", "T1041"),
+        tactics=("CommandAndControl", "Exfiltration"),
+    )
+    lines = of_containment.approval(found)[1].splitlines()
+    # They only show: containment is approved by a command, which sends an authenticated POST.
+    assert [line for line in lines if "https://" in line] == (
+        []
+        if host is None
+        else [
+            f"Console:  https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1",
+            f"Workflow: https://{host}/states/home?region={region}#/v2/executions/details/{arn}",
+        ]
+    )
+    assert "Tactics:  CommandAndControl and Exfiltration" in lines
+    assert "ATT&CK:   T1071.004, T1041" in lines
+    assert "  tapstack incident approve inc-1" in lines
