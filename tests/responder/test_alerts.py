@@ -71,7 +71,7 @@ def generic(target: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 def kept(document: Any, delivery: str = "msg_1", source: str = "soc") -> KeptAlert:
-    return KeptAlert(source, delivery, "2026-01-02T03:04:06Z", json.dumps(document))
+    return KeptAlert(source, delivery, as_text(utc_now()), json.dumps(document))
 
 
 def decided(document: Any, delivery: str = "msg_1", source: str = "soc") -> dict[str, Any]:
@@ -383,13 +383,28 @@ class TestTargets:
                 f"alert soc:a-1: {said} is attached to {instance} since {since}, after what it reports was seen last, "
                 f"at {earlier}: which instance had it then is not known"
             )
-            # The moment of receiving is no time of the alert.
             for time in (since, None):
                 document = generic(target, alert_id=f"a-{number}-{time}", time=time)
                 assert decided(document, f"{number}-{time}")["instance_id"] == instance
         # What is another's only since then does not speak against the instance that is named.
         both = {"instance_id": before, "network_interface_id": moved}
         assert decided(generic(both, time=earlier), "both")["instance_id"] == before
+
+    @pytest.mark.parametrize("ahead", [None, timedelta(hours=2)])
+    def test_fails_when_the_interface_was_attached_after_the_alert_was_received(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, ahead: timedelta | None
+    ) -> None:
+        """As where it comes back from the dead letters, days later."""
+        decides(monkeypatch, CAPTURE)
+        moved = site.attach(site.instance()[0])
+        [described] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[moved])["NetworkInterfaces"]
+        attached = described["Attachment"]["AttachTime"]
+        received = as_text(attached - timedelta(days=13))
+        time = None if ahead is None else as_text(attached + ahead)
+        document = generic({"network_interface_id": moved}, time=time)
+        result = receive_kept(KeptAlert("soc", "msg_1", received, json.dumps(document)))
+        assert result["alerts"] == []
+        assert f"after what it reports was seen last, at {received}" in result["unmatched"][0]
 
     def test_when_the_address_is_also_another_vpcs_then_the_vpc_decides(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -557,3 +557,18 @@ def test_fails_when_the_policy_cannot_be_read(site: Site, monkeypatch: pytest.Mo
     with pytest.raises(RuleViolation, match="the policy is no JSON"):
         findings.handler(finding(site.instance()[0]), None)
     assert site.messages() == []
+
+
+@pytest.mark.parametrize("tags", [{}, {"application": "*"}])
+def test_when_ec2_does_not_say_whether_it_exists_then_the_policy_decides_unless_it_asks_for_tags(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str]
+) -> None:
+    decides(monkeypatch, Rule("all", "capture", tags=tags))
+    instance, _ = site.instance()
+    site.account.faults.add(Fault("DescribeInstances", "throttled", times=10))
+    if tags:
+        with pytest.raises(TryAgain):
+            findings.handler(finding(instance), None)
+    else:
+        [decision] = findings.handler(finding(instance), None)["decisions"]
+        assert decision["action"] == "capture"

@@ -84,7 +84,10 @@ ROOMS: dict[str, set[str]] = {
     "appliance": {"aws", "environment", "errors", "outbound", "store"},
     "capture": {"appliance", "aws", "environment", "errors", "outbound", "store"},
     "containment": {"aws", "capture", "environment", "errors", "observability", "outbound", "store"},
-    "incident": {"alert_sources", "aws", "capture", "containment", "environment", "errors", "outbound", "store"},
+    "incident": {
+        *("alert_sources", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
+        "store",
+    },
     "api": {"alert_sources", "aws", "containment", "environment", "errors", "incident", "observability", "store"},
     "sweeper": {
         *("appliance", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
-from tapstack.domain.alerts import SECURITY_HUB
+from tapstack.domain.alerts import SECURITY_HUB, Alert
 from tapstack.domain.incidents import as_moment, as_text, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
@@ -56,13 +56,10 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     decided, unmatched, delivery = [], list(mapped.unmatched), store.delivery_of(kept)
     for alert in mapped.alerts:
         try:
-            alert = resolved(alert)
+            alert = resolved(replace(alert, last_seen=_last_seen(alert, kept)))
         except Unresolved as why:
             unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
             continue
-        if alert.last_seen is None:
-            # Otherwise nothing that it reports would ever be newer than the end or the release of an incident.
-            alert = replace(alert, last_seen=kept.received_at)
         decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert, delivery)})
     result = {
         "source": kept.source,
@@ -76,6 +73,17 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     notifications.emit(notifications.ALERT_EVENT, result)
     store.record(kept, result)
     return result
+
+
+def _last_seen(alert: Alert, kept: KeptAlert) -> str:
+    """Return when an alert was seen last: not later than it was received, which it was where it does not say.
+
+    It may be decided about days later, from the dead letters: by then another instance may have the interface.
+    """
+    seen, received = as_moment(alert.last_seen), as_moment(kept.received_at)
+    if alert.last_seen is None or seen is None or received is None or seen > received:
+        return kept.received_at
+    return alert.last_seen
 
 
 def _mapped(kept: KeptAlert) -> Mapped:

@@ -17,11 +17,13 @@ from tapstack.domain.incidents import OpenRequest, as_moment, as_text, utc_now
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.domain.policy_rules import ACTIONS
+from tapstack.responder.aws.errors import is_transient
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, opening
 from tapstack.responder.incident.finding_notices import Done, Outcome
 from tapstack.responder.incident.joining import Report
 from tapstack.responder.incident.targets import Existing, existing
+from tapstack.responder.observability import logger
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -70,15 +72,30 @@ def decide(alert: Alert, delivery: tuple[str, ...]) -> list[dict[str, Any]]:
         delivery: by what it is known when it comes again.
     """
     rules = policy.load(environment().policy)
-    asks = policy.needs_tags(rules) or (alert.source == GUARDDUTY and policy.captures(rules) and not alert.sample)
-    there = existing([one.id for one in alert.instances if asks and _is_here(one)])
-    outcomes = _outcomes(_Deciding(rules, alert, delivery, there))
+    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert)))
     if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
     _notify(alert, outcomes)
     return [outcome.as_dict() for outcome in outcomes]
+
+
+def _there(rules: Sequence[policy.Rule], alert: Alert) -> Existing:
+    """Return what EC2 says of the instances of an alert, as far as the policy needs it; nothing where it need not."""
+    here = [one.id for one in alert.instances if _is_here(one)]
+    if policy.needs_tags(rules):
+        return existing(here)
+    if alert.source != GUARDDUTY or alert.sample or not policy.captures(rules):
+        return existing([])
+    try:
+        return existing(here)
+    except Exception as error:
+        # Whoever has EC2 throttled would keep a finding from its incident. What is gone, the capture finds out.
+        if not is_transient(error):
+            raise
+        logger.warning("EC2 does not say whether these exist: decided as if they do", extra={"instances": here})
+        return existing([])
 
 
 @dataclass(frozen=True, slots=True)
