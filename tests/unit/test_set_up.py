@@ -131,7 +131,7 @@ class TestRun:
     def test_when_an_installer_takes_its_time_then_a_line_says_what_it_does(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        program = "import time; print('fetching six', flush=True); time.sleep(0.5)"
+        program = "import time; print('fetching six', flush=True); time.sleep(2)"
         printed = set_up.run([sys.executable, "-c", program], os.environ, tmp_path, heartbeat=0.1)
         assert printed == "fetching six\n"
         beats = capsys.readouterr().out.splitlines()

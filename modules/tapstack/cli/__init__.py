@@ -27,13 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruptible():
             return handling_output_errors(lambda: _main(arguments))
     except KeyboardInterrupt as interrupted:
-        # A terminal has shown ^C: begin a new line. The terminal may also be closed already.
-        try:
-            line_break = "\n" if sys.stderr.isatty() else ""
-            print(f"{line_break}{str(interrupted) or 'interrupted'}", file=sys.stderr, flush=True)
-        except OSError:
-            pass
+        _end_with(str(interrupted) or "interrupted")
         return getattr(interrupted, "code", _BY_SIGINT)
+
+
+def _end_with(line: str) -> None:
+    """Print the last line to standard error; the terminal may be closed already."""
+    from tapstack.workspace.output import discard_the_rest
+
+    # A terminal has shown ^C: begin a new line.
+    line_break = "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line_break}{line}\n")):
+        if stream is None:
+            continue
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:
+            discard_the_rest(stream)
 
 
 def _main(arguments: Sequence[str] | None) -> int:

@@ -49,6 +49,11 @@ def standard_output() -> TextIO:
     return cast(TextIO, _Output(sys.stdout))
 
 
+def discard_the_rest(stream: TextIO) -> None:
+    """Let go of what a stream could not write: at its end Python would write it again, fail, and exit with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def handling_output_errors(work: Callable[[], int]) -> int:
     """Return the exit code of the work, which ends early when standard output cannot be written.
 
@@ -64,8 +69,7 @@ def handling_output_errors(work: Callable[[], int]) -> int:
         standard_output().flush()
         return code
     except OutputRefusedError as refused:
-        # At its end Python flushes what was not written: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_the_rest(sys.stdout)
         if refused.errno == errno.EPIPE:
             return _BY_SIGPIPE
         print(refused, file=sys.stderr)

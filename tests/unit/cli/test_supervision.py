@@ -37,10 +37,11 @@ sys.exit(tapstack.cli.main([]))
 ENDED = "interrupted: everything that was started has ended"
 
 
-def command(tmp_path: Path, *, terminal: bool, main: str = MAIN) -> Command:
+def command(tmp_path: Path, *, terminal: bool, main: str = MAIN, **environment: str) -> Command:
     directory = tmp_path / "tmp"
     directory.mkdir()
-    return Command([sys.executable, "-c", WORK + main], terminal=terminal, cwd=tmp_path, TMPDIR=str(directory))
+    run = [sys.executable, "-c", WORK + main]
+    return Command(run, terminal=terminal, cwd=tmp_path, TMPDIR=str(directory), **environment)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,11 @@ def command(tmp_path: Path, *, terminal: bool, main: str = MAIN) -> Command:
         ("SIGHUP", False, 128 + signal.SIGHUP),
     ],
 )
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_when_a_command_is_interrupted_then_all_ends_in_one_line(
-    tmp_path: Path, how: str, terminal: bool, code: int
+    tmp_path: Path, how: str, terminal: bool, code: int, unbuffered: str
 ) -> None:
-    with command(tmp_path, terminal=terminal) as running:
+    with command(tmp_path, terminal=terminal, PYTHONUNBUFFERED=unbuffered) as running:
         running.until("\n")
         assert len(processes_of(tmp_path / "tmp")) == 3
         running.interrupt(how)
