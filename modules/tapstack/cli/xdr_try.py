@@ -164,7 +164,7 @@ def _as_text(
     for reason in mapped.unmatched:
         yield ""
         yield f"unmatched {plain(reason)}"
-        yield "decision  none: it is kept below unmatched/ of the landing, and operators are notified"
+        yield "decision  none: it is kept below unmatched/ of the landing, and responders are notified"
     yield from (f"note      {plain(note)}" for note in notes)
 
 

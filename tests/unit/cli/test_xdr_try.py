@@ -102,7 +102,7 @@ def test_when_no_alert_is_in_the_document_then_the_reason_is_shown_and_the_exit_
     assert tried(sample("hunters"), "soc") == 2
     out = capsys.readouterr().out
     assert "unmatched the mapping is for documents with version=='1' && alert_id; this one has the keys 'uuid'" in out
-    assert "decision  none: it is kept below unmatched/ of the landing, and operators are notified" in out
+    assert "decision  none: it is kept below unmatched/ of the landing, and responders are notified" in out
 
 
 def test_when_some_findings_are_unmatched_then_both_are_shown(capsys: Printed) -> None:
