@@ -62,7 +62,7 @@ def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:
         homes[address] = home
         parts[home].append((kind, body))
     for home in sorted(parts):
-        if "gate" in home.split("-") and {kind for kind, _ in parts[home]} == {"data.aws_instances"}:
+        if _is_a_gate(home, parts[home]):
             continue  # stands for what is not there
         yield f'{_id(stack, home)}["{_label(home, [kind for kind, _ in parts[home]])}"]'
         if sources := _sources(parts[home]):
@@ -74,6 +74,12 @@ def _stack(stack: str, terraform: Mapping[str, Any]) -> Iterator[str]:
             if there is not None and there != homes.get(address, there):
                 arrows.add((homes[address], there))
     yield from (f"{_id(stack, here)} --> {_id(stack, there)}" for here, there in sorted(arrows))
+
+
+def _is_a_gate(home: str, parts: list[tuple[str, dict[str, Any]]]) -> bool:
+    """Return whether a construct makes nothing: all that it has besides lookups of instances has a count of 0."""
+    made = [body for kind, body in parts if kind != "data.aws_instances"]
+    return all(body.get("count") == 0 for body in made) and (bool(made) or "gate" in home.split("-"))
 
 
 def _elements(terraform: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
