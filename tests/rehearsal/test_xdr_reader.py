@@ -52,15 +52,17 @@ def enforces_iam() -> bool:
     return True
 
 
-def xdr_of(readers: str) -> Telemetry:
-    text = f"""
+SITE = f"""
 sites:
   a:
     region: {REGION}
     vpc_id: vpc-00000001
     response: {{appliance: {{target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}}}
-    xdr: {{flow_logs: {{}}, readers: {readers}}}
 """
+
+
+def xdr_of(readers: str) -> Telemetry:
+    text = f"{SITE}    xdr: {{flow_logs: {{}}, readers: {readers}}}\n"
     found = parse_deployment(text).sites["a"].xdr
     assert found is not None
     return found
@@ -273,15 +275,8 @@ def test_when_iam_is_not_enforced_then_no_refusal_is_expected(landing: Landing) 
 
 
 def test_when_a_site_has_neither_a_reader_nor_a_webhook_then_the_xdr_does_nothing(landing: Landing) -> None:
-    text = f"""
-sites:
-  a:
-    region: {REGION}
-    vpc_id: vpc-00000001
-    response: {{appliance: {{target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}}}
-"""
     landing.account.recorder.clear()
-    xdr = Xdr(landing.account, parse_deployment(text), "a", HERE, None, landing.said.append)
+    xdr = Xdr(landing.account, parse_deployment(SITE), "a", HERE, None, landing.said.append)
     xdr.begin()
     xdr.connect({}, "i-0a000000000000001", {})
     xdr.log_flows([("eni-00000001", "10.0.0.1")])

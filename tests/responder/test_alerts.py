@@ -74,6 +74,14 @@ def kept(document: Any, delivery: str = "msg_1", source: str = "soc") -> KeptAle
     return KeptAlert(source, delivery, as_text(utc_now()), json.dumps(document))
 
 
+def contains_now(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the policy contain at once, whatever an alert is about."""
+    groups = {site.vpc: {"quarantine": site.group}}
+    contained = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(contained))
+    decides(monkeypatch, Rule("all", "contain_now"))
+
+
 def decided(document: Any, delivery: str = "msg_1", source: str = "soc") -> dict[str, Any]:
     """What was decided about the one instance of the one alert of a document."""
     result = receive_kept(kept(document, delivery, source))
@@ -223,10 +231,7 @@ class TestDecisions:
     def test_when_a_tool_names_a_time_to_come_then_it_counts_as_now(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        groups = {site.vpc: {"quarantine": site.group}}
-        contained = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
-        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(contained))
-        decides(monkeypatch, Rule("all", "contain_now"))
+        contains_now(site, monkeypatch)
         document = generic({"instance_id": site.instance()[0]}, time="2099-01-01T00:00:00Z")
         containment = item(decided(document)["incident_id"])["containment"]
         assert as_time(containment["as_of"]) <= utc_now()
@@ -259,10 +264,7 @@ class TestDecisions:
     def test_when_it_was_released_then_an_alert_without_a_time_contains_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        groups = {site.vpc: {"quarantine": site.group}}
-        contained = {**site.settings, "containment": {"modes": ["now"], "groups": groups}}
-        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(contained))
-        decides(monkeypatch, Rule("all", "contain_now"))
+        contains_now(site, monkeypatch)
         released = as_text(utc_now() - timedelta(minutes=5))
         monkeypatch.setattr(joining, "last_release", lambda _: released)
         for number, (received, action) in enumerate(

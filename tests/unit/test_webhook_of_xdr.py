@@ -87,7 +87,7 @@ def test_fails_when_openssl_does() -> None:
 
 
 class Server:
-    """Keeps what is posted, and answers as it is told."""
+    """Keeps what is posted, and gives the answer that the test chose."""
 
     def __init__(self) -> None:
         self.answer: tuple[int, Any] = (202, {"kept": True, "mapped": True, "id": "x"})
