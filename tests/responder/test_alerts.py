@@ -23,7 +23,7 @@ from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings as handler
-from tapstack.responder.incident import alerts, findings, joining, targets
+from tapstack.responder.incident import alerts, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.store import incidents
@@ -250,7 +250,6 @@ class TestDecisions:
 
         def received(delivery: str, document: Any, later: int) -> dict[str, Any]:
             moment = as_text(as_time(ended) + timedelta(seconds=later))
-            monkeypatch.setattr(findings, "utc_now", lambda: as_time(moment))
             [alert] = receive_kept(KeptAlert("soc", delivery, moment, json.dumps(document)))["alerts"]
             return dict(alert["decisions"][0])
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
 from tapstack.domain.alerts import SECURITY_HUB, Alert
-from tapstack.domain.incidents import as_moment, as_text, utc_now
+from tapstack.domain.incidents import as_moment, as_text, as_time, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.telemetry import UNMATCHED
@@ -79,11 +79,10 @@ def _last_seen(alert: Alert, kept: KeptAlert) -> str:
     """Return when an alert was seen last: not later than it was received, which it was where it does not say.
 
     It may be decided about days later, from the dead letters: by then another instance may have the interface.
+    A time to come would be newer than every release that responders request.
     """
-    seen, received = as_moment(alert.last_seen), as_moment(kept.received_at)
-    if alert.last_seen is None or seen is None or received is None or seen > received:
-        return kept.received_at
-    return alert.last_seen
+    seen, received = as_moment(alert.last_seen), as_time(kept.received_at)
+    return kept.received_at if seen is None or seen > received else as_text(seen)
 
 
 def _mapped(kept: KeptAlert) -> Mapped:

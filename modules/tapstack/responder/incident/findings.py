@@ -13,7 +13,7 @@ from tapstack.domain.callers import policy_caller
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Requested
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
-from tapstack.domain.incidents import OpenRequest, as_moment, as_text, utc_now
+from tapstack.domain.incidents import OpenRequest
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.policy import Decision
 from tapstack.domain.policy_rules import ACTIONS
@@ -186,7 +186,7 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
     )
     report = Report(
         said=f"{alert.noun} {alert.shown_id}, {alert.shown_type}: {quoted(alert.title)}",
-        last_seen=_last_seen(alert),
+        last_seen=alert.last_seen,
         of_policy=True,
         opens=opens,
         extends=decision.action != "notify",
@@ -201,17 +201,6 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
     if opened.how == "opened":
         return Outcome(instance, True, decision, opened.incident, _DONE[opened.containment])
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
-
-
-def _last_seen(alert: Alert) -> str | None:
-    """Return when an alert was seen last; of what other tools say, nothing is later than now.
-
-    A time to come would be newer than every release that responders request.
-    """
-    seen = as_moment(alert.last_seen)
-    if seen is None or alert.source == GUARDDUTY:
-        return alert.last_seen
-    return as_text(min(seen, utc_now()))
 
 
 def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
