@@ -60,6 +60,8 @@ _READS: Final = re.compile(
     # A plan lists no versions: that is for a destroy, which deletes them.
     r"(?!s3:ListBucketVersions)\w+:(Describe|Get|List|Head|Validate)\w*|apigateway:GET"
 )
+PROJECT_IN_BUCKETS: Final = 37
+"""Characters of a project's name that a shortened name of a bucket holds, so that a policy names it by the project."""
 LONGEST: Final = 6144
 """Characters of a managed policy, white space apart. Source: IAM and AWS STS quotas."""
 

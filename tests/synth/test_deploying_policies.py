@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import pytest
 
 from scripts import deploying_policies as deploying
 from stacks.synthesis import synthesize
+from tapstack.domain.globs import matches
 from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.model import Deployment
 
@@ -51,6 +53,74 @@ def test_when_a_setting_makes_another_type_of_resource_then_the_page_says_what_i
     assert more <= set(IN_THE_TABLE), AGAIN
     for type_ in more:
         assert f"| {IN_THE_TABLE[type_]} |" in page
+
+
+NAMED: Final = {
+    "aws_cloudwatch_dashboard": ("cloudwatch::111122223333:dashboard/{}", "dashboard_name"),
+    "aws_cloudwatch_event_rule": ("events:eu-central-1:111122223333:rule/{}", "name"),
+    "aws_cloudwatch_log_group": ("logs:eu-central-1:111122223333:log-group:{}", "name"),
+    "aws_cloudwatch_metric_alarm": ("cloudwatch:eu-central-1:111122223333:alarm:{}", "alarm_name"),
+    "aws_dynamodb_table": ("dynamodb:eu-central-1:111122223333:table/{}", "name"),
+    "aws_iam_role": ("iam::111122223333:role/{}", "name"),
+    "aws_kms_alias": ("kms:eu-central-1:111122223333:{}", "name"),
+    "aws_lambda_function": ("lambda:eu-central-1:111122223333:function:{}", "function_name"),
+    "aws_s3_bucket": ("s3:::{}", "bucket"),
+    "aws_scheduler_schedule": ("scheduler:eu-central-1:111122223333:schedule/default/{}", "name"),
+    "aws_secretsmanager_secret": ("secretsmanager:eu-central-1:111122223333:secret:{}-a1B2c3", "name"),
+    "aws_sfn_state_machine": ("states:eu-central-1:111122223333:stateMachine:{}", "name"),
+    "aws_sns_topic": ("sns:eu-central-1:111122223333:{}", "name"),
+    "aws_sqs_queue": ("sqs:eu-central-1:111122223333:{}", "name"),
+}
+"""The ARN of each type of resource that policies name, and the attribute that its name is in."""
+
+
+def resources_of(kind: str, project: str) -> list[str]:
+    """The resources that the policies for applying a kind of stack name, with a project's name put in."""
+    found: list[str] = []
+    for file in deploying.FOLDER.glob(f"apply-{kind}*.json"):
+        for statement in json.loads(file.read_text(encoding="utf-8"))["Statement"]:
+            resource = statement["Resource"]
+            found += [resource] if isinstance(resource, str) else resource
+    return [one.replace("tapstack-*", f"{project}-*") for one in found if "tapstack-*" in one]
+
+
+@pytest.mark.parametrize("project", [1, 25, 37, 40])
+@pytest.mark.parametrize("site", [1, 25, 40])
+def test_when_names_are_shortened_then_the_policies_name_them_all_the_same(
+    project: int, site: int, tmp_path: Path
+) -> None:
+    whole = deploying.with_telemetry(deploying.example())
+    whole["project"], name = "p" * project, "s" * site
+    production = whole["sites"].pop("production")
+    whole["sites"] = {name: production}
+    xdr = production["xdr"]
+    xdr["readers"] = {f"{reader:r<40}": settings for reader, settings in xdr["readers"].items()}
+    assert synthesize(parse_deployment(json.dumps(whole)), tmp_path, tmp_path / "out") == []
+
+    others: list[str] = []
+    count = 0
+    for kind in ("response", "xdr"):
+        named = resources_of(kind, whole["project"])
+        terraform = json.loads((tmp_path / f"out/stacks/{name}-{kind}/cdk.tf.json").read_text(encoding="utf-8"))
+        for type_, resources in terraform["resource"].items():
+            for resource in resources.values() if type_ in NAMED else ():
+                arn, attribute = NAMED[type_]
+                made = "arn:aws:" + arn.format(re.sub(r"\$\{[^}]*account_id\}", "111122223333", resource[attribute]))
+                count += 1
+                if not any(matches(one, made) for one in named):
+                    others.append(made)
+    assert count > 60
+    # What is left of a bucket's name for those of the project and the site is in docs/iam/README.md.
+    too_long = (
+        [one for one in others if one.startswith("arn:aws:s3:::")] if project > deploying.PROJECT_IN_BUCKETS else []
+    )
+    assert others == too_long
+    assert bool(too_long) == (project > deploying.PROJECT_IN_BUCKETS)
+
+
+def test_when_a_project_is_too_long_for_buckets_then_the_page_says_so() -> None:
+    page = (deploying.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"`project` of more than {deploying.PROJECT_IN_BUCKETS} characters" in page
 
 
 def test_fails_when_a_policy_lacks_what_a_call_needs() -> None:

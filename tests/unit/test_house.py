@@ -419,8 +419,8 @@ def test_when_a_name_is_made_of_those_of_deployment_and_site_then_one_module_mak
     made = re.compile(r"^-(?:response|epb|xdr|quarantine|packet-basics|boundary|incidents)\b|^response-")
     ours = [file for file in SOURCES if not file.is_relative_to(ROOT / "modules" / "strictmoto")]
     found = {module_name(file) for file in ours if any(made.search(text) for text in texts_of(file))}
-    # That of the landing says what the names of the telemetry begin with; an alarm has it before its own name.
-    assert found == {"tapstack.domain.names", "tapstack.domain.telemetry", "tapstack.xdr.incident_telemetry"}
+    # An alarm of the telemetry has it before its own name.
+    assert found == {"tapstack.domain.names", "tapstack.xdr.incident_telemetry"}
 
 
 def test_when_a_name_begins_with_that_of_the_response_then_only_its_own_stack_and_the_domain_make_it() -> None:

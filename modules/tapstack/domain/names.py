@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 from tapstack.domain.errors import RuleViolation
@@ -16,25 +17,58 @@ QUEUE_NAME: Final = 80
 """Characters of a queue's name at most. Source: Amazon SQS Developer Guide, "Amazon SQS standard queue quotas"."""
 
 
-def name_within(prefix: str, what: str, limit: int = LIMIT) -> str:
-    """Return `<prefix>-<what>`, with the prefix cut and a digest in its place where that is too long.
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What the names of the resources of a stack begin with: `<deployment>-<site>-<kind>`.
+
+    Attributes:
+        deployment: name of the deployment.
+        site: name of the site.
+        kind: what the stack deploys of the site: `response` or `xdr`.
+    """
+
+    deployment: str
+    site: str
+    kind: str
+
+    def __str__(self) -> str:
+        """Return it as text."""
+        return f"{self.deployment}-{self.site}-{self.kind}"
+
+
+def name_within(prefix: Prefix, what: str, limit: int = LIMIT) -> str:
+    """Return `<prefix>-<what>`, shortened where that is too long, with a digest of the whole in it.
+
+    A shortened name keeps the deployment and the kind, so that the policies of the roles that deploy name it by
+    `<deployment>-*-<kind>-*`: the end of the site is left out first, then the beginning of `what`. A deployment that
+    leaves no place for the rest, as in the name of a bucket, loses its end.
 
     Raises:
-        RuleViolation: the prefix is a token, whose length is not known yet.
+        RuleViolation: the prefix has a token, whose length is not known yet.
     """
-    if is_token(prefix):
-        raise RuleViolation(f"the name {prefix!r} is a token: names of resources must be known at synthesis")
-    full = f"{prefix}-{what}"
+    for part in (prefix.deployment, prefix.site):
+        if is_token(part):
+            raise RuleViolation(f"the name {part!r} is a token: names of resources must be known at synthesis")
+    full = f"{prefix}-{what}" if what else str(prefix)
     if len(full) <= limit:
         return full
     digest = hashlib.sha256(full.encode()).hexdigest()[:_DIGEST]
-    return f"{prefix[: limit - len(what) - _DIGEST - 2].rstrip('-')}-{digest}-{what}"
+    kept = f"{digest}-{prefix.kind}"
+    deployment = prefix.deployment[: limit - len(kept) - 1].rstrip("-")
+    rest = max(limit - len(f"{deployment}-{kept}-"), 0)
+    end = f"-{what[-rest:].lstrip('-')}" if rest and what else ""
+    site = prefix.site[: max(limit - len(f"{deployment}--{kept}{end}"), 0)].rstrip("-")
+    return "-".join(part for part in (deployment, site, kept) if part) + end
 
 
-def pattern_within(prefix: str, longest: str, limit: int = LIMIT) -> str:
-    """Return a pattern of all names that `name_within` makes of a prefix, where none ends longer than `longest`."""
-    kept = prefix[: limit - len(longest) - _DIGEST - 2].rstrip("-")
-    return f"{prefix}-*" if len(f"{prefix}-{longest}") <= limit else f"{kept}*"
+def pattern_within(prefix: Prefix, longest: str, limit: int = LIMIT) -> str:
+    """Return a pattern of all names that `name_within` makes of a prefix, where none ends longer than `longest`.
+
+    Where names are shortened, it fits those of other sites of the deployment, too.
+    """
+    if len(f"{prefix}-{longest}") <= limit:
+        return f"{prefix}-*"
+    return f"{prefix.deployment}-*-{prefix.kind}-*"
 
 
 def response_stack_name(site: str) -> str:
@@ -67,9 +101,9 @@ def boundary_name_of(stack_name: str) -> str:
     return f"{stack_name}-boundary"
 
 
-def response_name(deployment: str, site: str) -> str:
+def response_name(deployment: str, site: str) -> Prefix:
     """Return what the names of all resources of a site's response begin with."""
-    return f"{deployment}-{site}-response"
+    return Prefix(deployment, site, "response")
 
 
 def incidents_table_name(deployment: str, site: str) -> str:

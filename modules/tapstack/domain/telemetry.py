@@ -10,7 +10,7 @@ from typing import Final
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
-from tapstack.domain.names import QUEUE_NAME, name_within
+from tapstack.domain.names import QUEUE_NAME, Prefix, name_within
 from tapstack.domain.suggestions import did_you_mean
 
 FLOW: Final = "flow/"
@@ -87,9 +87,19 @@ def producer_of(name: str) -> str | None:
     return producer if begin == FEEDS.strip("/") else None
 
 
-def landing_name(deployment: str, site: str) -> str:
+def landing_name(deployment: str, site: str) -> Prefix:
     """Return what the names of all resources of a site's XDR begin with."""
-    return f"{deployment}-{site}-xdr"
+    return Prefix(deployment, site, "xdr")
+
+
+def reader_queue_name(deployment: str, site: str, reader: str) -> str:
+    """Return the name of the queue of a reader, up to 80 characters."""
+    return name_within(landing_name(deployment, site), f"reader-{reader}", QUEUE_NAME)
+
+
+def reader_dead_letters_name(deployment: str, site: str, reader: str) -> str:
+    """Return the name of the queue of messages that a reader did not delete, up to 80 characters."""
+    return name_within(landing_name(deployment, site), f"reader-{reader}-dead-letters", QUEUE_NAME)
 
 
 def event_queue_name(deployment: str, site: str) -> str:
@@ -113,8 +123,8 @@ def landing_bucket_name(deployment: str, site: str, account: str, *, access_logs
         account: id of the account; may be a token.
         access_logs: the bucket of the access logs.
     """
-    what = "xdr-access" if access_logs else "xdr"
-    return f"{name_within(f'{deployment}-{site}', what, BUCKET_LENGTH - _ACCOUNT - 1)}-{account}"
+    name = name_within(landing_name(deployment, site), "access" if access_logs else "", BUCKET_LENGTH - _ACCOUNT - 1)
+    return f"{name}-{account}"
 
 
 def landing_key_name(deployment: str, site: str) -> str:

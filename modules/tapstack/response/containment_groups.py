@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws
-from tapstack.domain.names import name_within
+from tapstack.domain.names import Prefix, name_within
 from tapstack.domain.own_names import TAG_PURPOSE, Purpose
 from tapstack.domain.tokens import is_token
 
@@ -34,7 +34,7 @@ class ContainmentGroups(AwsConstruct):
         scope: Construct,
         id_: str,
         *,
-        name: str,
+        name: Prefix,
         vpc_ids: Sequence[str],
         two_step: bool,
         tags: Mapping[str, str] | None = None,

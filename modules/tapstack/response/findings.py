@@ -17,7 +17,7 @@ from tapstack.domain.finding_documents import (
     THREAT_CATEGORIES,
 )
 from tapstack.domain.incidents import SWEEP_MINUTES
-from tapstack.domain.names import name_within
+from tapstack.domain.names import Prefix, name_within
 from tapstack.domain.ocsf import DETECTION_FINDING
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
@@ -183,7 +183,7 @@ class SweeperSchedule(AwsConstruct):
     Args:
         scope: the construct it belongs to.
         id_: its id within `scope`.
-        name: of the schedule, up to 64 characters.
+        prefix: begins the names of the schedule and its role.
         place: where it is deployed to.
         function: what sweeps.
         dead_letters: where an invocation ends that failed for 10 minutes.
@@ -198,7 +198,7 @@ class SweeperSchedule(AwsConstruct):
         scope: Construct,
         id_: str,
         *,
-        name: str,
+        prefix: Prefix,
         place: Place,
         function: ResponderFunction,
         dead_letters: DeadLetters,
@@ -210,7 +210,7 @@ class SweeperSchedule(AwsConstruct):
         role: Any = aws.IamRole(
             self,
             "Role",
-            name=name_within(name, "schedule"),
+            name=name_within(prefix, "sweeper-schedule"),
             description="Tapstack: starts the sweeper",
             assume_role_policy=json_text(trusting("scheduler.amazonaws.com", place)),
             tags=dict(tags) if tags else None,
@@ -236,7 +236,7 @@ class SweeperSchedule(AwsConstruct):
         aws.SchedulerSchedule(
             self,
             "Resource",
-            name=name,
+            name=name_within(prefix, "sweeper"),
             description="Tapstack: delete expired sessions and unused appliances, correct targets, continue incidents",
             schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
             flexible_time_window=aws.SchedulerScheduleFlexibleTimeWindow(mode="OFF"),

@@ -11,7 +11,7 @@ from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.function_environment import MEMORY_MEGABYTES
-from tapstack.domain.names import name_within
+from tapstack.domain.names import Prefix, name_within
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters
 from tapstack.response.key import ResponseKey
@@ -38,7 +38,7 @@ class FunctionDefaults:
         tags: on them, their roles and their logs.
     """
 
-    name: str
+    name: Prefix
     place: Place
     key: ResponseKey
     package: FunctionPackage

@@ -234,6 +234,7 @@ class IncidentResponse(AwsConstruct):
             self,
             "Workflow",
             name=self._permissions.state_machine,
+            role_name=self._named(_LONGEST_ROLE),
             place=self._place,
             key=self.key,
             functions={name: function.arn for name, function in self.functions.items()},
@@ -278,7 +279,7 @@ class IncidentResponse(AwsConstruct):
         SweeperSchedule(
             self,
             "Sweeper",
-            name=self._named("sweeper"),
+            prefix=self._name,
             place=self._place,
             function=self.functions["sweeper"],
             dead_letters=self.dead_letters,
@@ -498,7 +499,7 @@ class IncidentResponse(AwsConstruct):
         ResponseAlarms(
             self,
             "Alarms",
-            name=self._name,
+            name=str(self._name),
             watched=watched,
             topic_arns=self.notifications.topic_arns,
             tags=self._tags,

@@ -9,7 +9,6 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.iam_documents import Statement, document, trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
-from tapstack.domain.names import name_within
 from tapstack.response import workflow
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group
@@ -25,6 +24,7 @@ class IncidentWorkflow(AwsConstruct):
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: of the state machine, up to 80 characters.
+        role_name: of its role, up to 64 characters.
         place: where it is deployed to.
         key: encrypts its log.
         functions: ARN of each of `workflow.FUNCTIONS` by name, and of `workflow.CONTAINMENT_FUNCTIONS` where there are.
@@ -42,6 +42,7 @@ class IncidentWorkflow(AwsConstruct):
         id_: str,
         *,
         name: str,
+        role_name: str,
         place: Place,
         key: ResponseKey,
         functions: Mapping[str, str],
@@ -63,7 +64,7 @@ class IncidentWorkflow(AwsConstruct):
         role: Any = aws.IamRole(
             self,
             "Role",
-            name=name_within(name, "workflow"),
+            name=role_name,
             description="Tapstack: the workflow of incidents",
             assume_role_policy=json_text(trusting("states.amazonaws.com", place)),
             tags=dict(tags) if tags else None,

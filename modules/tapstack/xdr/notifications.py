@@ -9,15 +9,12 @@ from typing import Any, Final
 from tapstack.bindings import AwsConstruct, Construct, aws, depend_on, json_text, rendered
 from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.place import Place
-from tapstack.domain.names import QUEUE_NAME, name_within
+from tapstack.domain.names import Prefix, name_within
 from tapstack.response.dead_letters import RETENTION_SECONDS
 from tapstack.response.key import ResponseKey
 from tapstack.response.notifications import ACTIONS_OF_TOPICS
 from tapstack.xdr.buckets import Bucket, suppress_of_landing
 
-_DEAD_LETTERS: Final = "dead-letters"
-READER_QUEUE_NAME: Final = QUEUE_NAME - len(f"-{_DEAD_LETTERS}")
-"""Characters of the name of a reader's queue at most, so that its dead letters' is one of SQS too."""
 VISIBLE_AFTER_SECONDS: Final = 600
 """How long a message is hidden that a reader received: Splunk asks for more than five minutes."""
 RECEIVED_AT_MOST: Final = 5
@@ -34,6 +31,7 @@ class ReaderQueue(AwsConstruct):
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: of the queue.
+        dead_letters: name of the other one.
         place: where it is deployed to.
         tags: on both.
 
@@ -41,11 +39,18 @@ class ReaderQueue(AwsConstruct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, name: str, place: Place, tags: Mapping[str, str] | None = None
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        dead_letters: str,
+        place: Place,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Create the queues and their policies; nothing may send to them yet."""
         super().__init__(scope, id_)
-        self.dead_letters = self._queue("DeadLetters", name_within(name, _DEAD_LETTERS, QUEUE_NAME), tags)
+        self.dead_letters = self._queue("DeadLetters", dead_letters, tags)
         self._policy("DeadLettersPolicy", self.dead_letters, [])
         redrive = {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": RECEIVED_AT_MOST}
         self.resource = self._queue("Resource", name, tags, redrive_policy=json_text(redrive))
@@ -128,7 +133,7 @@ class LandingNotifications(AwsConstruct):
         scope: Construct,
         id_: str,
         *,
-        name: str,
+        name: Prefix,
         place: Place,
         bucket: Bucket,
         key: ResponseKey,

@@ -11,11 +11,11 @@ from tapstack.capture.scaffold import checks_arguments, located
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.names import LIMIT, name_within
 from tapstack.domain.tags import CLOUDWATCH, IAM, SQS, check_construct_tags
-from tapstack.domain.telemetry import landing_name, prefix_of
+from tapstack.domain.telemetry import landing_name, prefix_of, reader_dead_letters_name, reader_queue_name
 from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids
 from tapstack.xdr.dead_letters import watch_dead_letters
 from tapstack.xdr.landing import TelemetryLanding
-from tapstack.xdr.notifications import READER_QUEUE_NAME, ReaderQueue
+from tapstack.xdr.notifications import ReaderQueue
 
 
 class XdrReader(AwsConstruct):
@@ -68,19 +68,24 @@ class XdrReader(AwsConstruct):
         super().__init__(scope, id_, provider=provider)
         self._landing, self._settings = landing, settings
         tags = {**(tags or {}), **landing.tags}
-        named = f"{landing_name(landing.deployment, landing.site)}-reader"
+        site = landing.deployment, landing.site
         self.prefixes = tuple(prefix_of(each) for each in settings.prefixes)
         """The prefixes of the objects that it reads."""
         self.queue: ReaderQueue | None = None
         """The queue that it reads from; None where it has none."""
         if settings.has_queue:
             self.queue = ReaderQueue(
-                self, "Queue", name=name_within(named, name, READER_QUEUE_NAME), place=landing.place, tags=tags
+                self,
+                "Queue",
+                name=reader_queue_name(*site, name),
+                dead_letters=reader_dead_letters_name(*site, name),
+                place=landing.place,
+                tags=tags,
             )
             landing.notify(name, self.queue, self.prefixes)
             watch_dead_letters(
                 self,
-                name=f"{named}-{name}-dead-letters",
+                name=f"{landing_name(*site)}-reader-{name}-dead-letters",
                 queue=str(self.queue.dead_letters.name),
                 description=(
                     f"{settings.means.called} received messages about new objects five times and did not delete them: "
@@ -93,7 +98,7 @@ class XdrReader(AwsConstruct):
         self.role: Any = aws.IamRole(
             self,
             "Role",
-            name=begin + name_within(named, name, LIMIT - len(begin)),
+            name=begin + name_within(landing_name(*site), f"reader-{name}", LIMIT - len(begin)),
             description=f"Tapstack: {settings.means.called} reads the telemetry of {landing.deployment} {landing.site}",
             assume_role_policy=json_text(document([self._trust()])),
             tags=tags,

@@ -22,7 +22,7 @@ from tapstack.capture.expressions import Expressions
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.globs import matches
-from tapstack.domain.names import name_within, pattern_within
+from tapstack.domain.names import Prefix, name_within, pattern_within
 from tapstack.domain.operations import Right, gateway_routes
 from tapstack.response import workflow
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL, VPC
@@ -408,11 +408,11 @@ def test_when_an_expression_holds_quotes_then_it_gets_a_name_once() -> None:
 
 
 def test_when_names_are_long_then_they_are_cut_and_stay_apart() -> None:
-    first, second = (name_within(f"{'a' * 70}{end}-response", "api") for end in "bc")
+    first, second = (name_within(Prefix("a", f"{'a' * 70}{end}", "response"), "api") for end in "bc")
     assert len(first) == len(second) == 64
     assert first != second
-    assert first.endswith("-api")
-    assert name_within("short", "api") == "short-api"
+    assert first.endswith("-response-api")
+    assert name_within(Prefix("a", "short", "xdr"), "api") == "a-short-xdr-api"
     made = Response(deployment="d" * 40, site="s" * 40)
     names = {function["function_name"] for function in made.all("aws_lambda_function")}
     assert len(names) == len(NAMES)
@@ -425,7 +425,7 @@ def test_when_names_are_long_then_they_are_cut_and_stay_apart() -> None:
 def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(length: int) -> None:
     containment = ContainmentSettings(modes=("now",), instance_profile="restrict")
     made = Response(deployment="d" * length, site="s" * length, containment=containment)
-    prefix = f"{'d' * length}-{'s' * length}-response"
+    prefix = Prefix("d" * length, "s" * length, "response")
     pattern = pattern_within(prefix, "incidents-workflow")
     names = [role["name"] for role in made.all("aws_iam_role")]
     assert len(names) == len(NAMES) + 5
@@ -437,7 +437,7 @@ def test_when_roles_are_named_then_one_pattern_fits_all_of_them_and_no_others(le
 
 
 def test_fails_when_a_name_is_a_token() -> None:
-    assert refusal(lambda: name_within("${x}", "api")) == (
+    assert refusal(lambda: name_within(Prefix("ir", "${x}", "xdr"), "api")) == (
         "the name '${x}' is a token: names of resources must be known at synthesis"
     )
 
