@@ -182,7 +182,7 @@ def _telemetry(telemetry: Mapping[str, Any], prices: Prices) -> list[Line]:
     metrics = sum(_metrics(alarm) for alarm in made["aws_cloudwatch_metric_alarm"].values())
     return [
         Line("its key", len(made["aws_kms_key"]), "kms_key_month"),
-        Line(f"its alarm, {metrics} metric", metrics, "alarm_metric_month"),
+        Line(f"its alarms, {metrics} metrics", metrics, "alarm_metric_month"),
         *_polled(made, prices),
         Line(f"the delivery of {FLOW_LOG_GB} GB of flow logs", FLOW_LOG_GB, "vended_logs_gb"),
         Line(f"their storage, {FLOW_LOG_GB} GB", FLOW_LOG_GB, "s3_gb_month"),

@@ -74,16 +74,33 @@ def test_when_the_site_has_a_response_then_its_incidents_land_and_its_topics_are
     (log,) = made["aws_cloudwatch_log_group"].values()
     assert log["retention_in_days"] == 30
     alarms = {alarm["alarm_name"]: alarm["alarm_actions"] for alarm in made["aws_cloudwatch_metric_alarm"].values()}
-    assert set(alarms) == {"ir-a-xdr-incidents-dead-letters", "ir-a-xdr-reader-lake-dead-letters"}
+    assert set(alarms) == {
+        f"ir-a-xdr-{queue}-{what}" for queue in ("incidents", "reader-lake") for what in ("age", "dead-letters")
+    }
     for own, given in alarms.values():
         assert own.endswith(":ir-a-response-notices")
         assert given == "arn:aws:sns:eu-central-1:111122223333:security"
 
 
 def test_when_the_site_has_no_response_then_alarms_of_readers_are_only_shown(tmp_path: Path) -> None:
-    (alarm,) = resources(WITH_READER, tmp_path)["aws_cloudwatch_metric_alarm"].values()
-    assert alarm["alarm_name"] == "ir-a-xdr-reader-lake-dead-letters"
-    assert "alarm_actions" not in alarm
+    alarms = {
+        each["alarm_name"]: each for each in resources(WITH_READER, tmp_path)["aws_cloudwatch_metric_alarm"].values()
+    }
+    assert set(alarms) == {"ir-a-xdr-reader-lake-age", "ir-a-xdr-reader-lake-dead-letters"}
+    assert not [alarm for alarm in alarms.values() if "alarm_actions" in alarm]
+
+
+def test_when_a_queue_has_a_consumer_then_an_alarm_says_how_long_messages_wait(tmp_path: Path) -> None:
+    made = resources(WITH_RESPONSE, tmp_path)
+    consumed = {name for name, queue in made["aws_sqs_queue"].items() if "redrive_policy" in queue}
+    watched = {
+        alarm["dimensions"]["QueueName"].split(".")[1]: alarm["threshold"]
+        for alarm in made["aws_cloudwatch_metric_alarm"].values()
+        if alarm["metric_name"] == "ApproximateAgeOfOldestMessage"
+    }
+    assert len(consumed) == 2
+    assert set(watched) == consumed
+    assert set(watched.values()) == {1800, 3600}
 
 
 def resources(text: str, directory: Path) -> dict[str, Any]:

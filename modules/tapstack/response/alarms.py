@@ -26,7 +26,8 @@ class Watched:
         appliance_hours: how long a launched appliance may run; not watched when None.
         dimensions: of the functions' own metrics.
         contains: whether instances may be contained.
-        alert_dead_letters: name of the queue of alerts that failed every time; none where none come in.
+        alert_queue: name of the queue in which alerts wait; none where none come in.
+        alert_dead_letters: likewise that of alerts that failed every time.
     """
 
     state_machine_arn: str
@@ -36,6 +37,7 @@ class Watched:
     appliance_hours: int | None
     dimensions: Mapping[str, str]
     contains: bool = False
+    alert_queue: str | None = None
     alert_dead_letters: str | None = None
 
 
@@ -45,8 +47,8 @@ class ResponseAlarms(AwsConstruct):
     Failures are events, each counted in one minute only: that none followed in the next does not mean that what failed
     is mended, so no notification says OK of them.
 
-    Failed, timed out and aborted executions; dead letters; failing and throttled functions; answers
-    of the API that say 5xx; containments that fail and releases that are blocked; an appliance that
+    Failed, timed out and aborted executions; dead letters; alerts that wait too long; failing and throttled
+    functions; answers of the API that say 5xx; containments that fail and releases that are blocked; an appliance that
     runs longer than allowed; and packets that were not mirrored because production traffic went first.
     CloudWatch has that last number for each source instance, and sources change with every incident:
     the alarm queries the instances of the whole account and Region, those that others mirror included.
@@ -99,6 +101,18 @@ class ResponseAlarms(AwsConstruct):
                 dimensions={"QueueName": watched.alert_dead_letters},
                 statistic="Maximum",
                 period=_MINUTE,
+            )
+        if watched.alert_queue is not None:
+            self._alarm(
+                "alert-age",
+                "Alerts of other tools have waited for more than 10 minutes to be decided about: one source may send "
+                "too many, or the function findings fails. `tapstack xdr status` shows the sources; inspect its log.",
+                namespace="AWS/SQS",
+                metric_name="ApproximateAgeOfOldestMessage",
+                dimensions={"QueueName": watched.alert_queue},
+                statistic="Maximum",
+                period=_MINUTE,
+                threshold=10 * _MINUTE,
             )
         for metric, words in (
             ("Errors", "reported errors; the dashboard shows which: inspect its log."),

@@ -489,6 +489,7 @@ class IncidentResponse(AwsConstruct):
         watched = Watched(
             state_machine_arn=self.workflow.arn,
             dead_letters=self.dead_letters.name,
+            alert_queue=str(self.intake.resource.name) if self.intake else None,
             alert_dead_letters=self.intake.dead_letters.name if self.intake else None,
             functions=[function.name for function in self.functions.values()],
             api_id=self.api.id,

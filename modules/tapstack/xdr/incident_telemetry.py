@@ -25,10 +25,12 @@ from tapstack.domain.xdr_settings import IncidentTelemetrySettings
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.package import build_package
-from tapstack.xdr.dead_letters import watch_dead_letters
 from tapstack.xdr.landing import TelemetryLanding
+from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters
 
 TIMEOUT_SECONDS: Final = 60
+_OLDEST_SECONDS: Final = 30 * 60
+"""Age of an event in its queue from which an alarm lasts: one that fails is tried again after six minutes."""
 _HIDDEN_SECONDS: Final = 6 * TIMEOUT_SECONDS
 """How long a message is hidden while it is processed, as AWS advises: six times as long as the function may run."""
 _DELIVERIES: Final = 10
@@ -42,14 +44,14 @@ class IncidentTelemetry(AwsConstruct):
     """Puts the events of a site's incidents into a landing: under `incidents/v1/`, one object each, of one line.
 
     The response of the same deployment and site emits them. What cannot be written for an hour ends in a queue of dead
-    letters, on which there is an alarm.
+    letters. Alarms watch these, and how long events wait.
 
     Args:
         scope: the construct it belongs to.
         id_: its id within `scope`.
         landing: where they are put.
         settings: in which forms.
-        topic_arns: SNS topics that are notified when the alarm begins and ends; by default it is only shown.
+        topic_arns: SNS topics that are notified when an alarm begins and ends; by default they are only shown.
         log_retention_days: how long the function's log is kept; a number of days that CloudWatch Logs accepts.
         provider: the AWS provider of its resources, of the landing's account and Region; by default the one of `scope`.
 
@@ -72,7 +74,7 @@ class IncidentTelemetry(AwsConstruct):
         log_retention_days: LogRetentionDays = LOGS_KEPT_DAYS,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
-        """Create the rule, the queues, the function and the alarm."""
+        """Create the rule, the queues, the function and the alarms."""
         with located(scope, id_):
             for arn in topic_arns:
                 check_identifier("sns topic", arn)
@@ -99,6 +101,18 @@ class IncidentTelemetry(AwsConstruct):
             description=(
                 "Events of incidents could not be written for an XDR: inspect the queue of dead letters and the log of "
                 "the function, then have SQS move them back (aws sqs start-message-move-task)."
+            ),
+            topic_arns=topic_arns,
+            tags=landing.tags,
+        )
+        watch_age(
+            self,
+            name=f"{self._name}-incidents-age",
+            queue=str(self.queue.name),
+            seconds=_OLDEST_SECONDS,
+            description=(
+                "Events of incidents have waited for more than half an hour to be written for an XDR: inspect the log "
+                "of the function, and Lambda's concurrency in this account and Region."
             ),
             topic_arns=topic_arns,
             tags=landing.tags,

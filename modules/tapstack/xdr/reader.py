@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
 from tapstack.capture.iam_documents import Statement, document
@@ -13,9 +13,12 @@ from tapstack.domain.names import LIMIT, name_within
 from tapstack.domain.tags import CLOUDWATCH, IAM, SQS, check_construct_tags
 from tapstack.domain.telemetry import landing_name, prefix_of, reader_dead_letters_name, reader_queue_name
 from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids
-from tapstack.xdr.dead_letters import watch_dead_letters
 from tapstack.xdr.landing import TelemetryLanding
 from tapstack.xdr.notifications import ReaderQueue
+from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters
+
+_OLDEST_SECONDS: Final = 60 * 60
+"""Age of a message in a reader's queue from which an alarm lasts: readers ask for new ones every few minutes."""
 
 
 class XdrReader(AwsConstruct):
@@ -23,8 +26,8 @@ class XdrReader(AwsConstruct):
 
     Three shapes of trust: a vendor with an external id, a token of an OpenID Connect provider, or roles and users of
     one's own. The role gets and lists objects below its prefixes only, decrypts by way of S3 only, and never sees
-    `unmatched/`. A preset adds what the vendor's product needs besides, and nothing else. An alarm watches the dead
-    letters of its queue, messages that the reader received five times and did not delete.
+    `unmatched/`. A preset adds what the vendor's product needs besides, and nothing else. Alarms watch how long
+    messages wait in its queue, and its dead letters: messages that the reader received five times and did not delete.
 
     Args:
         scope: the construct it belongs to.
@@ -32,7 +35,7 @@ class XdrReader(AwsConstruct):
         landing: what is read.
         name: of the reader, which no other one of the landing has. 1 to 40 lower-case letters, digits or hyphens.
         settings: who reads, what and how.
-        topic_arns: SNS topics that are notified when the alarm begins and ends; by default it is only shown.
+        topic_arns: SNS topics that are notified when an alarm begins and ends; by default they are only shown.
         tags: on all resources, besides those of the landing.
         provider: the AWS provider of its resources, of the landing's account and Region; by default the one of `scope`.
 
@@ -57,7 +60,7 @@ class XdrReader(AwsConstruct):
         tags: Mapping[str, str] | None = None,
         provider: cdk.TerraformProvider | None = None,
     ) -> None:
-        """Create the role, its policy, and the queue with its alarm."""
+        """Create the role, its policy, and the queue with its alarms."""
         with located(scope, id_):
             check_name(name)
             for arn in topic_arns:
@@ -90,6 +93,18 @@ class XdrReader(AwsConstruct):
                 description=(
                     f"{settings.means.called} received messages about new objects five times and did not delete them: "
                     "inspect the reader, then have SQS move them back (aws sqs start-message-move-task)."
+                ),
+                topic_arns=topic_arns,
+                tags=tags,
+            )
+            watch_age(
+                self,
+                name=f"{landing_name(*site)}-reader-{name}-age",
+                queue=str(self.queue.resource.name),
+                seconds=_OLDEST_SECONDS,
+                description=(
+                    f"{settings.means.called} has left messages about new objects in its queue for more than an hour: "
+                    "it does not read, or not fast enough: inspect the reader."
                 ),
                 topic_arns=topic_arns,
                 tags=tags,

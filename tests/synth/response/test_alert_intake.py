@@ -155,6 +155,8 @@ def test_when_alerts_come_in_then_those_that_failed_raise_an_alarm_and_are_chart
     alarms = {alarm["alarm_name"]: alarm for alarm in made.all("aws_cloudwatch_metric_alarm")}
     alarm = alarms["ir-a-response-alert-dead-letters"]
     assert alarm["dimensions"] == {"QueueName": "<sqs_queue.name>"}
+    waiting = alarms["ir-a-response-alert-age"]
+    assert (waiting["metric_name"], waiting["threshold"]) == ("ApproximateAgeOfOldestMessage", 600)
     for metric in ("AlertsKept", "AlertsUnmatched", "WebhooksRefused"):
         assert metric in made.one("aws_cloudwatch_dashboard")["dashboard_body"]
 

@@ -185,9 +185,10 @@ def test_when_a_reader_leaves_messages_then_an_alarm_of_its_dead_letters_notifie
 
     found = landed(build)
 
-    alarm = found.resource("aws_cloudwatch_metric_alarm")
+    alarms = {each["alarm_name"]: each for each in found.resources["aws_cloudwatch_metric_alarm"].values()}
+    assert set(alarms) == {"ir-a-xdr-reader-cortex-age", "ir-a-xdr-reader-cortex-dead-letters"}
+    alarm = alarms["ir-a-xdr-reader-cortex-dead-letters"]
     (dead_letters,) = [name for name in found.names("aws_sqs_queue") if "DeadLetters" in name]
-    assert alarm["alarm_name"] == "ir-a-xdr-reader-cortex-dead-letters"
     assert alarm["alarm_description"].startswith("Cortex XDR and XSIAM received messages about new objects five times")
     assert alarm["dimensions"] == {"QueueName": f"${{aws_sqs_queue.{dead_letters}.name}}"}
     assert (alarm["namespace"], alarm["metric_name"], alarm["statistic"]) == (
@@ -207,12 +208,33 @@ def test_when_a_reader_leaves_messages_then_an_alarm_of_its_dead_letters_notifie
     assert alarm["tags"] == {"tapstack:deployment": "ir", "tapstack:site": "a"}
 
 
-def test_when_no_topic_is_given_then_each_reader_with_a_queue_has_an_alarm_that_is_only_shown(
+def test_when_a_reader_does_not_read_then_an_alarm_of_its_queue_notifies() -> None:
+    def build(stack: Any, landing: TelemetryLanding) -> None:
+        settings = ReaderSettings(prefixes=FLOW, preset="cortex", vendor=VENDOR)
+        XdrReader(stack, "cortex", landing=landing, name="cortex", settings=settings, topic_arns=[TOPIC])
+
+    found = landed(build)
+
+    (alarm,) = (
+        each
+        for each in found.resources["aws_cloudwatch_metric_alarm"].values()
+        if each["alarm_name"] == "ir-a-xdr-reader-cortex-age"
+    )
+    (queue,) = [name for name in found.names("aws_sqs_queue") if "DeadLetters" not in name]
+    assert alarm["alarm_description"].startswith("Cortex XDR and XSIAM has left messages about new objects")
+    assert alarm["dimensions"] == {"QueueName": f"${{aws_sqs_queue.{queue}.name}}"}
+    assert (alarm["metric_name"], alarm["threshold"]) == ("ApproximateAgeOfOldestMessage", 3600)
+    assert alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC]
+
+
+def test_when_no_topic_is_given_then_each_reader_with_a_queue_has_alarms_that_are_only_shown(
     generic: Template,
 ) -> None:
     alarms = generic.resources["aws_cloudwatch_metric_alarm"].values()
     assert {alarm["alarm_name"] for alarm in alarms} == {
-        f"ir-a-xdr-reader-{shape}-queue-dead-letters" for shape in ("vendor", "oidc", "own")
+        f"ir-a-xdr-reader-{shape}-queue-{what}"
+        for shape in ("vendor", "oidc", "own")
+        for what in ("age", "dead-letters")
     }
     assert not [alarm for alarm in alarms if "alarm_actions" in alarm or "ok_actions" in alarm]
 
