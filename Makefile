@@ -35,8 +35,9 @@ export PIPENV_DONT_LOAD_ENV := 1
 export PIPENV_NOSPIN := 1
 export PIPENV_YES := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# The last one: nothing was compiled when it was installed; who does not let Python keep what it compiles waits each time.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+# PYTHONDONTWRITEBYTECODE: nothing was compiled when it was installed; who does not let Python keep what it compiles waits
+# each time. PYTHONUNBUFFERED: most machines do not set it, so commands and tests here run as they do there.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 # $(call quietly,COMMAND): COMMAND's output is shown only when it fails.
 define quietly
@@ -89,7 +90,7 @@ check: packages ## Check the deployment file and this machine, touch nothing
 
 # Two processes share the tests (tests/parallel.py).
 PYTEST := $(PY) -m pytest -n 2
-test: packages ## Run the tests that need seconds: one or two minutes on two idle cores
+test: packages ## Run the fast tests: about a minute on two idle cores
 	@$(PYTEST) $(ARGS)
 
 test-rehearsal: packages ## Run the tests of the AWS account on this machine, and deploy into it

@@ -199,12 +199,14 @@ class TestOpen:
         site.client("dynamodb").delete_item(TableName=TABLE, Key=incident_key(first))
         assert ask("POST", "/incidents", alert)[1]["incident"]["id"] != first
 
+    @pytest.mark.thorough
     def test_when_the_same_request_comes_twenty_times_at_once_then_it_is_one_incident(self, site: Site) -> None:
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: ask("POST", "/incidents", OPEN, idempotency_key="abc"), range(20)))
         assert {status for status, _ in answers} == {202}
         assert len({body["incident"]["id"] for _, body in answers}) == 1
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("action", ["StartExecution", "TransactWriteItems", "UpdateItem"])
     def test_when_a_call_fails_once_then_there_is_one_incident(self, site: Site, action: str) -> None:
         for kind in KINDS:

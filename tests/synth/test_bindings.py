@@ -18,6 +18,8 @@ from tapstack.kernel import importing
 from tapstack.kernel.classes import AWS_CLASSES
 from tests.synth.template import new_stack, rendering_hcl
 
+pytestmark = pytest.mark.thorough
+
 BUILD = """
 import json, sys
 from tapstack.bindings import aws, cdk
@@ -50,7 +52,6 @@ def test_when_imported_then_only_what_is_used_is_loaded() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.thorough
 def test_when_the_ordinary_import_is_forced_then_the_terraform_is_the_same() -> None:
     ours, stock = run(BUILD), run(BUILD, TAPSTACK_STOCK_IMPORT="1")
     assert ours["resource"] == stock["resource"]
@@ -73,7 +74,6 @@ def test_when_the_package_looks_different_then_it_is_left_alone(
     assert strange_provider.executed
 
 
-@pytest.mark.thorough
 def test_when_the_package_was_imported_before_then_it_stays_what_it_is() -> None:
     program = """
 import json, sys, types

@@ -308,6 +308,7 @@ def sessions_to(stack: cdk.TerraformStack, target: MirrorTarget, source: Any) ->
     MirrorSessions(stack, "s", sources=[source], target=target, filter=MirrorFilter.from_id(FILTER))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "filters", "values"),
     [

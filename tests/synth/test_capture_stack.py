@@ -82,6 +82,7 @@ def test_when_the_example_is_built_then_it_has_what_a_capture_needs(production: 
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("more", "records"),
     [("", RECORDS_OF_PLACE), (", capabilities: [CAPABILITY_IAM]", RECORDS_OF_PLACE_WITH_ROLE)],
@@ -338,6 +339,7 @@ def test_when_a_filter_is_one_sided_then_a_warning_is_returned(tmp_path: Path) -
     assert warnings == ["a/filter-in: no egress rule accepts anything, so no egress packet is mirrored"]
 
 
+@pytest.mark.thorough
 def test_when_the_other_language_was_written_before_then_it_is_removed(tmp_path: Path) -> None:
     directory = tmp_path / "stacks" / "production"
     directory.mkdir(parents=True)

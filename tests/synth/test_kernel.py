@@ -15,6 +15,8 @@ import pytest
 from benchmarks.synth import growing_deployment
 from tapstack.kernel.node import node_binary
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 # Of what main.py asks the kernel for the example, these many answers were waited for when this was written: 293.
 # A sixth of them name the rules and attachments that are deleted last.
@@ -120,7 +122,6 @@ def test_when_the_example_is_synthesized_then_python_imports_nothing_that_it_doe
     )
 
 
-@pytest.mark.thorough
 def test_when_jsii_starts_its_kernel_itself_then_the_example_is_the_same(
     example: tuple[Path, Any, int], tmp_path: Path
 ) -> None:
@@ -129,7 +130,6 @@ def test_when_jsii_starts_its_kernel_itself_then_the_example_is_the_same(
     assert_same(example[0], tmp_path / "late")
 
 
-@pytest.mark.thorough
 def test_when_hcl_is_synthesized_then_it_is_the_same_either_way(tmp_path: Path) -> None:
     synthesize(tmp_path / "early", SYNTH_HCL_OUTPUT="true")
     synthesize(tmp_path / "late", SYNTH_HCL_OUTPUT="true", JSII_NODE=another_node(tmp_path))
@@ -138,7 +138,6 @@ def test_when_hcl_is_synthesized_then_it_is_the_same_either_way(tmp_path: Path) 
 
 
 @pytest.mark.long
-@pytest.mark.thorough
 @pytest.mark.parametrize("hcl", ["", "true"])
 def test_when_everything_is_imported_as_it_comes_then_the_example_is_the_same(tmp_path: Path, hcl: str) -> None:
     language = {"SYNTH_HCL_OUTPUT": hcl} if hcl else {}
@@ -148,7 +147,6 @@ def test_when_everything_is_imported_as_it_comes_then_the_example_is_the_same(tm
     assert_same(tmp_path / "early", tmp_path / "stock")
 
 
-@pytest.mark.thorough
 def test_when_there_are_ten_thousand_sources_then_they_cost_no_more_answers_than_ten(tmp_path: Path) -> None:
     answers = []
     for count in (10, 10_000):
@@ -189,7 +187,6 @@ print(json.dumps({"code": code, "ended": ended, "link": kernel.begin().link}))
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     "answers", ["exit 1", "echo nonsense >&3", """printf '{"hello":"@jsii/runtime@0.1"}\\n' >&3"""]
 )

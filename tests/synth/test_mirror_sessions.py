@@ -273,6 +273,7 @@ class TestLookups:
         assert nothing["error_message"].startswith("The lookup (tag app = web) of web finds no network interface")
         assert left_out["error_message"].startswith('web leaves out ${join(", ", sort(tolist(local.')
 
+    @pytest.mark.thorough
     def test_when_four_groups_can_find_one_interface_then_the_plan_refuses_a_fourth_session(self) -> None:
         def build(stack: cdk.TerraformStack) -> None:
             for name, source in (("a", Source.vpc(VPC)), ("b", Source.vpc(VPC)), ("c", Source.subnet(SUBNET))):
@@ -293,6 +294,7 @@ class TestLookups:
         assert condition["condition"].endswith(") <= 10}")
         assert "find more sources than the 10 that this target takes" in condition["error_message"]
 
+    @pytest.mark.thorough
     def test_when_four_groups_look_up_for_one_target_then_the_plan_checks_sessions_and_sources(self) -> None:
         def build(stack: cdk.TerraformStack) -> None:
             target = MirrorTarget(stack, "t", destination=Destination.network_interface(eni(9)))

@@ -148,6 +148,7 @@ def test_when_target_and_filter_are_the_sites_own_then_they_are_looked_up_by_nam
 ALERTS = "alerts: {security_hub: true, sources: {soc: {preset: generic}}}"
 
 
+@pytest.mark.thorough
 def test_when_alerts_come_in_then_the_landing_that_the_site_makes_is_looked_up_and_deployed_before(
     tmp_path: Path,
 ) -> None:
@@ -241,6 +242,7 @@ BALANCED = f"subnet_ids: [{SUBNET}, subnet-0f23456789abcdef0]"
 BASICS = f'packet_basics: {{template_url: "{TEMPLATE_URL}", subnet_id: {SUBNET}, remote_access_cidr: 10.0.0.0/8'
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("behind", "appliances"),
     [

@@ -365,6 +365,7 @@ def test_when_the_model_has_a_field_of_text_then_the_files_here_say_something_in
 LITERAL = [text for text in NASTY if is_literal(text)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("begin", range(0, len(LITERAL), 10))
 def test_when_nasty_texts_are_in_every_position_then_they_are_read_as_they_are(begin: int) -> None:
     check(1, LITERAL[begin:])

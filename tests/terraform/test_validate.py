@@ -15,6 +15,8 @@ from tapstack.bindings import cdk
 from tapstack.settings.load import load_deployment
 from tests.terraform.conftest import Terraform
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.stem for path in Path(examples.__file__).parent.glob("*.py") if path.stem != "__init__")
 
@@ -29,7 +31,6 @@ def _verdicts(terraform: Terraform, directories: list[Path]) -> dict[str, list[s
     }
 
 
-@pytest.mark.thorough
 def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     terraform: Terraform, tmp_path: Path
 ) -> None:
@@ -51,15 +52,7 @@ def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     assert verdicts == {name: [] for name in names}
 
 
-# Its first is the one test that runs Terraform in `make test`: enough to see that it does, and takes what is made.
-@pytest.mark.parametrize(
-    "written",
-    [
-        "captures",
-        pytest.param("all stacks", marks=pytest.mark.thorough),
-        pytest.param("captures as HCL", marks=pytest.mark.thorough),
-    ],
-)
+@pytest.mark.parametrize("written", ["all stacks", "captures as HCL"])
 def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
     terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
@@ -79,8 +72,6 @@ def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
 
     names = [path.name for path in (tmp_path / "stacks").iterdir()]
     assert set(deployment.sites) <= set(names)
-    if written == "captures":
-        names = list(deployment.sites)
     verdicts = _verdicts(terraform, [tmp_path / "stacks" / name for name in names])
 
     assert verdicts == {name: [] for name in names}

@@ -4,8 +4,9 @@ import pytest
 
 from scripts import generate
 
+pytestmark = pytest.mark.thorough
 
-@pytest.mark.thorough
+
 def test_when_files_are_missing_or_stale_then_they_are_written_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -19,7 +20,6 @@ def test_when_files_are_missing_or_stale_then_they_are_written_and_named(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.thorough
 def test_fails_when_checked_files_are_stale_and_leaves_them_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

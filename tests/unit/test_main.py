@@ -9,6 +9,8 @@ import pytest
 
 from tests.unit.settings.reading import USABLE
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -128,6 +128,7 @@ class TestPipConfiguration:
 
 
 class TestRun:
+    @pytest.mark.thorough
     def test_when_an_installer_takes_its_time_then_a_line_says_what_it_does(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -121,6 +121,7 @@ def server() -> Iterator[Server]:
     thread.join()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("by", [pytest.param("openssl", marks=needs_openssl), "tapstack's own client"])
 def test_when_an_alert_is_sent_then_it_is_signed_as_the_response_verifies_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, by: str
@@ -139,6 +140,7 @@ def test_when_an_alert_is_sent_then_it_is_signed_as_the_response_verifies_it(
     assert base64.b64decode(secret.removeprefix("whsec_")) not in body
 
 
+@pytest.mark.thorough
 def test_fails_when_the_alert_is_refused_or_no_server_answers(server: Server) -> None:
     server.answer = (401, {"title": "Authentication required"})
     with pytest.raises(RehearsalFailedError, match="HTTP 401, .*Authentication required.*: expected 202"):

@@ -13,6 +13,8 @@ import pytest
 
 import tapstack
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -99,6 +99,7 @@ def test_when_it_is_not_asked_for_then_nothing_of_it_is_deployed(with_existing: 
     assert not any("ModifyNetworkInterfaceAttribute" in policy or "CONTAINMENT" in policy for policy in policies)
 
 
+@pytest.mark.thorough
 def test_when_contained_in_several_vpcs_then_each_has_its_groups(containing: Response) -> None:
     groups = {
         (group["vpc_id"], group["tags"]["tapstack:purpose"]): group for group in containing.all("aws_security_group")
@@ -182,6 +183,7 @@ def test_when_an_instance_is_isolated_then_only_quarantine_groups_may_be_set(con
     assert_equal(interfaces["Condition"], {**IN_SCOPE, **none_of(*NOT_OF_INTERFACES)})
 
 
+@pytest.mark.thorough
 def test_when_an_instance_is_protected_then_containment_may_not_change_it_and_a_release_may() -> None:
     protected = {"tier": "crown-*", "owner": "board"}
     made = Response(
@@ -220,6 +222,7 @@ def test_when_everything_may_be_done_then_the_policy_fits_into_a_role(containing
     assert len(json.dumps(list(statements.values()), separators=(",", ":"))) < 9_000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["api", "containment", "release"])
 def test_when_as_much_is_protected_and_in_scope_as_can_be_then_the_policy_fits_into_a_role(name: str) -> None:
     containment = ContainmentSettings(
@@ -266,6 +269,7 @@ def test_when_a_function_does_neither_then_it_changes_nothing_of_an_instance(con
     assert not [action for action in found if "TrafficMirror" not in action and action != "ec2:CreateTags"]
 
 
+@pytest.mark.thorough
 def test_when_a_change_is_switched_off_then_no_function_may_make_it() -> None:
     containment = ContainmentSettings(
         auto_scaling=AutoScaling(standby=False),

@@ -189,6 +189,7 @@ def test_when_there_is_an_api_then_every_route_asks_who_calls(launching: Respons
     assert launching.function("api")["timeout"] * 1000 < integration["timeout_milliseconds"] <= 30_000
 
 
+@pytest.mark.thorough
 def test_when_tokens_are_asked_for_then_every_route_asks_for_one_with_the_scope() -> None:
     made = Response(
         authorization=Authorization.jwt("https://login.example.com/t", audience=["tapstack"], scopes=["respond"])
@@ -442,6 +443,7 @@ def test_fails_when_a_name_is_a_token() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
     template = synthesize(
         lambda stack: add_response(
@@ -452,6 +454,7 @@ def test_when_responders_come_from_everywhere_then_a_warning_says_so() -> None:
     assert any("reaches far" in warning for warning in template.warnings)
 
 
+@pytest.mark.thorough
 def test_when_packets_are_cut_inside_their_headers_then_a_warning_says_so() -> None:
     template = synthesize(
         lambda stack: add_response(stack, appliance=existing(), capture=CaptureSettings(packet_length=20))

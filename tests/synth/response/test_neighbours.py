@@ -19,6 +19,8 @@ from tests.synth.ids import SUBNET, TEMPLATE_URL, VPC
 from tests.synth.response.building import Response, launched
 from tests.synth.template import new_stack
 
+pytestmark = pytest.mark.thorough
+
 SITES = ("a", "a-epb", "a-packet-basics", "a-response")
 _PLACE = {"<partition.partition>": "aws", "<region.id>": "eu-central-1", "<caller_identity.account_id>": "111122223333"}
 _LOOKS = re.compile(r"(?:[a-z0-9-]+:)?(?:BatchGet|Describe|Get|List|Query)\w*")
@@ -159,7 +161,6 @@ def _reached(site: Site, other: Site) -> list[str]:
     return found
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("name", SITES)
 @pytest.mark.parametrize("other", SITES)
 def test_when_names_of_sites_begin_alike_then_no_role_reaches_into_another_site(

@@ -205,6 +205,7 @@ def test_when_an_appliance_is_launched_then_it_is_this_stack_from_this_template_
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("url", "action", "named"),
     [

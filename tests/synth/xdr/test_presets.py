@@ -221,6 +221,7 @@ def test_when_own_agents_read_then_they_assume_the_role(presets: Template, name:
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
 
 
+@pytest.mark.thorough
 def test_when_elastic_has_no_queue_then_it_lists() -> None:
     """The same page, without SQS: s3:GetObject, s3:ListBucket, s3:GetBucketLocation."""
     template = read({"elastic": reader("elastic", queue=False)})

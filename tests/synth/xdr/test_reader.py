@@ -392,6 +392,7 @@ def test_when_the_bucket_exists_then_a_reader_decrypts_with_its_key_or_not_at_al
     assert set(allowed(without, "x")) == {"GetObjects", "ListObjects", "DescribeBucket"}
 
 
+@pytest.mark.thorough
 def test_when_names_are_long_then_those_of_roles_and_queues_are_short_enough() -> None:
     long = "x" * 40
     settings = ReaderSettings(prefixes=FLOW, preset="sentinel", oidc=OIDC)

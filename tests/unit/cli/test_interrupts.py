@@ -13,6 +13,8 @@ from tapstack.cli.operate import INTERRUPTS
 from tapstack.kernel.node import node_binary
 from tests.unit.cli.terminal import Command, none_left
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[3]
 # As the CLI does: starts Terraform in a session of its own, asks on a raw terminal or not, reports how it ended.
 CLI = """

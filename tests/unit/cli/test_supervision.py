@@ -12,6 +12,8 @@ import pytest
 
 from tests.unit.cli.terminal import Command, none_left, processes_of
 
+pytestmark = pytest.mark.thorough
+
 # It starts a program that ignores what it is asked, writes a file, says so, and never ends.
 WORK = """
 import subprocess, sys, tempfile, time

@@ -24,6 +24,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 def test_when_the_document_is_validated_then_it_is_openapi_3_1() -> None:
     assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
 

@@ -403,6 +403,7 @@ class TestDeploymentPath:
         )
 
 
+@pytest.mark.thorough
 def test_when_a_file_is_read_then_neither_cdktf_nor_boto3_is_imported() -> None:
     program = (
         "import json, sys, pathlib\n"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[3]
 CHECK = ["check", str(ROOT / "deployment.yaml")]
 SYNTH = ["synth", "--output", "{}"]
@@ -26,7 +28,6 @@ def started(arguments: list[str], directory: Path, out: int) -> subprocess.Compl
     )
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, SYNTH], ids=["check", "synth"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_when_the_reader_of_a_pipe_has_ended_then_so_does_the_command_without_a_word(
@@ -70,7 +71,6 @@ def test_fails_when_the_working_directory_is_gone(tmp_path: Path, arguments: lis
     )
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, SYNTH, ["rehearse", "deploy"]], ids=["check", "synth", "rehearse"])
 def test_fails_when_a_full_disk_takes_no_output(tmp_path: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
