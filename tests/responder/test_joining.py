@@ -14,12 +14,15 @@ from botocore.client import BaseClient
 
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.domain.policy import Rule
+from tapstack.domain.table_names import NOTIFICATION
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents, table
-from tapstack.responder.store.keys import instance_key
+from tapstack.responder.store.items import pack
+from tapstack.responder.store.keys import incident_key, instance_key
 from tests.responder.callers import CALLER
 from tests.responder.conftest import Site, change, item, opened
 from tests.responder.test_api import ask
@@ -372,6 +375,37 @@ class TestLateActivity:
         assert decided(found(instance, 2, seen=after(first)))["action"] == "capture"
 
 
+class TestSize:
+    def test_when_alerts_go_on_joining_then_the_incident_grows_by_none_of_them(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        sizes = set()
+        for number in range(2, 6):
+            # As one of the same end: what it is extended by has one length.
+            assert decided(found(instance, number, 2.0))["action"] == "joined"
+            sizes.add(len(json.dumps(item(incident))))
+        assert len(sizes) == 1
+        assert len(joined_mails(policy)) == 4
+
+    def test_when_an_alert_that_joined_is_notified_of_then_that_is_recorded_until_after_the_incident(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        decided(found(instance, 2))
+        [mark] = table.beginning_with(incident_key(incident), NOTIFICATION)
+        assert mark["what"].startswith("joined ")
+        week = timedelta(days=7)
+        assert mark["ttl"] > (utc_now() + week + timedelta(days=environment().retention_days - 1)).timestamp()
+
+    def test_when_a_notification_is_longer_than_a_key_then_it_is_once_all_the_same(self, policy: Site) -> None:
+        incident = opened(policy.instance()[0])
+        for what in ("a" * 3000, "a" * 3000 + "b"):
+            for _ in range(2):
+                notifications.notify_once(incidents.get(incident), what, what[-1], "text")
+        assert [mail["Subject"] for mail in policy.messages()] == ["a", "b"]
+
+
 class TestApi:
     def test_when_an_alert_is_about_an_instance_with_an_open_incident_then_it_joins(self, policy: Site) -> None:
         instance, _ = policy.instance()
@@ -424,6 +458,20 @@ class TestEarlierVersions:
         second = decided(found(instance, 2))
         assert second["action"] == "capture"
         assert of_instance(instance) == [second["incident_id"]]
+
+    def test_when_an_earlier_version_notified_of_an_alert_that_joined_then_it_is_not_notified_of_again(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        decided(found(instance, 2))
+        [mark] = table.beginning_with(incident_key(incident), NOTIFICATION)
+        policy.client("dynamodb").delete_item(
+            TableName=environment().table, Key={name: pack(mark[name]) for name in ("pk", "sk")}
+        )
+        change(incident, "ADD told :these", these={mark["what"]})
+        assert decided(found(instance, 2))["action"] == "silent"
+        assert len(joined_mails(policy)) == 1
 
 
 class TestRaces:

@@ -26,6 +26,7 @@ CONTAINMENTS: Final = "CONTAINMENTS"
 """The instances that were contained in an hour."""
 
 EVENT: Final = "EVENT"
+NOTIFICATION: Final = "NOTIFICATION"
 PRIOR_STATE: Final = "ORIGINAL"
 """Of these sort keys have the beginnings."""
 

@@ -30,7 +30,7 @@ from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
-from tapstack.responder.store import captures, incidents
+from tapstack.responder.store import captures, incidents, notified
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import Task
@@ -286,7 +286,7 @@ def _idle_appliance(holders: Iterable[str]) -> list[str]:
         return []
     mark = f"appliance {found.mark}"
     for incident in incidents.get_all(holders).values():
-        if incident.state == "closed" or mark in incident.notified:
+        if incident.state == "closed" or notified.is_notified(incident, mark):
             continue
         incidents.add_event(incident.id, "sweeper", "appliance stopped", found.said)
         notice = packet_notices.appliance_stopped(incident, found.said, found.commands)

@@ -17,7 +17,7 @@ from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import captures, incidents
+from tapstack.responder.store import captures, incidents, notified
 from tapstack.responder.store import places as store
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
@@ -204,8 +204,9 @@ def notify_of_displacements(incident: Incident) -> None:
     sweeper.
     """
     mark = "places given "
-    known = max((int(one.removeprefix(mark)) for one in incident.notified if one.startswith(mark)), default=0)
+    every = len(incident.displacements)
+    known = next((one for one in range(every, 0, -1) if notified.is_notified(incident, f"{mark}{one}")), 0)
     if lines := incident.displacements[known:]:
         notice = packet_notices.displaced(incident, lines)
-        now = f"{mark}{len(incident.displacements)}"
+        now = f"{mark}{every}"
         notifications.notify_once(incident, "place given to a more severe incident", *notice, once=now)

@@ -28,7 +28,7 @@ from tapstack.responder.capture.sessions import LATE_SECONDS, Described
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import captures, incidents
+from tapstack.responder.store import captures, incidents, notified
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 from tapstack.responder.store.retry import retried
@@ -386,7 +386,7 @@ def report_unknown(unknown: Iterable[Described]) -> None:
     for incident_id, session in found:
         incident: Incident | None = known.get(incident_id)
         mark = f"unknown {session['TrafficMirrorSessionId']}"
-        if incident is None or incident.state == "closed" or mark in incident.notified:
+        if incident is None or incident.state == "closed" or notified.is_notified(incident, mark):
             continue
         session_id, eni = session["TrafficMirrorSessionId"], session["NetworkInterfaceId"]
         what = "unknown mirror session"

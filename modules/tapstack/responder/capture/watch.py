@@ -14,7 +14,7 @@ from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import incidents, packets
+from tapstack.responder.store import incidents, notified, packets
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import IncidentPackets
 
@@ -43,7 +43,9 @@ def _is_watched(incident: Incident) -> bool:
 
 def _is_owed(incident: Incident) -> bool:
     """Return whether responders were warned that no packets were seen, and not that they were seen since."""
-    return packet_notices.WARNED in incident.notified and packet_notices.SEEN not in incident.notified
+    return notified.is_notified(incident, packet_notices.WARNED) and not notified.is_notified(
+        incident, packet_notices.SEEN
+    )
 
 
 def _since(incident: Incident) -> datetime:
@@ -97,7 +99,7 @@ def _notify(incident: Incident) -> None:
     found = incident.packets
     if found is None:
         return
-    if found.state == "no packets seen" and packet_notices.WARNED not in incident.notified:
+    if found.state == "no packets seen" and not notified.is_notified(incident, packet_notices.WARNED):
         causes = _causes(incident, found, _others(incident))
         notifications.notify_once(incident, packet_notices.WARNED, *packet_notices.missing(incident, found, causes))
     elif found.state == "packets seen" and _is_owed(incident):

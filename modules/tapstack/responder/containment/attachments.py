@@ -14,7 +14,7 @@ from tapstack.responder.containment.inspect import as_interfaces, attached
 from tapstack.responder.containment.notifications import isolating, staying_connected
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import containments, incidents, requests
+from tapstack.responder.store import containments, incidents, notified, requests
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
@@ -62,7 +62,7 @@ def _was_isolated(one: Containment, network_interface_id: str, isolated: Iterabl
 
 def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
     marks = {eni: f"isolating {one.generation} {eni}" for eni in ids}
-    new = [eni for eni in ids if marks[eni] not in incident.notified]
+    new = [eni for eni in ids if not notified.is_notified(incident, marks[eni])]
     if not new and executions.is_under_way(incident, "contain"):
         return []
     asked = requests.request_containment_again(incident)
@@ -84,7 +84,7 @@ def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
 
 def _notify_of_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> str:
     mark = f"staying {one.generation} {network_interface_id}"
-    if mark not in incident.notified:
+    if not notified.is_notified(incident, mark):
         incidents.add_event(incident.id, "sweeper", "warning", why)
         notice = staying_connected(incident, network_interface_id, why)
         notifications.notify_once(incident, "an attached interface stays connected", *notice, once=mark)

@@ -25,7 +25,7 @@ from tapstack.responder.incident.joining import Report
 from tapstack.responder.incident.targets import Existing, existing
 from tapstack.responder.observability import logger
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, notified
 from tapstack.responder.store.incidents import Incident
 
 _DONE: Final[Mapping[Requested, Done]] = {
@@ -206,14 +206,14 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
 def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
-    new = [i for i in found if _NOTIFIED not in i.notified] if alert.is_attack_sequence else []
+    new = [i for i in found if not notified.is_notified(i, _NOTIFIED)] if alert.is_attack_sequence else []
     listed = _listed(outcomes)
     if new or listed or any(outcome.done == "notify" for outcome in outcomes):
         notifications.publish(*finding_notices.decided(alert, outcomes))
     for incident in new:
-        incidents.mark_notified(incident.id, _NOTIFIED)
+        notified.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:
-        incidents.mark_notified(incident.id, mark)
+        notified.mark_notified(incident.id, mark)
 
 
 def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:
@@ -223,4 +223,4 @@ def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:
     if not beyond or not known:
         return []
     mark = f"listed {hashlib.sha256(' '.join(beyond).encode()).hexdigest()[:16]}"
-    return [] if any(mark in one.notified for one in known) else [(known[0], mark)]
+    return [] if any(notified.is_notified(one, mark) for one in known) else [(known[0], mark)]

@@ -31,7 +31,7 @@ from tapstack.domain.incidents import (
 from tapstack.domain.outside_text import quoted, word
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import containments, incidents
+from tapstack.responder.store import containments, incidents, notified
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.opening import Joining
 from tapstack.responder.store.requests import BY_RELEASE
@@ -258,7 +258,7 @@ def last_release(incident: Incident) -> str | None:
 
 def is_complete(incident: Incident, request: OpenRequest, source: Source) -> bool:
     """Return whether all is done that a request does when it joins an incident: notifying is the last of it."""
-    return _mark(request, source) in incident.notified
+    return notified.is_notified(incident, _mark(request, source))
 
 
 def complete(incident: Incident, request: OpenRequest, report: Report, *, source: Source) -> None:
@@ -283,7 +283,7 @@ def proceed(incident: Incident) -> None:
 
 
 def _mark(request: OpenRequest, source: Source) -> str:
-    """Return what an incident records of an alert that was notified of; of one length, as many of them are kept."""
+    """Return what is recorded of an alert that was notified of, as earlier versions recorded it."""
     kind = source if source == API else GUARDDUTY
     alert = hashlib.sha256(f"{kind}:{request.alert_id}".encode()).hexdigest()[:16]
     return f"joined {alert}"

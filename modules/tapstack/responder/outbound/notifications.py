@@ -22,7 +22,7 @@ from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, notified
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 INCIDENT_EVENT: Final = "Tapstack Incident"
@@ -40,11 +40,11 @@ def notify_once(incident: Incident, what: str, subject: str, text: str, *, once:
     A function that is killed before the notification is recorded sends it again.
     """
     mark = once or what
-    if mark in incident.notified:
+    if notified.is_notified(incident, mark):
         return
     publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
-    incidents.mark_notified(incident.id, mark)
+    notified.mark_notified(incident.id, mark)
 
 
 def publish(subject: str, text: str) -> None:

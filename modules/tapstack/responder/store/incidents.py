@@ -328,11 +328,6 @@ def wait_for_launch(incident: Incident, generation: int) -> None:
         changed(incident.id, "SET waits_for_launch = :generation", generation=generation)
 
 
-def mark_notified(incident_id: str, what: str) -> None:
-    """Record that a notification was published."""
-    changed(incident_id, "ADD told :what", what={what})
-
-
 def mark_emitted(incident_id: str, owed: Iterable[str]) -> None:
     """Record that some of what an incident owed was emitted."""
     changed(incident_id, "DELETE owed :owed", owed=set(owed))

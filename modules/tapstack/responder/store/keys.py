@@ -17,6 +17,7 @@ from tapstack.domain.table_names import (
     EVENT,
     INCIDENT,
     INSTANCE,
+    NOTIFICATION,
     PRIOR_STATE,
     REQUEST,
     SNAPSHOTS,
@@ -33,6 +34,12 @@ def incident_key(incident_id: str) -> dict[str, Any]:
 def event_key(incident_id: str, event: str) -> dict[str, Any]:
     """Return the key of an entry of an incident's timeline."""
     return _key(table_names.key(INCIDENT, incident_id), table_names.key(EVENT, event))
+
+
+def notification_key(incident_id: str, what: str) -> dict[str, Any]:
+    """Return the key of a published notification of an incident; what it was may be longer than a key can be."""
+    digest = hashlib.sha256(what.encode()).hexdigest()
+    return _key(table_names.key(INCIDENT, incident_id), table_names.key(NOTIFICATION, digest))
 
 
 def capture_key(network_interface_id: str, where: AccountRegion | None = None) -> dict[str, Any]:

@@ -338,7 +338,8 @@ class Incident:
         source_interface: the interface that the stack of a launched appliance mirrors itself.
         source_number: the session number of that.
         waits_for_launch: which launch of the appliance it waits for.
-        notified: which notifications were published already; the attribute `told` of the item.
+        notified: which notifications an earlier version published and recorded here, the attribute `told` of the item;
+            `store.notified` has the others.
         owed: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it.
         ttl: when the item is deleted, in seconds of the epoch; none while it is kept.
     """

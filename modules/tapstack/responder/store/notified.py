@@ -1,0 +1,40 @@
+"""Which notifications of an incident were published: an item for each, beside the incident's.
+
+There may be any number of them, because each alert that joins is one, and an item of DynamoDB has 400 KB at most.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tapstack.domain.incidents import MINUTES, utc_now
+from tapstack.responder.environment import environment
+from tapstack.responder.store import incidents, table
+from tapstack.responder.store.keys import notification_key
+from tapstack.responder.store.records import Incident
+
+
+def is_notified(incident: Incident, what: str) -> bool:
+    """Return whether a notification was published.
+
+    Args:
+        incident: of which.
+        what: as `mark_notified` recorded it.
+    """
+    # An earlier version recorded it in the incident.
+    return what in incident.notified or table.read(notification_key(incident.id, what)) is not None
+
+
+def mark_notified(incident_id: str, what: str) -> None:
+    """Record that a notification was published.
+
+    It is kept as long as an incident is that is not contained. Of what is still wrong with a contained instance after
+    that, operators are notified again.
+    """
+    kept = timedelta(minutes=MINUTES[1], days=environment().retention_days)
+    table.change(
+        notification_key(incident_id, what),
+        "SET what = :what, #ttl = :ttl",
+        values={"what": what, "ttl": incidents.epoch(utc_now() + kept)},
+        names={"ttl": "ttl"},
+    )
