@@ -47,7 +47,8 @@ def _launch(walk: Walk) -> Incident:
 
 def _join(walk: Walk) -> Incident:
     response = walk.response
-    incident = response.open("database", headers=walk.headers)
+    # Of seconds, so that its end comes soon: it is read then that it was extended.
+    incident = response.open("database", headers=walk.headers, minutes=20)
     response.until(incident, "capturing")
     response.until_waiting(incident)
     before = response.read(incident)["token"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
 from strictmoto.account import REGION
 from strictmoto.faults import Fault
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, as_text, utc_now
 from tapstack.rehearsal.packet_basics import vendor_client
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed, TryAgain
+from tapstack.responder.incident.steps import what_is_in_place
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tests.responder.conftest import Site, change, configure, item, prepared, tags
@@ -70,6 +73,17 @@ def test_when_none_exists_then_a_stack_is_created_beside_the_instance_and_shared
     assert appliance_steps.retire(incident) == {"status": "gone"}
     assert stacks.describe(NAME) is None
     assert item(incident)["appliance"]["state"] == "gone"
+
+
+@pytest.mark.parametrize(("hours", "fails"), [(4, False), (6, True)])
+def test_fails_when_it_is_not_ready_for_hours(launching: Site, hours: int, fails: bool) -> None:
+    incident = prepared(launching.instance()[0])
+    change(incident, "SET opened_at = :then", then=as_text(utc_now() - timedelta(hours=hours)))
+    said = pytest.raises(ApplianceFailed, match="the appliance was not ready within 5 hours")
+    with said if fails else nullcontext():
+        assert appliance_steps.ensure(incident) == {"status": "wait"}
+    # Closing deletes it.
+    assert what_is_in_place(incidents.get(incident)) == [f"CloudFormation stack {NAME}, which is launching"]
 
 
 def test_when_many_incidents_open_at_once_then_there_is_one_stack(launching: Site) -> None:

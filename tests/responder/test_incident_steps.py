@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, as_time, expiry, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, UnknownIncident
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
@@ -56,6 +58,30 @@ class TestClock:
         assert (left["status"], left["until"]) == ("wait", later)
         assert left["seconds"] == (as_time(later) - as_time(until)).total_seconds() > 0
 
+    def test_when_its_end_is_moved_by_little_for_a_day_then_the_execution_waits_less_often_in_the_end(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = opened("i-0123456789abcdef0", minutes=1)
+        opened_at, until, waits = as_time(item(incident)["opened_at"]), None, 0
+        clock = [opened_at]
+        for module in (incident_steps, commands):
+            monkeypatch.setattr(module, "utc_now", lambda: clock[0])
+        while (left := incident_steps.remaining(incident, until))["status"] == "wait":
+            waits += 1
+            # Just before it ends, it is extended by a minute from then.
+            until = left["until"]
+            clock[0] = as_time(until) - timedelta(seconds=20)
+            with suppress(Conflict):
+                commands.extend(incident, 1, by="ann")
+            clock[0] = as_time(until)
+        # 100 in the first hour, and then one an hour: by itself it would have been 2,159.
+        assert 100 + 23 <= waits <= 100 + 25
+        assert left == {"status": "close", "because": "expired"}
+        assert clock[0] == opened_at + timedelta(minutes=environment().capture.max_minutes)
+        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["by"] == "incident"]
+        assert said[0].endswith("its end has come and was moved 100 times, so from now on it is by an hour")
+        assert len(said) == waits - 100
+
     def test_when_its_time_is_over_then_it_closes(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=10)
         change(incident, "SET expires_at = :past", past="2026-01-01T00:00:00Z")
@@ -77,25 +103,26 @@ class TestWaking:
         assert resumed == ["token-1"]
         assert [event["what"] for event in incidents.timeline(incident)] == ["opened", "close requested"]
 
-    def test_when_it_is_extended_while_it_waits_then_the_token_is_used(self, site: Site, resumed: list[str]) -> None:
+    def test_when_it_is_extended_while_it_waits_then_the_wait_goes_on(self, site: Site, resumed: list[str]) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
         incident_steps.wait(incident, "token-1")
         commands.extend(incident, 600, by="ann")
-        assert resumed == ["token-1"]
+        assert resumed == []
 
-    @pytest.mark.parametrize("what", ["close", "extend"])
-    def test_when_it_happens_before_it_waits_then_waiting_ends_at_once(
-        self, site: Site, resumed: list[str], what: str
-    ) -> None:
+    def test_when_it_is_closed_before_it_waits_then_waiting_ends_at_once(self, site: Site, resumed: list[str]) -> None:
         incident = opened("i-0123456789abcdef0")
         incident_steps.remaining(incident)
-        if what == "close":
-            commands.close(incident, by="ann")
-        else:
-            commands.extend(incident, 600, by="ann")
+        commands.close(incident, by="ann")
         incident_steps.wait(incident, "token-1")
         assert resumed == ["token-1"]
+
+    def test_when_it_is_extended_before_it_waits_then_it_waits(self, site: Site, resumed: list[str]) -> None:
+        incident = opened("i-0123456789abcdef0")
+        incident_steps.remaining(incident)
+        commands.extend(incident, 600, by="ann")
+        incident_steps.wait(incident, "token-1")
+        assert (resumed, item(incident)["token"]) == ([], "token-1")
 
     def test_when_the_task_token_has_expired_then_that_is_no_error(self, site: Site) -> None:
         assert executions.end_wait("AAAA", "closed") is False

@@ -316,11 +316,12 @@ def test_when_an_alert_raises_the_severity_then_what_waits_gets_a_place(
     assert states(suspect) == ["mirrored", "waiting"]
     resumed: list[str] = []
     monkeypatch.setattr(executions, "end_wait", lambda token, _: resumed.append(token))
-    until = item(suspect)["expires_at"]
-    change(suspect, "SET #token = :token, waited_until = :until", token="waiting", until=until)
-    body = {"reason": "worse", "severity": "critical", "alert_id": "second", "instance_id": instance}
-    opening.open_incident(read_request(body, minutes=1, max_minutes=1440), source="api", by=POLICY)
-    assert resumed == ["waiting"]
+    change(suspect, "SET #token = :token", token="waiting")
+    for number, severity in enumerate(("low", "critical", "critical", "high")):
+        body = {"reason": "more", "severity": severity, "alert_id": f"more {number}", "instance_id": instance}
+        opening.open_incident(read_request(body, minutes=90 + number, max_minutes=1440), source="api", by=POLICY)
+        # Only a severity that rises ends the wait of the workflow.
+        assert resumed == (["waiting"] if number else [])
     if waits:
         capture_steps.extend(suspect)
         assert len(entries(suspect, "mirrored after waiting")) == 1

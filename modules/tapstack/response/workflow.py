@@ -4,6 +4,18 @@ The table holds the state. The workflow calls the steps with the incident's id, 
 of earlier steps where they are needed. Steps are idempotent, so each is retried where Lambda
 itself failed, and after transient errors (`TryAgain`). Any other error, or one that persists,
 leads to `RecordFailure`, which records the resources that remain and how to delete them.
+
+An execution ends, as failed, at 25,000 events, so each of its loops is bounded. At most it has
+
+- 10,800 while it waits for an appliance: 9 events every `POLL_SECONDS`, for 5 hours (`appliance.ensure`);
+- 5,360 while it captures: 20 for each of 268 waits (`incident.remaining`). Closing ends a wait, and so does a severity
+  that rises while an interface waits for a place, which is three times at most. Nothing else does;
+- 3,240 while an appliance is deleted: 9 every `DELETION_POLL_SECONDS`, for 6 hours (`appliance.retire`);
+
+which leaves 5,600 for what is retried: three for each attempt. An execution that contains has 2,160 at most while it
+waits for packets, 9 every 15 seconds for an hour, and a few for an answer: each request has an execution of its own.
+
+Source: AWS Step Functions Developer Guide, "Service quotas" (executions: maximum execution history size).
 """
 
 from __future__ import annotations
@@ -21,7 +33,10 @@ CONTAINMENT_FUNCTIONS: Final = ("containment", "release")
 """The further functions that it invokes where instances may be contained."""
 
 POLL_SECONDS: Final = 15
-"""Seconds between two checks of an appliance."""
+"""Seconds between two checks of an appliance that is launched."""
+
+DELETION_POLL_SECONDS: Final = 60
+"""Likewise of one that is deleted, for which nothing waits: its snapshots may take hours."""
 
 FAILED: Final = (
     "The incident's record says what is still in place and how to undo it: tapstack incident show, with the name of "
@@ -111,7 +126,7 @@ def definition(
             },
             "DeleteAppliance": step("appliance", "retire", "retired", "ApplianceGone"),
             "ApplianceGone": answered("$.retired.result.status", {"gone": "Closed", "kept": "Closed"}, "WaitUntilGone"),
-            "WaitUntilGone": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": "DeleteAppliance"},
+            "WaitUntilGone": {"Type": "Wait", "Seconds": DELETION_POLL_SECONDS, "Next": "DeleteAppliance"},
             "Closed": {"Type": "Succeed"},
             _FAILING: {
                 "Type": "Pass",

@@ -154,8 +154,11 @@ def test_when_only_closing_is_asked_for_then_nothing_is_captured() -> None:
 
 
 def test_when_the_appliance_is_awaited_then_no_function_waits() -> None:
-    for waiting, check in (("WaitForAppliance", "EnsureAppliance"), ("WaitUntilGone", "DeleteAppliance")):
-        assert STATES[waiting] == {"Type": "Wait", "Seconds": workflow.POLL_SECONDS, "Next": check}
+    for waiting, seconds, check in (
+        ("WaitForAppliance", workflow.POLL_SECONDS, "EnsureAppliance"),
+        ("WaitUntilGone", workflow.DELETION_POLL_SECONDS, "DeleteAppliance"),
+    ):
+        assert STATES[waiting] == {"Type": "Wait", "Seconds": seconds, "Next": check}
 
 
 def test_when_capture_has_started_then_it_is_published_before_the_wait() -> None:

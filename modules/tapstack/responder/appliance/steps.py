@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from tapstack.domain.appliance_settings import DeployedLaunch, ExistingAppliance
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, ApplianceState
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, ApplianceState, as_time, utc_now
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import MIRROR_SOURCE
@@ -31,6 +32,9 @@ READY: Mapping[str, str] = {"status": "ready"}
 WAIT: Mapping[str, str] = {"status": "wait"}
 _LEFT_TO_THE_SWEEPER: Final = 6 * 3600
 """Seconds after which an execution leaves a retirement to the sweeper."""
+_READY_WITHIN_HOURS: Final = 5
+"""After which an incident fails that waits for its appliance: CloudFormation may take 4 to create it
+(`TIMEOUT_MINUTES`), and the last one may have to be deleted before."""
 _LAUNCHED_WITHIN_SECONDS: Final = 60
 """Seconds after which another incident launches the appliance, where the first one did not."""
 
@@ -39,10 +43,19 @@ def ensure(incident_id: str) -> Mapping[str, str]:
     """Take the next action towards an appliance that is ready; `status` is `ready`, or `wait` to be called again.
 
     Raises:
-        ApplianceFailed: it could not be launched; what CloudFormation had created is deleted.
+        ApplianceFailed: it could not be launched; what CloudFormation had created is deleted. Or it was not ready
+            `_READY_WITHIN_HOURS` after the incident was opened.
     """
     incident = incidents.get(incident_id)
-    settings = environment().appliance
+    status = _ensured(incident)
+    if status == WAIT and utc_now() - as_time(incident.opened_at) > timedelta(hours=_READY_WITHIN_HOURS):
+        # Each call is nine events of the execution, which has 25,000 at most.
+        raise ApplianceFailed(f"the appliance was not ready within {_READY_WITHIN_HOURS} hours")
+    return status
+
+
+def _ensured(incident: Incident) -> Mapping[str, str]:
+    incident_id, settings = incident.id, environment().appliance
     if isinstance(settings, ExistingAppliance):
         incidents.record_appliance(incident, mirror_target.existing(settings))
         return READY

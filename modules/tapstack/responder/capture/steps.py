@@ -316,9 +316,10 @@ def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentIn
 
 
 def extend(incident_id: str) -> dict[str, int]:
-    """Tag the sessions of an incident with the new time of expiry; return how many were `extended`.
+    """Tag the sessions of an incident with the present time of expiry; return how many were `extended`.
 
-    Mirror as well what waits for a place: an alert that joined may have raised the severity.
+    Mirror as well what waits for a place: an alert that joined may have raised the severity. The workflow does this
+    after each wait; where the expiry was moved meanwhile, the sweeper tags them before.
     """
     incident = incidents.get(incident_id)
     session_ids = [str(item.session_id) for item in incident.in_state("mirrored")]

@@ -40,8 +40,6 @@ def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
     changed = incidents.extend(incident, until)
     if changed is not None:
         incidents.add_event(incident_id, by, "extended", f"until {until}")
-        if changed.token:
-            executions.end_wait(changed.token, "extended")
     return changed
 
 

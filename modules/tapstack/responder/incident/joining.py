@@ -261,24 +261,40 @@ def is_complete(incident: Incident, request: OpenRequest, source: Source) -> boo
     return notified.is_notified(incident, _mark(request, source))
 
 
-def complete(incident: Incident, request: OpenRequest, report: Report, *, source: Source) -> None:
-    """Start what an alert requested when it joined, end the workflow's wait, and notify; idempotent."""
-    proceed(incident)
+def complete(
+    incident: Incident, request: OpenRequest, report: Report, *, source: Source, before: Incident | None = None
+) -> None:
+    """Start what an alert requested when it joined, and notify; idempotent.
+
+    Args:
+        incident: as it is now.
+        request: of the alert.
+        report: likewise.
+        source: by which way it came.
+        before: the incident before the alert joined; none where another call wrote that.
+    """
+    proceed(incident, before)
     notifications.notify_once(
         incident, "joined", *_notification(incident, request, report), once=_mark(request, source)
     )
 
 
-def proceed(incident: Incident) -> None:
-    """Let the executions of an incident proceed with what was requested."""
+def proceed(incident: Incident, before: Incident | None = None) -> None:
+    """Let the executions of an incident proceed with what was requested.
+
+    Args:
+        incident: as it is now.
+        before: the incident as it was; none where that is not known.
+    """
     containment = incident.containment
     if containment is not None and containment.state in ("pending", "containing"):
         executions.ensure(incident, "contain")
         if containment.state == "containing" and incident.approval_token:
             executions.end_wait(incident.approval_token, "approved")
-    # Its severity may have risen: what waits for a place at the mirror target may get one.
-    changed = incident.waited_until != incident.expires_at or incident.interface_ids("waiting")
-    if incident.token and changed:
+    # What waits for a place at the mirror target may get one. The severity rises three times at most: an execution ends
+    # at 25,000 events, and any number of alerts may join. Where this call is killed before, the sweeper sees to it.
+    rose = before is not None and incident.severity != before.severity
+    if incident.token and rose and incident.interface_ids("waiting"):
         executions.end_wait(incident.token, "joined")
 
 

@@ -208,7 +208,7 @@ class _Opening:
         ):
             return None
         changed = incidents.get(incident.id)
-        joining.proceed(changed)
+        joining.proceed(changed, incident)
         return Opened(changed, "updated")
 
     def _join(self, incident: Incident, keys: Mapping[RequestKey, str | None], *, is_listed: bool) -> Opened | None:
@@ -229,7 +229,7 @@ class _Opening:
             return None
         changed = incidents.get(incident.id)
         _ensure_running(changed)
-        joining.complete(changed, self.request, self.report, source=self.source)
+        joining.complete(changed, self.request, self.report, source=self.source, before=incident)
         return Opened(changed, "joined")
 
     def _put(

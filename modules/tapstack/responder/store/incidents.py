@@ -52,8 +52,6 @@ WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contai
 """States of a containment in which its incident holds the instance contained."""
 _LISTED: Final = timedelta(days=30)
 """How long the list of an instance's incidents is kept after the last one was opened: each ends within a week."""
-_WAITS: Final = ("token", "waited_until")
-"""Attributes of the waiting task."""
 
 
 def new(
@@ -139,27 +137,14 @@ def request_close(incident_id: str) -> Incident | None:
     )
 
 
-def note_wait(incident_id: str, until: str) -> bool:
-    """Record until when the workflow waits; False where the incident was extended, or is to close, meanwhile."""
-    noted = changed(
-        incident_id,
-        "SET waited_until = :until REMOVE #token",
-        condition="expires_at = :until AND close_requested = :no",
-        until=until,
-        no=False,
-    )
-    return noted is not None
+def note_wait(incident_id: str) -> None:
+    """Record that the workflow waits once more; the token of its last wait is of no use any more."""
+    changed(incident_id, "SET waits = if_not_exists(waits, :nought) + :one REMOVE #token", nought=0, one=1)
 
 
 def store_token(incident_id: str, token: str) -> bool:
-    """Store the token of the waiting task; False where there is nothing to wait for any more."""
-    stored = changed(
-        incident_id,
-        "SET #token = :token",
-        condition="close_requested = :no AND expires_at = waited_until",
-        token=token,
-        no=False,
-    )
+    """Store the token of the waiting task; False where the incident is to close: there is nothing to wait for."""
+    stored = changed(incident_id, "SET #token = :token", condition="close_requested = :no", token=token, no=False)
     return stored is not None
 
 
@@ -361,7 +346,7 @@ def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int
             "in_place": [],
             "undo": None,
         },
-        remove=_WAITS,
+        remove=("token",),
         owes=[Occurrence("closed", detail=because)],
         besides=[] if incident.instance_id is None else [_no_longer_listed(incident)],
     )
@@ -427,7 +412,7 @@ def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], u
             "failed_executions": len(incident.execution_arns),
             "failed_at": as_text(utc_now()),
         },
-        remove=_WAITS,
+        remove=("token",),
         owes=[failed_or_refused("capture", detail, refused=False)],
     )
     return get(incident.id)

@@ -327,8 +327,8 @@ class Incident:
         failed_at: when it failed last; likewise.
         closed_at: when it was closed.
         closed_because: why.
-        token: of the task that waits for commands.
-        waited_until: until when that task waits.
+        token: of the task that waits for the end of the capture.
+        waits: how often the workflow began to wait for it.
         approval_token: of the task that waits for approval.
         execution_arn: of its latest execution.
         execution_arns: of all of them.
@@ -379,7 +379,7 @@ class Incident:
     closed_at: str | None = None
     closed_because: Because | None = None
     token: str | None = None
-    waited_until: str | None = None
+    waits: int = 0
     approval_token: str | None = None
     execution_arn: str | None = None
     execution_arns: tuple[str, ...] = ()
