@@ -8,7 +8,7 @@ unique to each customer); AWS STS API Reference, AssumeRole, ExternalId (2 to 12
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from tapstack.domain.errors import RuleViolation
@@ -27,6 +27,31 @@ _WORDS: Final = (
 )
 _SERIES: Final = ("0123456789" * 3, "abcdefghijklmnopqrstuvwxyz")
 _LONGEST_SERIES: Final = 4
+
+
+PUBLISHED: Final = frozenset({"7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"})
+"""External ids of our examples and documentation, which everyone knows."""
+DOCUMENTATION_ACCOUNTS: Final = frozenset(
+    {"111122223333", "123456789012", "444455556666", "555555555555", "777788889999", "999999999999"}
+)
+"""Accounts of AWS's documentation, which are no customer's and no vendor's."""
+
+
+def check_unpublished(value: str, accounts: Collection[str]) -> None:
+    """Refuse an external id of our documentation, unless only accounts of AWS's documentation assume the role with it.
+
+    Args:
+        value: the external id.
+        accounts: ids of the accounts that assume the role.
+
+    Raises:
+        RuleViolation: others know it.
+    """
+    if value.lower() in PUBLISHED and not (accounts and DOCUMENTATION_ACCOUNTS.issuperset(accounts)):
+        raise RuleViolation(
+            f"{value!r} is published in the documentation of Tapstack, so that others know it: expected one of your "
+            "own, such as uuidgen prints, or the one that the vendor shows you"
+        )
 
 
 def check_external_id(value: str, names: Iterable[str] = ()) -> str:

@@ -18,7 +18,7 @@ from tapstack.domain.arguments import check_fields, check_range
 from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.external_ids import check_external_id
+from tapstack.domain.external_ids import check_external_id, check_unpublished
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.retention import RETENTION_DAYS
 from tapstack.domain.telemetry import prefix_of
@@ -448,10 +448,13 @@ def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = Fal
 
 
 def check_external_ids(reader: ReaderSettings, names: Iterable[str]) -> None:
-    """Refuse an external id that names explain which are no secret, such as those of the reader and its site."""
-    if reader.external_id is not None:
-        principal = reader.vendor.principal if reader.vendor is not None else ""
-        check_external_id(reader.external_id, [*names, *re.findall(r"\d{12}", principal)])
+    """Refuse an external id that is published, or that names explain which are no secret, such as the reader's."""
+    if reader.external_id is None:
+        return
+    vendor = re.findall(r"\d{12}", reader.vendor.principal) if reader.vendor is not None else []
+    check_external_id(reader.external_id, [*names, *vendor])
+    own = [account for arn in reader.own.principals for account in re.findall(r"\d{12}", arn)] if reader.own else []
+    check_unpublished(reader.external_id, [*vendor, *own])
 
 
 def _check_principals(principals: tuple[str, ...]) -> None:

@@ -253,6 +253,8 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                     "one, such as severity: {at_least: 7.0}",
                 )
         with checker.part():
+            _warn_of_sources_to_come(checker, (*path, position), rule, response)
+        with checker.part():
             if (stronger := weakened.get(position)) is not None:
                 keys = ", ".join(word(key) for key in rule.tags)
                 checker.warn(
@@ -292,6 +294,23 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
                 )
     for at, message in policy_problems(response.rules()):
         checker.say((*path, at), message)
+
+
+def _warn_of_sources_to_come(checker: Checker, path: Path, rule: PolicyRule, response: Response) -> None:
+    """Warn of a rule that contains for whichever source an alert has, where sources of others may send some."""
+    others = response.alerts.sources
+    if rule.action not in MODE_OF_ACTION or rule.sources or not others:
+        return
+    of_guardduty = any(source.preset == GUARDDUTY_PRESET for source in others.values())
+    if rule.resource_role is not None and not of_guardduty:
+        return
+    what = "contains" if rule.action == "contain_now" else "asks to contain"
+    trusted = ", ".join(name for name in ways(others, security_hub=response.alerts.security_hub) if name not in others)
+    checker.warn(
+        path,
+        f"the rule {rule.name} {what} for alerts of {' and '.join(others)}, too, and of every source that is added "
+        f"later: it has no sources; write sources: [{trusted}], and add those that may set it off",
+    )
 
 
 def _warn_of_what_sources_lack(checker: Checker, path: Path, rule: PolicyRule, response: Response) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.external_ids import check_external_id
+from tapstack.domain.external_ids import DOCUMENTATION_ACCOUNTS, PUBLISHED, check_external_id, check_unpublished
 
 RANDOM = "9f8e7d6c5b4a3f2e1d0c"
 
@@ -61,3 +62,24 @@ def test_when_names_explain_an_id_then_only_their_owner_refuses_it() -> None:
     assert check_external_id(value) == value
     with pytest.raises(RuleViolation, match="too easy to guess"):
         check_external_id(value, ["blue-whale"])
+
+
+@pytest.mark.parametrize("accounts", [[], ["183905527416"], ["111122223333", "183905527416"]])
+@pytest.mark.parametrize("published", sorted(PUBLISHED))
+def test_fails_when_an_id_is_that_of_our_documentation(published: str, accounts: list[str]) -> None:
+    for value in (published, published.upper()):
+        with pytest.raises(RuleViolation, match=f"'{value}' is published in the documentation of Tapstack"):
+            check_unpublished(value, accounts)
+    check_unpublished(published, sorted(DOCUMENTATION_ACCOUNTS))
+    check_unpublished("d5e1c8f0-6b3a-4f7e-8a92-13c47de09b56", accounts)
+
+
+def test_when_an_external_id_is_in_our_documentation_then_it_counts_as_published() -> None:
+    root = Path(__file__).resolve().parents[3]
+    pages = [root / "deployment.yaml", *root.glob("docs/*.md"), *root.glob("examples/*.py")]
+    found = {
+        match
+        for page in pages
+        for match in re.findall(r"external_id\W{1,3}([0-9a-f]{8}(?:-[0-9a-f]+){4})", page.read_text(encoding="utf-8"))
+    }
+    assert found == PUBLISHED

@@ -713,6 +713,48 @@ def test_when_a_rule_asks_for_what_its_sources_lack_then_check_warns(condition: 
     assert parse_deployment(f"{USABLE}    response: {response}\n    xdr: {{}}\n").warnings() == said
 
 
+OTHERS = "sources: {soc: {preset: generic}, edr: {preset: generic, webhook: true}}"
+
+
+@pytest.mark.parametrize(
+    ("alerts", "rule", "warned"),
+    [
+        (OTHERS, "action: contain_now", "contains for alerts of soc and edr, too [guardduty]"),
+        (OTHERS, "action: contain_on_approval", "asks to contain for alerts of soc and edr, too [guardduty]"),
+        (
+            f"security_hub: true, {OTHERS}",
+            "action: contain_now",
+            "contains for alerts of soc and edr, too [guardduty, securityhub]",
+        ),
+        (OTHERS, "action: contain_now, sources: [guardduty, edr]", None),
+        (OTHERS, "action: capture", None),
+        # Their alerts have no role of the instance.
+        (OTHERS, "action: contain_now, resource_role: ACTOR", None),
+        ("security_hub: true", "action: contain_now", None),
+        (
+            "sources: {forwarder: {preset: guardduty}}",
+            "action: contain_now, resource_role: ACTOR",
+            "contains for alerts of forwarder, too [guardduty]",
+        ),
+    ],
+)
+def test_when_a_rule_contains_for_sources_that_it_does_not_name_then_check_warns(
+    alerts: str, rule: str, warned: str | None
+) -> None:
+    policy = f"[{{name: a, severity: {{at_least: 7}}, {rule}}}]"
+    response = f"{{alerts: {{{alerts}}}, containment: {{modes: [approval, now]}}, policy: {policy}}}"
+    warnings = parse_deployment(f"{USABLE}    response: {response}\n    xdr: {{}}\n").warnings()
+
+    said = []
+    if warned:
+        what, _, ways = warned.partition(" [")
+        said = [
+            f"deployment.yaml:9: sites.production.response.policy[0]: the rule a {what}, and of every source that is "
+            f"added later: it has no sources; write sources: [{ways}, and add those that may set it off"
+        ]
+    assert warnings == said
+
+
 STRONGEST = "contain_now"
 
 

@@ -156,6 +156,10 @@ def test_when_all_is_right_then_the_file_is_taken() -> None:
             "10: sites.a.xdr.readers.oceanography.vendor.external_id: 'oceanography-7d41b' is too easy to guess",
         ),
         (
+            [LOGS, "readers:", f"  h: {HUNTERS.replace('444455556666', '183905527416')}"],
+            f"10: sites.a.xdr.readers.h.vendor.external_id: '{ID}' is published in the documentation of Tapstack",
+        ),
+        (
             [LOGS, "readers:", f"  h: {HUNTERS.replace('444455556666', '111122223333')}"],
             "10: sites.a.xdr.readers.h.vendor.principal: is the site's own account: expected own in place of vendor",
         ),
