@@ -156,6 +156,7 @@ def test_when_telemetry_is_deployed_then_a_second_plan_is_empty_readers_read_and
         "AWSLogDeliveryWrite",
         "AWSLogDeliveryAclCheck",
         "AllowFeed1",
+        "DenyFeedsReading",
         "AllowGuardDutyLocation",
         "AllowGuardDutyPut",
     ]
@@ -206,6 +207,21 @@ def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
     producer.put_object(Bucket=bucket, Key="feeds/edr/new.gz", Body=b"z")
     assert refused(producer.put_object, Bucket=bucket, Key="feeds/other/new.gz", Body=b"z") == "AccessDenied"
     assert refused(producer.get_object, Bucket=bucket, Key="feeds/edr/new.gz") == "AccessDenied"
+    # Not with a policy of its own account, either; only with the reader's role.
+    iam = site.account.client("iam")
+    own = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="agent",
+        PolicyName="everything",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own]}),
+    )
+    for key in ("feeds/edr/new.gz", "flow/a.gz"):
+        assert refused(producer.get_object, Bucket=bucket, Key=key) == "AccessDenied"
+        assert refused(producer.delete_object, Bucket=bucket, Key=key) == "AccessDenied"
+    assert refused(producer.list_objects_v2, Bucket=bucket, Prefix="flow/") == "AccessDenied"
+    iam.delete_role_policy(RoleName="agent", PolicyName="everything")
+    reader = site.client("s3", site.as_agent(roles["agent"]))
+    assert reader.get_object(Bucket=bucket, Key="feeds/edr/new.gz")["Body"].read() == b"z"
 
 
 def test_when_the_reader_makes_the_notifications_then_terraform_leaves_them_alone(site: Site) -> None:

@@ -65,6 +65,20 @@ def feed_statement(bucket_arn: str, sid: str, producer: str, principals: Iterabl
     }
 
 
+def put_only_statement(bucket_arn: str, principals: Iterable[str]) -> dict[str, Any]:
+    """Return what refuses reading and deleting to producers, whatever policies of their own account allow them.
+
+    A reader reads with its own role, also where a producer assumes it.
+    """
+    return {
+        "Sid": "DenyFeedsReading",
+        "Effect": "Deny",
+        "Principal": {"AWS": list(dict.fromkeys(principals))},
+        "Action": ["s3:DeleteObject*", "s3:GetObject*", "s3:ListBucket", "s3:ListBucketVersions"],
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+    }
+
+
 def check_policy_size(
     bucket: str,
     accounts: Sequence[str],
@@ -90,7 +104,8 @@ def check_policy_size(
     arn = f"arn:{partition}:s3:::{bucket}"
     flow = flow_log_statements(arn, partition, region, accounts) if accounts else []
     put = [feed_statement(arn, f"AllowFeed{at}", *one) for at, one in enumerate(feeds.items(), 1)]
-    size = _TLS_BYTES + (_GUARDDUTY_BYTES if guardduty else 0) + _length([*flow, *put])
+    refused = [put_only_statement(arn, (one for each in feeds.values() for one in each))] if feeds else []
+    size = _TLS_BYTES + (_GUARDDUTY_BYTES if guardduty else 0) + _length([*flow, *put, *refused])
     if size <= POLICY_BYTES:
         return
     said = (

@@ -22,6 +22,8 @@ from tapstack.domain.telemetry import (
     UNMATCHED,
     event_dead_letters_name,
     event_queue_name,
+    reader_dead_letters_name,
+    reader_queue_name,
 )
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name
 from tapstack.responder.store.deployed import DeployedTable
@@ -84,10 +86,10 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
         status.bucket = deployment.landing_bucket_name(site, access.account)
         with _noting(status, f"the bucket {status.bucket}"):
             status.arrived = list(_arrivals(access.client("s3"), status.bucket))
+    for name in _queues(deployment, site):
+        with _noting(status, f"the queue {name}"):
+            status.queues[name] = _waiting(access.client("sqs"), name)
     if settings.response is not None:
-        for name in _queues(deployment, site):
-            with _noting(status, f"the queue {name}"):
-                status.queues[name] = _waiting(access.client("sqs"), name)
         table = incidents_table_name(deployment.project, site)
         with _noting(status, f"the table {table}"):
             status.alerts = DeployedTable(access.client, table).alerts(LAST_ALERTS)
@@ -95,15 +97,21 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
 
 
 def _queues(deployment: Deployment, site: str) -> Iterator[str]:
-    """Yield the names of the queues of a site with a response."""
+    """Yield the names of the queues that Terraform owns at a site."""
     project, settings = deployment.project, deployment.sites[site]
-    if settings.response is not None and settings.response.alerts.sources:
+    response, xdr = settings.response, settings.xdr
+    if response is not None and response.alerts.sources:
         yield alert_queue_name(project, site)
         yield alert_dead_letters_name(project, site)
-    yield dead_letters_name(project, site)
-    if settings.xdr is not None:
+    if response is not None:
+        yield dead_letters_name(project, site)
+    if response is not None and xdr is not None:
         yield event_queue_name(project, site)
         yield event_dead_letters_name(project, site)
+    for name, reader in xdr.readers.items() if xdr is not None else ():
+        if reader.to_domain().has_queue:
+            yield reader_queue_name(project, site, name)
+            yield reader_dead_letters_name(project, site, name)
 
 
 @contextmanager

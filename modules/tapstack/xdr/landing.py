@@ -17,6 +17,7 @@ from tapstack.domain.landing_policies import (
     feed_statement,
     flow_log_conditions,
     flow_log_statements,
+    put_only_statement,
 )
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.tags import XDR, check_construct_tags
@@ -109,6 +110,10 @@ class TelemetryLanding(AwsConstruct):
             self.deliver_flow_logs_of(account)
         for producer, feed in (feeds or {}).items():
             self._allow_feed(producer, feed)
+        if feeds:
+            assert self.bucket is not None
+            producers = (principal for feed in feeds.values() for principal in feed.principals)
+            self.bucket.allow(put_only_statement(self.bucket.arn, producers))
 
     @property
     def bucket_name(self) -> str:

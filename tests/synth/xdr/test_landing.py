@@ -220,6 +220,22 @@ def test_when_others_put_feeds_then_each_puts_below_its_own_prefix_and_does_noth
     )
 
 
+def test_when_others_put_feeds_then_no_policy_of_their_own_lets_them_read() -> None:
+    other = FeedSettings(principals=(*FEED.principals, "arn:aws:iam::111122223333:user/dns"))
+    denied = bucket_policy(landed(feeds={"edr": FEED, "dns-logs": other}))["DenyFeedsReading"]
+    assert_equal(
+        denied,
+        {
+            "Sid": "DenyFeedsReading",
+            "Effect": "Deny",
+            "Principal": {"AWS": list(other.principals)},
+            "Action": ["s3:DeleteObject*", "s3:GetObject*", "s3:ListBucket", "s3:ListBucketVersions"],
+            "Resource": ["<bucket>", "<bucket>/*"],
+        },
+    )
+    assert "DenyFeedsReading" not in bucket_policy(landed())
+
+
 def test_when_other_accounts_deliver_flow_logs_then_they_may_without_any_flow_log_here() -> None:
     found = landed(settings=LandingSettings(flow_log_accounts=("444455556666",)))
     assert bucket_policy(found)["AWSLogDeliveryWrite"]["Resource"] == ["<bucket>/flow/AWSLogs/444455556666/*"]

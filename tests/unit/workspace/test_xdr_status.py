@@ -12,6 +12,7 @@ from tapstack.workspace.xdr_status import read_status
 from tests.unit.settings.reading import USABLE
 
 NAME = "tapstack-production"
+READS = 'prefixes: [flow], own: {principals: ["arn:aws:iam::111122223333:role/lake"]}'
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,11 @@ NAME = "tapstack-production"
                 "xdr-incidents",
                 "xdr-incidents-dead",
             ],
+        ),
+        (
+            "    xdr:\n      flow_logs: {}\n      readers:\n"
+            f"        lake: {{queue: true, {READS}}}\n        polls: {{queue: false, {READS}}}\n",
+            ["xdr-reader-lake", "xdr-reader-lake-dead-letters"],
         ),
     ],
 )
