@@ -14,10 +14,10 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from strictmoto.account import Account
 from tests.end_to_end.deployed import PROJECT, SITE, deployed_responses
@@ -74,7 +74,7 @@ def main() -> int:
         pool.map(_try, parts, chunksize=1)
     endings = list(_endings(chosen.journal))
     minutes = (time.monotonic() - began) / 60
-    chosen.report.write_text(render(endings), encoding="utf-8")
+    chosen.report.write_text(render(endings, _known(chosen.journal)), encoding="utf-8")
     print(f"{len(endings)} faults in {minutes:.0f} minutes: {dict(Counter(ending.end for ending in endings))}")
     return int(any(ending.end == OTHERWISE for ending in endings))
 
@@ -90,32 +90,59 @@ def _try(part: tuple[int, int, list[str], list[str], Path]) -> None:
         runner = Runner(responses[SITE], _say)
         chosen = [path for name, path in PATHS.items() if any(text in name for text in paths)]
         points = (point for path in chosen for point in runner.points(path))
+        known: Counter[str] = Counter()
         for point, kind in meetings(points):
+            known[point.path] += 1
             said = f"{point}, {kind.name}"
             # By what they say: two processes may count a call more or less.
             ours = zlib.crc32(said.encode()) % step == first and all(text in said for text in only)
             if not ours or (point, kind) in tried:
                 continue
-            ending = runner.meet(point, kind)
-            with journal.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(asdict(ending)) + "\n")
+            _write(journal, asdict(runner.meet(point, kind)))
+        _write(journal, {"known": known})
+
+
+def _write(journal: Path, entry: Mapping[str, object]) -> None:
+    with journal.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(entry) + "\n")
+
+
+def _entries(journal: Path) -> list[dict[str, Any]]:
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 def _endings(journal: Path) -> Iterator[Ending]:
     """Yield what became of each, in the order of the paths."""
-    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
-    found = [json.loads(line) for line in lines]
+    found = [entry for entry in _entries(journal) if "point" in entry]
     endings = [Ending(Point(**e["point"]), Way(**e["kind"]), e["end"], e["why"]) for e in found]
     paths = list(PATHS)
     yield from sorted(endings, key=lambda ending: paths.index(ending.point.path))
+
+
+def _known(journal: Path) -> Counter[str]:
+    """Return how many faults there are on each path, tried or not."""
+    known: Counter[str] = Counter()
+    for entry in _entries(journal):
+        # Two processes may count a call more or less: the greater number.
+        known |= Counter(entry.get("known", {}))
+    return known
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def render(endings: list[Ending]) -> str:
-    """Return the report in Markdown."""
+def render(endings: list[Ending], known: Mapping[str, int]) -> str:
+    """Return the report in Markdown.
+
+    Args:
+        endings: of the faults that were tried.
+        known: how many faults there are, by path; where these are more, the report says which part was tried.
+    """
+    paths = sorted({ending.point.path for ending in endings}, key=list(PATHS).index)
+    tried = Counter(ending.point.path for ending in endings)
+    most = sum(max(known.get(path, 0), tried[path]) for path in paths)
     points = {ending.point for ending in endings}
     counts = Counter(ending.end for ending in endings)
     lines = [
@@ -133,6 +160,7 @@ def render(endings: list[Ending]) -> str:
         *(f"- {counts[end]} {end}" for end in ENDS if counts[end]),
         "",
         *_HOW.splitlines(),
+        *(_part(len(endings), most, [path for path in paths if tried[path] >= known.get(path, 0)])),
         "",
         "## By path",
         "",
@@ -151,6 +179,15 @@ def render(endings: list[Ending]) -> str:
             lines += [f"- {e.point}, {e.kind.name}{': ' if e.why else ''}{_short(e.why)}" for e in named]
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _part(tried: int, most: int, whole: list[str]) -> Iterator[str]:
+    """Yield which of the faults were tried, where these are not all."""
+    if tried < most:
+        yield ""
+        yield f"These are {tried} of {most} faults, chosen by a checksum of their names."
+        if whole:
+            yield f"All were tried on: {'; '.join(whole)}."
 
 
 def _table(what: str, names: Iterable[str], endings: list[Ending], of: object) -> list[str]:
