@@ -26,6 +26,7 @@ from tapstack.responder.handlers import findings as handler
 from tapstack.responder.incident import alerts, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
+from tapstack.responder.store import alerts as alerts_store
 from tapstack.responder.store import incidents
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import arn, decides, finding, sequence
@@ -506,6 +507,27 @@ class TestTargets:
         [alert] = handler.handler(event, None)["alerts"]
         assert [one["instance_id"] for one in alert["decisions"]] == [instance]
 
+    @pytest.mark.parametrize("way", ["id", "forwarded"])
+    def test_when_the_instance_is_terminated_and_has_an_open_incident_then_the_alert_joins_and_asks_for_nothing(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        incident = decided(generic({"instance_id": instance}))["incident_id"]
+        before = item(incident)["expires_at"]
+        site.ec2.terminate_instances(InstanceIds=[instance])
+        contains_now(site, monkeypatch)
+        document: dict[str, Any] = {**generic({"instance_id": instance}), "alert_id": "a-2", "severity": "critical"}
+        sent = (document, "soc") if way == "id" else (finding(instance, 9.5), "forwarder")
+        result = receive_kept(kept(sent[0], "msg_2", source=sent[1]))
+        assert result["unmatched"] == []
+        [decision] = result["alerts"][0]["decisions"]
+        assert (decision["action"], decision["decision"], decision["incident_id"]) == ("joined", "notify", incident)
+        now = item(incident)
+        assert (now["severity"], now["expires_at"], now["containment"]) == ("critical", before, None)
+        incident_steps.close(incident, "closed")
+        assert receive_kept(kept(sent[0], "msg_3", source=sent[1]))["unmatched"][0].endswith("is terminated")
+
     @pytest.mark.parametrize("way", ["id", "interface", "forwarded"])
     def test_fails_when_the_instance_is_terminated_or_ends(
         self, site: Site, monkeypatch: pytest.MonkeyPatch, way: str
@@ -577,6 +599,22 @@ class TestUnmatched:
         assert len(site.messages()) == 2
         assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 3
 
+    @pytest.mark.parametrize("is_known", [True, False], ids=["recorded", "at once"])
+    def test_when_an_unmatched_alert_comes_twice_then_it_is_counted_once(
+        self,
+        site: Site,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        is_known: bool,
+    ) -> None:
+        if not is_known:
+            # Another function has it at the same time, and has not recorded it yet.
+            monkeypatch.setattr(alerts_store, "outcome", lambda _: None)
+        records = [{"eventSource": "aws:sqs", "messageId": "1", "body": kept(generic({})).as_json()}]
+        for _ in range(2):
+            assert handler.handler({"Records": records}, None) == {"batchItemFailures": []}
+        assert capsys.readouterr().out.count('"AlertsUnmatched":[1.0]') == 1
+
     def test_when_there_is_no_landing_then_it_is_notified_all_the_same(self, site: Site) -> None:
         assert receive_kept(kept(generic({})))["kept_as"] is None
         assert "Kept:     nowhere" in site.messages()[0]["Message"]
@@ -611,6 +649,26 @@ class TestUnmatched:
         [message] = site.messages()
         assert message["Message"].count("\nWhat to run next:\n") == 1
         assert all(line.isprintable() for line in message["Message"].splitlines())
+
+
+def test_when_a_document_has_more_decisions_than_an_event_holds_then_it_says_how_many_are_left_out(site: Site) -> None:
+    event = security_hub(FINDING_ARN, "i-0")
+    [one] = event["detail"]["findings"]
+    [resource, *_] = one["Resources"]
+    there = "arn:aws:ec2:eu-central-1:444455556666:instance/i-"
+    resources = [{**resource, "Id": f"{there}{number:017x}"} for number in range(100)]
+    one |= {"AwsAccountId": "444455556666", "Resources": resources, "Types": ["TTPs/" + "\u00fc" * 200]}
+    event["detail"]["findings"] = [{**one, "Id": f"{one['Id'][:-2]}{number:02x}"} for number in range(100)]
+    result = handler.handler(event, None)
+    recorded = [len(alert["decisions"]) for alert in result["alerts"]]
+    assert result["unmatched"] == []
+    assert min(recorded) > 0
+    assert 50 < sum(recorded) == 100 * 100 - result["left_out"]
+    assert len(json.dumps(result)) < 200_000
+    assert site.events("Tapstack Alert")[-1]["left_out"] == result["left_out"]
+    published = len(site.messages())
+    assert handler.handler(event, None) == result
+    assert len(site.messages()) == published
 
 
 def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_completes_it_once(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from strictmoto.faults import Fault
@@ -14,7 +16,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures
-from tapstack.responder.sweeper import sweep
+from tapstack.responder.sweeper import Report, sweep
 from tests.responder.conftest import Site, change, configure, item, opened, prepared
 
 
@@ -231,3 +233,11 @@ def test_when_the_function_runs_then_its_metrics_say_what_it_did(
     said = capsys.readouterr().out
     assert '"ApplianceHours":[0.0]' in said
     assert '"Deleted":[1.0]' in said
+
+
+def test_when_a_sweep_corrected_more_than_an_event_holds_then_the_event_says_how_much_is_left_out() -> None:
+    report = Report(deleted=["tms-" + "0" * 1000] * 200, problems=["x"])
+    event = report.as_event()
+    assert len(json.dumps(event)) < 140_000
+    assert 100 < len(event["deleted"]) == 201 - event["left_out"]
+    assert event["problems"] == []

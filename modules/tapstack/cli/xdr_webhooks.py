@@ -329,6 +329,8 @@ def _alert(outcome: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
         for decision in alert.get("decisions") or ()
     ]
     said += [f"unmatched: {plain(reason)}" for reason in outcome.get("unmatched") or ()]
+    if left_out := outcome.get("left_out"):
+        said.append(f"{plain(left_out)} more decisions")
     return (
         plain(outcome.get("received_at")),
         plain(outcome.get("source")),

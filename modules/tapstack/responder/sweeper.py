@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -72,6 +72,12 @@ class Report:
         """Return it as JSON has it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
+    def as_event(self) -> dict[str, Any]:
+        """Return it as subscribers get it: as many of its lines as an event holds, and how many are `left_out`."""
+        every = [(name, line) for name, lines in self.as_dict().items() for line in lines]
+        fits, left_out = notifications.fitting(every)
+        return {name: [line for its, line in fits if its == name] for name in self.__slots__} | {"left_out": left_out}
+
 
 def sweep() -> Report:
     """Correct what other functions missed, and publish an event if there was anything.
@@ -99,7 +105,7 @@ def sweep() -> Report:
         except (BotoCoreError, ClientError, ApplianceFailed, TryAgain) as error:
             report.problems.append(f"{part.__name__.strip('_')}: {said_by(error)}")
     if any(report.as_dict().values()):
-        notifications.emit(notifications.SWEEP_EVENT, report.as_dict())
+        notifications.emit(notifications.SWEEP_EVENT, report.as_event())
     return report
 
 

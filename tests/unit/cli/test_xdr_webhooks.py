@@ -10,6 +10,7 @@ from tapstack.cli import main, xdr_webhooks
 from tapstack.domain.counts import counted
 from tapstack.domain.webhook_secrets import SECRET_KEPT_SECONDS
 from tapstack.domain.webhook_signatures import new_secret
+from tapstack.workspace.xdr_status import XdrStatus
 
 Printed = pytest.CaptureFixture[str]
 FILE = """\
@@ -96,3 +97,14 @@ def test_when_earlier_secrets_are_revoked_then_the_words_say_how_long_a_function
         assert f"No earlier one is accepted, {within} from now at the latest." in capsys.readouterr().err
     page = (Path(__file__).parents[3] / "docs" / "xdr.md").read_text(encoding="utf-8")
     assert f"invalidates every earlier one, within {counted(SECRET_KEPT_SECONDS // 60, 'minute')}." in page
+
+
+def test_when_an_outcome_does_not_hold_all_decisions_then_status_says_how_many_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    decision = {"action": "joined", "incident_id": "inc-20260102T030405-k3v9x0ab"}
+    outcome = {"source": "soc", "alerts": [{"decisions": [decision, decision]}], "left_out": 9800, "unmatched": []}
+    monkeypatch.setattr(xdr_webhooks, "access_to", Mock())
+    monkeypatch.setattr(xdr_webhooks, "read_status", lambda *_: XdrStatus(alerts=[outcome]))
+    assert main(["xdr", "status"]) == 0
+    assert "joined inc-20260102T030405-k3v9x0ab; 9800 more decisions" in capsys.readouterr().out

@@ -6,9 +6,8 @@ from typing import Any
 
 from tapstack.domain.finding_documents import SECURITY_HUB_EVENT_SOURCE
 from tapstack.domain.kept_alerts import kept_alert
-from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.responder.incident import alerts, findings
-from tapstack.responder.observability import count, logger, observed
+from tapstack.responder.observability import logger, observed
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
@@ -17,7 +16,7 @@ def handler(event: object, context: object) -> dict[str, Any]:
         return _batch(event["Records"])
     if isinstance(event, dict) and event.get("source") == SECURITY_HUB_EVENT_SOURCE:
         with observed("alerts.receive"):
-            return _measured(alerts.receive_security_hub(event))
+            return _logged(alerts.receive_security_hub(event))
     with observed("findings.receive"):
         result = findings.receive(event)
         logger.info({"message": "finding received", **result})
@@ -40,15 +39,13 @@ def _batch(records: list[dict[str, Any]]) -> dict[str, Any]:
     for record in records:
         try:
             with observed("alerts.receive"):
-                _measured(alerts.receive_kept(kept_alert(record["body"])))
+                _logged(alerts.receive_kept(kept_alert(record["body"])))
         except Exception:
             # It is logged and measured; the others of the batch are not held up.
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def _measured(result: dict[str, Any]) -> dict[str, Any]:
+def _logged(result: dict[str, Any]) -> dict[str, Any]:
     logger.info({"message": "alert received", **result})
-    if result["unmatched"]:
-        count(ALERTS_UNMATCHED)
     return result

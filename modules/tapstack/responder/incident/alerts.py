@@ -17,12 +17,14 @@ from tapstack.domain.alerts import SECURITY_HUB, Alert
 from tapstack.domain.incidents import as_moment, as_text, as_time, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
+from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.domain.telemetry import UNMATCHED
 from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, findings
 from tapstack.responder.incident.targets import Unresolved, resolved
+from tapstack.responder.observability import count
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import alerts as store
 
@@ -44,8 +46,9 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     The same delivery again changes nothing, and returns the first outcome.
 
     Returns:
-        `alerts`, each with its id, type and decisions, as events have them; `unmatched`, the reasons; `kept_as`, the
-        object that an unmatched document is kept as, or None.
+        `alerts`, each with its id, type and decisions, as events have them; `left_out`, how many decisions besides,
+        which an event does not hold; `unmatched`, the reasons; `kept_as`, the object that an unmatched document is kept
+        as, or None.
 
     Raises:
         TryAgain: a transient error; the same delivery again continues.
@@ -53,25 +56,33 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
     if (before := store.outcome(kept)) is not None:
         return before
     mapped = _mapped(kept)
-    decided, unmatched, delivery = [], list(mapped.unmatched), store.delivery_of(kept)
+    alerts, decided, unmatched, delivery = [], [], list(mapped.unmatched), store.delivery_of(kept)
     for alert in mapped.alerts:
         try:
-            alert = resolved(replace(alert, last_seen=_last_seen(alert, kept)))
+            alert, there = resolved(replace(alert, last_seen=_last_seen(alert, kept)))
         except Unresolved as why:
             unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
             continue
-        decided.append({"alert": alert.shown_id, "type": alert.type, "decisions": findings.decide(alert, delivery)})
+        about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
+        alerts.append(about)
+        decided += [(about, one) for one in findings.decide(alert, delivery, there)]
+    # A document has 100 alerts at most, each about 100 instances at most.
+    fits, left_out = notifications.fitting(decided)
+    for about, decision in fits:
+        about["decisions"].append(decision)
     result = {
         "source": kept.source,
         "delivery": kept.delivery,
         "caller": kept.caller,
         "received_at": kept.received_at,
-        "alerts": decided,
+        "alerts": [about for about in alerts if about["decisions"]],
+        "left_out": left_out,
         "unmatched": unmatched[:_EVENT_REASONS],
         "kept_as": _keep(kept, unmatched) if unmatched else None,
     }
     notifications.emit(notifications.ALERT_EVENT, result)
-    store.record(kept, result)
+    if store.record(kept, result) and unmatched:
+        count(ALERTS_UNMATCHED)
     return result
 
 

@@ -48,7 +48,8 @@ def receive(event: object) -> dict[str, Any]:
     except RuleViolation as violation:
         notifications.publish(*finding_notices.unreadable(event, str(violation)))
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
-    result = {"finding": finding.id, "type": finding.type, "decisions": decide(finding, _delivery(event))}
+    decisions, left_out = notifications.fitting(decide(finding, _delivery(event)))
+    result = {"finding": finding.id, "type": finding.type, "decisions": decisions, "left_out": left_out}
     notifications.emit(notifications.FINDING_EVENT, result)
     return result
 
@@ -62,17 +63,18 @@ def _delivery(event: object) -> tuple[str, ...]:
     return ()
 
 
-def decide(alert: Alert, delivery: tuple[str, ...]) -> list[dict[str, Any]]:
+def decide(alert: Alert, delivery: tuple[str, ...], there: Existing | None = None) -> list[dict[str, Any]]:
     """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
 
     Tools send an alert again whenever it is updated: all updates of an instance belong to one incident.
 
     Args:
-        alert: what was raised, about instances that exist, unless it is an event of GuardDuty.
+        alert: what was raised.
         delivery: by what it is known when it comes again.
+        there: what EC2 says of its instances; it is asked where none is given.
     """
     rules = policy.load(environment().policy)
-    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert)))
+    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert) if there is None else there))
     if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
@@ -86,7 +88,7 @@ def _there(rules: Sequence[policy.Rule], alert: Alert) -> Existing:
     here = [one.id for one in alert.instances if _is_here(one)]
     if policy.needs_tags(rules):
         return existing(here)
-    if alert.source != GUARDDUTY or alert.sample or not policy.captures(rules):
+    if alert.sample or not policy.captures(rules):
         return existing([])
     try:
         return existing(here)

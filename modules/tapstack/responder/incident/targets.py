@@ -16,21 +16,22 @@ from tapstack.domain.instance_states import GONE_STATES
 from tapstack.responder.aws.clients import client
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
+from tapstack.responder.store import incidents
 
 
 class Unresolved(Exception):  # noqa: N818
     """What an alert names leads to no instance, or to more than one."""
 
 
-def resolved(alert: Alert) -> Alert:
-    """Return an alert with the instances that it is about.
+def resolved(alert: Alert) -> tuple[Alert, Existing]:
+    """Return an alert with the instances that it is about, and what EC2 says of these.
 
     An instance elsewhere is not asked for: the policy only notifies of it. Nor is that of a sample, which does not
-    exist.
+    exist. One that is gone, and has an open incident, is meant for certain: the alert belongs to that.
 
     Raises:
-        Unresolved: it leads to no instance of this account and Region, to one that is terminated, or to more than one;
-            or what it names besides belongs to another instance.
+        Unresolved: it leads to no instance of this account and Region, to one that is gone, or to more than one; or
+            what it names besides belongs to another instance.
     """
     target = alert.target
     if target is None:
@@ -39,33 +40,44 @@ def resolved(alert: Alert) -> Alert:
         if not target.instance_ids:
             where = alert.where
             raise Unresolved(f"it is about account {where.account_id} in {where.region}, not about this site's")
-        return _with(alert, target.instance_ids)
+        return _with(alert, target.instance_ids), existing([])
     if alert.sample:
-        return _with(alert, target.instance_ids)
+        return _with(alert, target.instance_ids), existing([])
     if target.instance_ids:
         named = list(target.instance_ids)
     elif target.network_interface_id is not None:
         named = [_of_interface(alert, target.network_interface_id)]
     else:
         named = [_of_address(alert, str(target.private_ip), str(target.vpc_id))]
-    there = existing(named)
-    if not there.ids:
-        raise Unresolved("; ".join(there.missing.values()))
-    _check_agreement(alert, target, there.ids)
-    return replace(_with(alert, there.ids), left_out=(*alert.left_out, *there.missing.values()))
+    there, meant, left_out = _asked(named)
+    if not meant:
+        raise Unresolved("; ".join(left_out))
+    _check_agreement(alert, target, meant)
+    return replace(_with(alert, meant), left_out=(*alert.left_out, *left_out)), there
 
 
-def _with_its_own(alert: Alert) -> Alert:
-    """Return an alert that has instances already, with those of this site that exist, and all others."""
+def _with_its_own(alert: Alert) -> tuple[Alert, Existing]:
+    """Return an alert that has instances already, with those of this site that are meant, and all others."""
     home = environment().home
-    asked = [one.id for one in alert.instances if one.where == home and not alert.sample]
-    if not asked:
-        return alert
-    there = existing(asked)
-    kept = tuple(one for one in alert.instances if one.where != home or one.id in there.ids)
-    if not kept:
-        raise Unresolved("; ".join(there.missing.values()))
-    return replace(alert, instances=kept, left_out=(*alert.left_out, *there.missing.values()))
+    there, meant, left_out = _asked([one.id for one in alert.instances if one.where == home and not alert.sample])
+    kept = tuple(one for one in alert.instances if one.where != home or alert.sample or one.id in meant)
+    if left_out and not kept:
+        raise Unresolved("; ".join(left_out))
+    return replace(alert, instances=kept, left_out=(*alert.left_out, *left_out)), there
+
+
+def _asked(ids: Sequence[str]) -> tuple[Existing, list[str], list[str]]:
+    """Return what EC2 says of some instances, those that can be meant, and what is said of the others."""
+    there = existing(ids)
+    captured = _with_open_incident() if there.missing else set()
+    meant = [one for one in ids if one in there.ids or one in captured]
+    return there, meant, [said for one, said in there.missing.items() if one not in meant]
+
+
+def _with_open_incident() -> set[str | None]:
+    """Return the instances of this account and Region that have an open incident; eventually consistent."""
+    home = environment().home
+    return {one.instance_id for one in incidents.listed("open") if one.where == home and incidents.is_open(one)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ characters, a message 256 KB); Amazon EventBridge API Reference, PutEvents.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
@@ -25,6 +25,7 @@ from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents, notified
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
+T = TypeVar("T")
 INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 ALERT_EVENT: Final = "Tapstack Alert"
@@ -32,6 +33,8 @@ SWEEP_EVENT: Final = "Tapstack Sweep"
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
+_ENTRIES_BYTES: Final = 131_072
+"""Of the entries of an event, which has 256 KB at most, as JSON. The record of an outcome has the same: 400 KB."""
 
 
 def notify_once(incident: Incident, what: str, subject: str, text: str, *, once: str | None = None) -> None:
@@ -60,6 +63,23 @@ def _within_limit(text: str) -> str:
         return text
     said = "\n... (the rest is left out: it is more than a notification holds)\n"
     return text.encode()[: _MESSAGE_BYTES - len(said)].decode(errors="ignore") + said
+
+
+def fitting(entries: Iterable[T], *, within: int = _ENTRIES_BYTES) -> tuple[list[T], int]:
+    """Return the first entries of an event, as many as it holds, and how many are left out.
+
+    Args:
+        entries: as JSON has them.
+        within: bytes.
+    """
+    fits, left_out = [], 0
+    for entry in entries:
+        within -= len(json.dumps(entry)) + len(", ")
+        if within < 0:
+            left_out += 1
+        else:
+            fits.append(entry)
+    return fits, left_out
 
 
 def emit(detail_type: str, detail: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ def outcome(alert: KeptAlert) -> dict[str, Any] | None:
     return dict(item["outcome"])
 
 
-def record(alert: KeptAlert, outcome: dict[str, Any]) -> None:
-    """Record what came of an alert, as JSON without fractions; the first record stays."""
+def record(alert: KeptAlert, outcome: dict[str, Any]) -> bool:
+    """Record what came of an alert, as JSON without fractions; False where it was recorded before, which stays."""
     item = {
         LISTING: ALERTS,
         OPENED_AT: alert.received_at,
@@ -44,7 +44,7 @@ def record(alert: KeptAlert, outcome: dict[str, Any]) -> None:
     }
     now = {"now": incidents.epoch(utc_now())}
     place = {**_key(alert), **pack_item(item)}
-    table.write_together([table.put(place, "attribute_not_exists(pk) OR #ttl < :now", now, {"ttl": "ttl"})])
+    return table.write_together([table.put(place, "attribute_not_exists(pk) OR #ttl < :now", now, {"ttl": "ttl"})])
 
 
 Did = Literal["opened", "joined", "updated"]
