@@ -12,6 +12,10 @@ from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import appliance, captures, incidents, retention
 from tapstack.responder.store.incidents import Incident
 
+_OFTEN: Final = 100
+"""Waits of a workflow, after which the end of its capture is moved by `_STEP` at least."""
+_STEP: Final = timedelta(hours=1)
+
 
 def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
     """Return whether the workflow waits longer, and for how long.
@@ -40,10 +44,6 @@ def remaining(incident_id: str, waited_until: str | None = None) -> dict[str, An
     return {"status": "wait", "seconds": max(1, _seconds_left(incident)), "until": incident.expires_at}
 
 
-_OFTEN: Final = 100
-_STEP: Final = timedelta(hours=1)
-
-
 def _seconds_left(incident: Incident) -> int:
     return int((as_time(incident.expires_at) - utc_now()).total_seconds())
 
@@ -55,8 +55,8 @@ def _extended(incident: Incident) -> Incident:
         return incident
     if (extended := incidents.extend(incident, until)) is None:
         return incidents.get(incident.id)
-    said = f"until {until}: its end has come and was moved {incident.waits} times, so from now on it is by an hour"
-    incidents.add_event(incident.id, "incident", "extended", said)
+    said = f"its end has come {incident.waits} times, and was moved before; now it is by an hour at least"
+    incidents.add_event(incident.id, "incident", "extended", f"until {until}: {said}")
     return extended
 
 
