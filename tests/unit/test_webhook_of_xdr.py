@@ -49,6 +49,11 @@ sites:
     [
         ("{xdr: {preset: hunters, webhook: true}}", "[{name: a, action: capture}]", ("xdr", "medium", "a")),
         (
+            "{xdr: {preset: hunters, webhook: true}}",
+            "[{name: a, action: contain_on_approval}]",
+            ("xdr", "medium", "a", True),
+        ),
+        (
             "{soc: {preset: generic, webhook: true}, xdr: {preset: hunters, webhook: true}}",
             "[{name: a, action: capture, severity: {at_least: 7.0}, sources: [xdr]}]",
             ("xdr", "high", "a"),
@@ -66,7 +71,7 @@ sites:
     ],
 )
 def test_when_a_rule_captures_for_a_lead_then_its_webhook_is_taken(
-    sources: str, policy: str, expected: tuple[str, str, str] | None
+    sources: str, policy: str, expected: tuple[Any, ...] | None
 ) -> None:
     found = webhook.find_webhook(response(sources, policy), INSTANCE, {"application": "shop"}, WHERE)
     assert found == (webhook.Webhook(*expected) if expected else None)

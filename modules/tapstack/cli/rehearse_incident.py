@@ -46,12 +46,15 @@ if TYPE_CHECKING:
     from tapstack.rehearsal.deployment import SiteDeployment
     from tapstack.rehearsal.report.page import GroupsOf, TimedStep
     from tapstack.rehearsal.xdr.actor import Xdr
+    from tapstack.rehearsal.xdr.webhook import Webhook
 
 REPORT: Final = Path("rehearsal.html")
 WAITS: Final = 0.02
 """The scale of waits: an hour takes 72 seconds, and the incident, which is open for one, is closed before."""
 WAITS_FOR_APPROVAL: Final = 0.1
 """The scale while a containment is pending: 15 minutes take 90 seconds, so that a slow machine meets the deadline."""
+WAITS_FOR_ANSWER: Final = 0.25
+"""The scale while a rule asks: 15 minutes take 225 seconds, in which a slow machine also shows the capture."""
 WAITS_AT_THE_END: Final = 0.001
 """The scale after the close: the half hour until an appliance is retired takes 2 seconds."""
 _INDENT: Final = " " * 7
@@ -252,7 +255,9 @@ class _Rehearsal:
             self._watch_packets(api, incident, where)
             xdr.log_flows(list(mirrored.items()))
         groups = (
-            self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where) if self._contains() else []
+            self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where, xdr.webhook)
+            if self._contains()
+            else []
         )
         self.account.waits.scale = WAITS_AT_THE_END
         with self._step("Close: every session of the incident ends, the appliance is retired"):
@@ -388,9 +393,16 @@ class _Rehearsal:
     def _alert(self, xdr: Xdr, api: IncidentApi, endpoint: str, suspect: str) -> Any:
         """Report the instance: the XDR does, where it has a webhook; return the incident."""
         if xdr.webhook is not None:
+            asks = xdr.webhook.asks
+            if asks:
+                # The question begins with the incident, and is answered after what comes between.
+                self.account.waits.scale = WAITS_FOR_ANSWER
             alert_id = xdr.report(endpoint, suspect)
             incident = self._until(f"no incident of alert {alert_id}", lambda: _incident_of(api, alert_id))
-            self._say(f"rule {xdr.webhook.rule} captures: {incident['id']}")
+            self._say(f"rule {xdr.webhook.rule} {xdr.webhook.does}: {incident['id']}")
+            if asks:
+                self._follow(api, incident["id"], "pending", part="containment")
+                self.account.waits.scale = WAITS
             xdr.report_none(endpoint)
             return incident
         alert = {
@@ -478,9 +490,18 @@ class _Rehearsal:
         return response is not None and response.containment is not None
 
     def _contain_and_release(
-        self, api: IncidentApi, incident: Any, ec2: Any, endpoint: str, where: dict[str, Any]
+        self,
+        api: IncidentApi,
+        incident: Any,
+        ec2: Any,
+        endpoint: str,
+        where: dict[str, Any],
+        webhook: Webhook | None,
     ) -> list[GroupsOf]:
-        """Contain the instance, with approval where the deployment allows that, and release it."""
+        """Contain the instance, with approval where the deployment allows that, and release it.
+
+        Where the rule for the alert of the XDR asked, nobody else requests it.
+        """
         from tapstack.rehearsal.report.page import GroupsOf
 
         path, name = f"/incidents/{incident['id']}", incident["id"]
@@ -492,11 +513,15 @@ class _Rehearsal:
         self.account.waits.scale = WAITS_FOR_APPROVAL
         approved = "another person approves" if mode == "approval" else "at once"
         with self._step(f"Contain: {approved}, and every interface is isolated"):
-            api.post(operation_that_contains(mode, opens=False).at(name), {}, repeatable=True)
+            asked = webhook is not None and webhook.asks
+            if not asked:
+                api.post(operation_that_contains(mode, opens=False).at(name), {}, repeatable=True)
             if mode == "approval":
-                self._follow(api, name, "pending", part="containment")
+                found = self._follow(api, name, "pending", part="containment")
                 with self._second_person(endpoint, where) as second:
-                    if response.containment.approval.other_person:
+                    if asked:
+                        self._say(f"{found['containment']['asked_by']} asked, until {found['containment']['deadline']}")
+                    elif response.containment.approval.other_person:
                         self._say(f"The person who requested it approves: {self._refusal(api, f'{path}/approve')}")
                     self._say(f"{_SECOND_PERSON} approves")
                     second.post(f"{path}/approve", {}, repeatable=True)

@@ -100,7 +100,7 @@ class AlertMapping:
         private_ip: A private IPv4 address of the instance; needs `vpc_id`. Beside the keys above only one counts.
         vpc_id: The VPC of the address; a literal in single quotes names a fixed one.
         guardduty_finding: Id or ARN of the GuardDuty finding that the alert passes on.
-        archived: True where the tool has settled the alert: operators are then only notified.
+        archived: True where the tool has settled the alert: responders are then only notified.
         severity_scale: The highest number of `severity`, 10 or 100.
         several_instances: Whether an alert that names several instances is about each of them. By default it is
             unmatched, because which one is meant is not certain.
@@ -275,7 +275,7 @@ class AlertSource:
     """A source of alerts: how its documents are read.
 
     Attributes:
-        preset: The name of a mapping in `PRESETS`.
+        preset: Who sends them, where Tapstack knows how to read it; in place of `mapping`.
         mapping: One of its own, in place of a preset.
         webhook: Whether the tool signs what it sends, with a secret that `tapstack xdr rotate-secret` sets: callers of
             the API then cannot send under this name. By default only they can, with the right `alert`.

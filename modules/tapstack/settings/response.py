@@ -275,7 +275,8 @@ class Response(Settings):
     """What is done about alerts, of which GuardDuty's findings are some: the first rule that matches decides; `notify`
     when none does."""
     alerts: Alerts = Field(default_factory=lambda: Alerts.model_validate({}))
-    """Alerts of Security Hub and of other tools, which the policy decides about as well; none by default."""
+    """Alerts of Security Hub and of other tools, which the policy decides about as well; none by default. Any needs the
+    site's section `xdr`: its landing keeps those that lead to no instance."""
     containment: Containment | None = None
     """How instances are contained; without it they cannot be."""
     evidence: Evidence = Field(default_factory=lambda: Evidence.model_validate({}))

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,23 @@ def test_fails_when_no_source_is_named(capsys: Printed) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["xdr", "try", "alert.json"])
     assert "the following arguments are required: --source" in capsys.readouterr().err
+
+
+def test_when_the_first_command_of_the_page_is_run_then_it_prints_what_the_page_shows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).resolve().parents[3]
+    page = (root / "docs/xdr.md").read_text(encoding="utf-8")
+    (command, shown), *_ = re.findall(r"```console\n\$ tapstack ([^\n]*)\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("TAPSTACK_DEPLOYMENT", raising=False)
+
+    assert main(command.split()) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_when_the_page_shows_a_lead_then_it_is_the_one_of_the_examples() -> None:
+    root = Path(__file__).resolve().parents[3]
+    page = (root / "docs/xdr.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"### A lead of Hunters\n.*?```json\n(.*?)```", page, re.DOTALL)
+    assert shown == (root / "examples/lead.json").read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ from tapstack.settings.response import Response
 PRESET: Final = "hunters"
 RISKS: Final = ("medium", "high")
 """The finding that follows raises the severity to high: no more than that at first."""
+_ASKS: Final = "contain_on_approval"
 _BLOCK: Final = 64
 """Bytes that SHA-256 takes at a time."""
 _TIMEOUT: Final = 30.0
@@ -41,17 +42,24 @@ _TIMEOUT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook whose alert about the instance is captured by a rule.
+    """A webhook for whose alert about the instance a rule captures.
 
     Attributes:
         source: its name in the deployment file.
         risk: of the alert.
         rule: the name of the rule.
+        asks: whether the rule also asks responders to contain the instance.
     """
 
     source: str
     risk: str
     rule: str
+    asks: bool = False
+
+    @property
+    def does(self) -> str:
+        """What the rule does about the alert."""
+        return "captures, and asks whether to contain the instance" if self.asks else "captures"
 
     @property
     def path(self) -> str:
@@ -62,7 +70,8 @@ class Webhook:
 def find_webhook(response: Response, instance_id: str, tags: Mapping[str, str], where: AccountRegion) -> Webhook | None:
     """Return the first webhook for leads of Hunters, where a rule captures for a lead; None where there is none.
 
-    A rule that contains, too, is not taken: what follows contains the instance as a responder does.
+    A rule that contains at once is not taken, because a responder is to approve; nor one that asks where the question
+    waits for packets.
 
     Args:
         response: of the site.
@@ -70,6 +79,8 @@ def find_webhook(response: Response, instance_id: str, tags: Mapping[str, str], 
         tags: of the instance.
         where: the account and Region of the site.
     """
+    contains = response.containment
+    taken = ("capture", _ASKS) if contains is not None and contains.wait_for_packets is None else ("capture",)
     for name, source in response.alerts.to_domain().sources.items():
         if source.preset != PRESET or not source.webhook:
             continue
@@ -80,8 +91,8 @@ def find_webhook(response: Response, instance_id: str, tags: Mapping[str, str], 
                 for alert in mapped.alerts
             ]
             for decision in decisions:
-                if decision.action == "capture" and decision.rule is not None:
-                    return Webhook(name, risk, decision.rule.name)
+                if decision.action in taken and decision.rule is not None:
+                    return Webhook(name, risk, decision.rule.name, decision.action == _ASKS)
     return None
 
 
