@@ -30,7 +30,16 @@ FILTER: Final = "AWS::EC2::TrafficMirrorFilter"
 SESSION: Final = "AWS::EC2::TrafficMirrorSession"
 STACK: Final = "AWS::CloudFormation::Stack"
 GONE: Final = "DELETE_COMPLETE"
-COMPLETE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+CREATED: Final = frozenset(
+    {
+        *("CREATE_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_FAILED"),
+        *("UPDATE_COMPLETE", "UPDATE_FAILED", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"),
+    }
+)
+"""Of a stack that was created, and whose deletion did not begin. An update that failed leaves its resources.
+
+Source: AWS CloudFormation User Guide, "Understand CloudFormation stack creation events" (stack status codes).
+"""
 IN_PROGRESS: Final = "_IN_PROGRESS"
 NAMED_IAM: Final = "CAPABILITY_NAMED_IAM"
 """Stands for CAPABILITY_IAM as well."""

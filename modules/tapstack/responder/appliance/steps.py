@@ -76,7 +76,10 @@ def _ensured(incident: Incident) -> Mapping[str, str]:
         incidents.transition(incident_id, "launching", by="appliance", detail=detail)
         return (_launch if held.state == "absent" else _check_launch)(settings, incident, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
-    if stack is None or stack["StackStatus"] not in stacks.COMPLETE:
+    if stack is None or stack["StackStatus"] not in stacks.CREATED:
+        if stack is not None and stack["StackStatus"].endswith(stacks.IN_PROGRESS):
+            return WAIT  # others update it, or delete it
+        _check_empty(settings, stack)
         # The stack was deleted although incidents need it.
         snapshots.record_loss(settings, held)
         stored.record_lost(held)
@@ -98,7 +101,8 @@ def _launch(settings: DeployedLaunch, incident: Incident, held: Appliance) -> Ma
     existing = stacks.describe(settings.stack_name)
     if existing is not None:
         _check_owned(settings, existing)
-        if existing["StackStatus"] not in stacks.COMPLETE and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
+        if existing["StackStatus"] not in stacks.CREATED and not existing["StackStatus"].endswith(stacks.IN_PROGRESS):
+            _check_empty(settings, existing)
             # The rest of a failed launch has the name.
             stacks.delete(existing, held.generation)
             return WAIT
@@ -134,7 +138,7 @@ def _check_launch(settings: DeployedLaunch, incident: Incident, held: Appliance)
     status = stack["StackStatus"]
     if status != stacks.GONE:
         _check_owned(settings, stack)
-    if status in stacks.COMPLETE:
+    if status in stacks.CREATED:
         return _take_over(settings, incident, held, stack)
     if status.endswith(stacks.IN_PROGRESS):
         return WAIT  # a rollback is reported once it is complete
@@ -207,6 +211,25 @@ def _check_owned(settings: DeployedLaunch, stack: stacks.Stack) -> None:
         raise ApplianceFailed(
             f"there is a stack {settings.stack_name} that no incident of this deployment launched: "
             "delete it, or use it as an existing appliance"
+        )
+
+
+def _check_empty(settings: DeployedLaunch, stack: stacks.Stack | None) -> None:
+    """Check that a stack whose creation or deletion failed has no instance: its volumes may have packets.
+
+    Where no snapshots are taken, packets are deleted with the appliance anyway.
+    """
+    if stack is None or stack["StackStatus"] == stacks.GONE or settings.snapshots is None:
+        return
+    if there := [str(one["InstanceId"]) for one in instances.instances_of(settings.stack_name)]:
+        region = environment().home.region
+        commands = [
+            f"aws ec2 create-snapshots --region {region} --instance-specification InstanceId={one}" for one in there
+        ]
+        commands.append(f"aws cloudformation delete-stack --region {region} --stack-name {settings.stack_name}")
+        raise ApplianceFailed(
+            f"stack {settings.stack_name} is {stack['StackStatus']}, and {', '.join(there)} of it exists, which may "
+            f"have packets: keep them, then delete the stack: {'; '.join(commands)}"
         )
 
 
