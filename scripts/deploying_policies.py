@@ -16,8 +16,9 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.iam.authorizations import Authorization
@@ -138,7 +139,7 @@ class _Deployer:
                 release(terraform)
                 file.write_text(json.dumps(terraform), encoding="utf-8")
             for name, stack in stacks.items():
-                self._as("update", name, stack.apply)
+                self._as("update", name, partial(_update, stack))
         for name, stack in reversed(stacks.items()):
             self._as("destroy", name, stack.destroy)
         for spare in spares:
@@ -266,8 +267,19 @@ def planned_by_a_role_that_reads(document: Mapping[str, Any]) -> dict[str, Any]:
     return planned
 
 
+def _update(stack: SiteDeployment) -> None:
+    """Apply a change of what stays.
+
+    Raises:
+        ValueError: the change replaces a resource, and so does not show what changing it needs.
+    """
+    if replaced := [address for address, actions in stack.changes().items() if len(actions) > 1]:
+        raise ValueError(f"a change in place was expected of {', '.join(replaced)}")
+    stack.apply_planned()
+
+
 def _other_settings(document: dict[str, Any]) -> None:
-    """Change what a release of Tapstack, or an operator, changes of each kind of resource."""
+    """Change what an operator changes of resources that stay: what is replaced or removed hides changes of it."""
     document["tags"] = {**document.get("tags", {}), "reviewed": "2026"}
     site = document["sites"]["production"]
     site["packet_basics"]["remote_access_cidr"] = "10.21.0.0/16"
@@ -282,44 +294,285 @@ def _other_settings(document: dict[str, Any]) -> None:
     response["notify"] = {"emails": ["incidents@example.com"]}
     xdr = site["xdr"]
     xdr["landing"]["keep_days"] = xdr["landing"]["unmatched_days"] = 30
-    xdr["flow_logs"] = {"record_format": "extended"}
-    # It has a format of its own for flow logs.
-    del xdr["readers"]["hunters"], xdr["readers"]["cortex"]
-    xdr["readers"]["sentinel"]["prefixes"] = ["guardduty"]
     xdr["readers"]["sentinel"]["oidc"]["thumbprints"] = ["cd" * 20]
     xdr["readers"]["elastic"]["own"]["external_id"] = _EXTERNAL_ID
 
 
-_RELEASED: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
-    "aws_apigatewayv2_api": ("description", lambda _: "another release"),
-    "aws_apigatewayv2_integration": ("timeout_milliseconds", lambda _: 20000),
-    "aws_apigatewayv2_route": ("operation_name", lambda _: "another"),
-    "aws_cloudwatch_metric_alarm": ("alarm_description", lambda _: "another release"),
-    "aws_dynamodb_table": ("deletion_protection_enabled", lambda value: not value),
-    "aws_ec2_traffic_mirror_filter_rule": ("description", lambda _: "another release"),
-    "aws_iam_role": ("description", lambda _: "another release"),
-    "aws_iam_role_policy": ("policy", lambda text: text.replace('"2012-10-17"', '"2012-10-17","Id":"another"')),
-    "aws_kms_key": ("description", lambda _: "another release"),
-    "aws_iam_openid_connect_provider": ("client_id_list", lambda audiences: [*audiences, "another"]),
-    "aws_lambda_event_source_mapping": ("maximum_batching_window_in_seconds", lambda _: 5),
-    "aws_lambda_function": ("source_code_hash", lambda _: "YW5vdGhlciByZWxlYXNl"),
-    "aws_lb_target_group": ("deregistration_delay", lambda _: "10"),
-    "aws_scheduler_schedule": ("schedule_expression", lambda _: "rate(20 minutes)"),
-    "aws_secretsmanager_secret": ("description", lambda _: "another release"),
-    "aws_sfn_state_machine": ("definition", lambda text: text.replace('"Comment":"', '"Comment":"Another: ', 1)),
-    "aws_sns_topic": ("display_name", lambda _: "another release"),
-    # Longer than any function may run that reads from it.
-    "aws_sqs_queue": ("visibility_timeout_seconds", lambda _: 1000),
-    "aws_vpc_security_group_ingress_rule": ("description", lambda _: "another release"),
+def _text(_: Any) -> str:
+    return "another release"
+
+
+def _of(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what changes an argument where a resource has it."""
+    return lambda value: None if value is None else change(value)
+
+
+_policy: Final = _of(lambda text: text.replace('"2012-10-17"', '"2012-10-17","Id":"another"'))
+
+
+def _none(_: Any) -> None:
+    """Leave the argument out."""
+
+
+_Change: TypeAlias = tuple[Callable[[Any], Any], tuple[str, ...]]
+"""What changes an argument, and the arguments that the AWS provider changes by the same call of AWS."""
+IN_PLACE: Final[Mapping[str, Mapping[str, _Change]]] = {
+    "aws_apigatewayv2_api": {"description": (_text, ("name",))},
+    "aws_apigatewayv2_integration": {
+        "timeout_milliseconds": (
+            lambda _: 20000,
+            ("integration_method", "integration_uri", "payload_format_version"),
+        )
+    },
+    "aws_apigatewayv2_route": {
+        "operation_name": (
+            _text,
+            ("authorization_scopes", "authorization_type", "authorizer_id", "route_key", "target"),
+        )
+    },
+    "aws_apigatewayv2_stage": {
+        "access_log_settings": (_none, ()),
+        "description": (_text, ("auto_deploy", "default_route_settings", "route_settings")),
+    },
+    "aws_cloudformation_stack": {
+        # Settings change parameters.
+        "parameters": (lambda value: value, ("tags", "template_url")),
+        "policy_body": (_of(lambda text: text.replace('"Statement"', ' "Statement"')), ()),
+    },
+    "aws_cloudwatch_dashboard": {"dashboard_body": (_of(lambda text: text.replace('"x":0', '"x":1')), ())},
+    "aws_cloudwatch_event_rule": {"description": (_text, ("event_pattern",))},
+    "aws_cloudwatch_event_target": {
+        "retry_policy": (_of(lambda value: {**value, "maximum_retry_attempts": 100}), ("arn", "dead_letter_config"))
+    },
+    "aws_cloudwatch_log_group": {"retention_in_days": (_none, ())},
+    "aws_cloudwatch_metric_alarm": {
+        "alarm_description": (
+            _text,
+            (
+                "alarm_actions",
+                "comparison_operator",
+                "dimensions",
+                "evaluation_periods",
+                "metric_name",
+                "metric_query",
+                "namespace",
+                "ok_actions",
+                "period",
+                "statistic",
+                "threshold",
+                "treat_missing_data",
+            ),
+        )
+    },
+    "aws_dynamodb_table": {
+        "deletion_protection_enabled": (lambda value: not value, ("billing_mode", "server_side_encryption")),
+        "point_in_time_recovery": (_of(lambda _: {"enabled": False}), ()),
+        "ttl": (_of(lambda value: {**value, "enabled": False}), ()),
+    },
+    "aws_ec2_traffic_mirror_filter": {"network_services": (lambda value: [] if value else ["amazon-dns"], ())},
+    "aws_ec2_traffic_mirror_filter_rule": {
+        "description": (
+            _text,
+            (
+                "destination_cidr_block",
+                "destination_port_range",
+                "protocol",
+                "rule_action",
+                "rule_number",
+                "source_cidr_block",
+                "source_port_range",
+                "traffic_direction",
+            ),
+        )
+    },
+    "aws_ec2_traffic_mirror_session": {
+        "description": (
+            _text,
+            ("packet_length", "session_number", "traffic_mirror_filter_id", "traffic_mirror_target_id"),
+        )
+    },
+    "aws_guardduty_publishing_destination": {"destination_arn": (lambda text: f"{text}/", ("kms_key_arn",))},
+    "aws_iam_openid_connect_provider": {
+        "client_id_list": (_of(lambda audiences: [*audiences, "another"]), ()),
+        "thumbprint_list": (lambda _: ["ef" * 20], ()),
+    },
+    "aws_iam_role": {"assume_role_policy": (_policy, ()), "description": (_text, ())},
+    "aws_iam_role_policy": {"policy": (_policy, ())},
+    "aws_kms_key": {
+        "description": (_text, ()),
+        "enable_key_rotation": (lambda _: False, ()),
+        "policy": (_policy, ()),
+        # Terraform uses it when it destroys.
+        "deletion_window_in_days": (lambda _: 29, ()),
+    },
+    "aws_lambda_event_source_mapping": {
+        "maximum_batching_window_in_seconds": (
+            lambda _: 5,
+            ("batch_size", "function_name", "function_response_types", "scaling_config"),
+        )
+    },
+    "aws_lambda_function": {
+        "description": (
+            _text,
+            (
+                "dead_letter_config",
+                "environment",
+                "handler",
+                "kms_key_arn",
+                "logging_config",
+                "memory_size",
+                "role",
+                "runtime",
+                "timeout",
+                "tracing_config",
+            ),
+        ),
+        "source_code_hash": (lambda _: "YW5vdGhlciByZWxlYXNl", ("architectures", "filename")),
+    },
+    "aws_lb": {"enable_cross_zone_load_balancing": (lambda value: not value, ("enable_deletion_protection",))},
+    "aws_lb_listener": {"port": (lambda _: 4790, ("default_action", "protocol"))},
+    "aws_lb_target_group": {
+        "deregistration_delay": (lambda _: "10", ()),
+        "health_check": (_of(lambda value: {**value, "port": "80"}), ()),
+    },
+    "aws_ram_resource_share": {"name": (_text, ("allow_external_principals",))},
+    "aws_s3_bucket_lifecycle_configuration": {
+        # Settings change how long objects are kept.
+        "rule": (lambda value: value, ())
+    },
+    "aws_s3_bucket_logging": {"target_prefix": (_text, ("target_bucket",))},
+    "aws_s3_bucket_notification": {"queue": (_of(lambda queues: queues[:-1]), ("topic",))},
+    "aws_s3_bucket_ownership_controls": {"rule": (lambda _: {"object_ownership": "BucketOwnerPreferred"}, ())},
+    "aws_s3_bucket_policy": {"policy": (_policy, ())},
+    "aws_s3_bucket_public_access_block": {
+        "block_public_acls": (
+            lambda _: False,
+            ("block_public_policy", "ignore_public_acls", "restrict_public_buckets"),
+        )
+    },
+    "aws_s3_bucket_server_side_encryption_configuration": {
+        "rule": (_of(lambda rules: [{**rules[0], "bucket_key_enabled": not rules[0].get("bucket_key_enabled")}]), ())
+    },
+    "aws_s3_bucket_versioning": {"versioning_configuration": (lambda _: {"status": "Suspended"}, ())},
+    "aws_s3_object": {"content_type": (lambda _: "text/plain", ("content", "kms_key_id"))},
+    "aws_scheduler_schedule": {
+        "schedule_expression": (
+            lambda _: "rate(20 minutes)",
+            ("description", "flexible_time_window", "kms_key_arn", "target"),
+        )
+    },
+    "aws_secretsmanager_secret": {"description": (_text, ("kms_key_id",))},
+    # One more group has rules (`two_step`), and tags change.
+    "aws_security_group": {"tags": (_of(lambda value: {**value, "another": "release"}), ("egress", "ingress"))},
+    "aws_sfn_state_machine": {
+        "definition": (
+            _of(lambda text: text.replace('"Comment":"', '"Comment":"Another: ', 1)),
+            ("logging_configuration", "role_arn", "tracing_configuration"),
+        )
+    },
+    "aws_sns_topic": {"display_name": (_text, ("kms_master_key_id",))},
+    "aws_sns_topic_policy": {"policy": (_policy, ())},
+    "aws_sns_topic_subscription": {"raw_message_delivery": (lambda value: False if value else None, ())},
+    "aws_sqs_queue": {
+        # Longer than any function may run that reads from it.
+        "visibility_timeout_seconds": (
+            lambda _: 1000,
+            (
+                "kms_master_key_id",
+                "message_retention_seconds",
+                "policy",
+                "redrive_policy",
+                "sqs_managed_sse_enabled",
+            ),
+        )
+    },
+    "aws_sqs_queue_policy": {"policy": (_policy, ())},
+    "aws_vpc_security_group_egress_rule": {
+        "description": (_text, ("cidr_ipv4", "from_port", "ip_protocol", "to_port"))
+    },
+    "aws_vpc_security_group_ingress_rule": {
+        "description": (_text, ("cidr_ipv4", "from_port", "ip_protocol", "referenced_security_group_id", "to_port"))
+    },
 }
-"""What another release of Tapstack may change in place, by type of resource."""
+"""What can change in place, by type of resource and argument: the record changes each, or leaves it out."""
+
+REPLACED: Final[Mapping[str, frozenset[str]]] = {
+    type_: frozenset(arguments.split())
+    for type_, arguments in {
+        "aws_apigatewayv2_api": "protocol_type",
+        "aws_apigatewayv2_integration": "api_id integration_type",
+        "aws_apigatewayv2_route": "api_id",
+        "aws_apigatewayv2_stage": "api_id name",
+        "aws_cloudformation_stack": "name on_failure timeout_in_minutes",
+        "aws_cloudwatch_dashboard": "dashboard_name",
+        "aws_cloudwatch_event_rule": "name",
+        "aws_cloudwatch_event_target": "rule target_id",
+        "aws_cloudwatch_log_group": "kms_key_id name",
+        "aws_cloudwatch_metric_alarm": "alarm_name",
+        "aws_dynamodb_table": "attribute global_secondary_index hash_key name range_key",
+        "aws_ec2_traffic_mirror_filter": "description",
+        "aws_ec2_traffic_mirror_filter_rule": "traffic_mirror_filter_id",
+        "aws_ec2_traffic_mirror_session": "network_interface_id",
+        "aws_ec2_traffic_mirror_target": "description network_load_balancer_arn",
+        "aws_flow_log": "log_destination log_destination_type max_aggregation_interval traffic_type vpc_id",
+        "aws_guardduty_publishing_destination": "detector_id",
+        "aws_iam_openid_connect_provider": "url",
+        "aws_iam_role": "name",
+        "aws_iam_role_policy": "name role",
+        "aws_kms_alias": "name target_key_id",
+        "aws_lambda_event_source_mapping": "event_source_arn",
+        "aws_lambda_function": "function_name",
+        "aws_lambda_permission": "action function_name principal source_arn",
+        "aws_lb": "internal load_balancer_type security_groups subnets",
+        "aws_lb_listener": "load_balancer_arn",
+        "aws_lb_target_group": "port protocol target_type vpc_id",
+        "aws_lb_target_group_attachment": "port target_group_arn target_id",
+        "aws_network_interface_sg_attachment": "network_interface_id security_group_id",
+        "aws_ram_principal_association": "principal resource_share_arn",
+        "aws_ram_resource_association": "resource_arn resource_share_arn",
+        "aws_s3_bucket": "bucket force_destroy",
+        "aws_s3_object": "bucket key",
+        "aws_scheduler_schedule": "name",
+        "aws_secretsmanager_secret": "name recovery_window_in_days",
+        "aws_security_group": "description name name_prefix vpc_id",
+        "aws_sfn_state_machine": "name type",
+        "aws_sns_topic": "name",
+        "aws_sns_topic_policy": "arn",
+        "aws_sns_topic_subscription": "endpoint protocol topic_arn",
+        "aws_sqs_queue": "name",
+        "aws_sqs_queue_policy": "queue_url",
+        "aws_vpc_security_group_egress_rule": "security_group_id",
+        "aws_vpc_security_group_ingress_rule": "security_group_id",
+        **dict.fromkeys((type_ for type_ in IN_PLACE if type_.startswith("aws_s3_bucket_")), "bucket"),
+    }.items()
+}
+"""Arguments whose change replaces the resource, or makes no call. A key that others refer to is never replaced; what
+other `subnets` of a load balancer need is in the table of docs/iam/README.md."""
+
+
+def unchanged(terraform: Mapping[str, Any]) -> list[str]:
+    """Return what of synthesized Terraform neither the record changes, nor is replaced, as `<type>.<argument>`."""
+    meta = {"//", "count", "depends_on", "for_each", "lifecycle", "override_provider", "provider", "timeouts", "tags"}
+    return sorted(
+        {
+            f"{type_}.{argument}"
+            for type_, resources in terraform.get("resource", {}).items()
+            if type_ != "terraform_data"
+            for resource in resources.values()
+            for argument in set(resource) - meta - REPLACED.get(type_, frozenset())
+            if not any(argument in (changed, *alike) for changed, (_, alike) in IN_PLACE.get(type_, {}).items())
+        }
+    )
 
 
 def _another_release(terraform: dict[str, Any]) -> None:
-    """Change synthesized Terraform as another release of Tapstack would."""
-    for kind, (argument, changed) in _RELEASED.items():
+    """Change synthesized Terraform as another release of Tapstack could."""
+    for kind, arguments in IN_PLACE.items():
         for resource in terraform.get("resource", {}).get(kind, {}).values():
-            resource[argument] = changed(resource.get(argument))
+            for argument, (changed, _) in arguments.items():
+                resource[argument] = changed(resource.get(argument))
+                if resource[argument] is None:
+                    del resource[argument]
 
 
 def _tags_of_keys(account: Account, where: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -16,8 +16,6 @@ from tapstack.domain.globs import matches
 from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.model import Deployment
 
-pytestmark = pytest.mark.thorough
-
 ROOT: Final = deploying.ROOT
 NEEDS, TYPES = deploying.read_needs(deploying.NEEDS.read_text(encoding="utf-8"))
 AGAIN: Final = "not recorded: run python -m scripts.deploying_policies, which takes minutes"
@@ -134,3 +132,40 @@ def test_fails_when_a_policy_lacks_what_a_call_needs() -> None:
     written = json.loads((deploying.FOLDER / "apply-xdr.json").read_text(encoding="utf-8"))
     assert rendered != written
     assert [one for one in written["Statement"] if one not in rendered["Statement"]] != []
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "resource", "condition"),
+    [
+        ("apply-xdr.json", "lambda:UpdateFunctionConfiguration", "function:tapstack-*-xdr-*", ""),
+        ("apply-xdr.json", "sns:UntagResource", ":tapstack-*-xdr-*", ""),
+        ("apply-xdr.json", "sns:SetSubscriptionAttributes", "*", ""),
+        ("apply-xdr.json", "guardduty:UpdatePublishingDestination", "detector/*/publishingDestination/*", ""),
+        ("apply-xdr-access.json", "iam:UpdateAssumeRolePolicy", "role/OIDC_tapstack-*-xdr-*", ""),
+        ("apply-xdr-access.json", "ec2:CreateTags", "vpc-flow-log/*", "resource"),
+        ("apply-response-access.json", "iam:UpdateAssumeRolePolicy", "role/tapstack-*-response-*", ""),
+        ("apply-load-balancer.json", "elasticloadbalancing:ModifyListener", "listener/net/*/*/*", "resource"),
+        ("apply-load-balancer.json", "elasticloadbalancing:ModifyTargetGroup", "targetgroup/*/*", "resource"),
+    ],
+)
+def test_when_something_changes_alone_then_a_policy_allows_its_call(
+    policy: str, action: str, resource: str, condition: str
+) -> None:
+    needed = {need.resource for need in NEEDS[policy] if (need.action, need.condition) == (action, condition)}
+    assert [one for one in needed if one.endswith(resource)] != []
+
+
+def test_fails_when_an_argument_is_neither_changed_nor_known_to_replace_its_resource() -> None:
+    queue = {"name": "a", "tags": {}, "delay_seconds": 5, "visibility_timeout_seconds": 30}
+    assert deploying.unchanged({"resource": {"aws_sqs_queue": {"a": queue}}}) == ["aws_sqs_queue.delay_seconds"]
+
+
+def test_when_a_resource_has_an_argument_then_the_record_changes_it_or_it_is_replaced(tmp_path: Path) -> None:
+    whole = deploying.with_telemetry(deploying.example())
+    assert synthesize(parse_deployment(json.dumps(whole)), tmp_path, tmp_path / "out") == []
+    found = {
+        file.parent.name: deploying.unchanged(json.loads(file.read_text(encoding="utf-8")))
+        for file in (tmp_path / "out").glob("stacks/*/cdk.tf.json")
+    }
+    assert len(found) == 4
+    assert {stack: arguments for stack, arguments in found.items() if arguments} == {}
