@@ -113,6 +113,19 @@ def a_finding_contains(its: Scenarios) -> None:
     _release(response, incident)
 
 
+def a_finding_approves_what_waits_for_an_answer(its: Scenarios) -> None:
+    """Its rule contains without asking: the execution that waits goes on."""
+    response = its.response
+    incident = response.open("database")
+    with heard_by(response):
+        response.contain(incident, "approval")
+        response.until_asked(incident)
+        find(response, response.company.instances["database"], "approves", severity=9.5)
+        response.until_settled(incident, "contained")
+    assert response.containment(incident)["decided_by"] == "guardduty"
+    _release(response, incident)
+
+
 def an_attack_sequence_contains_each_of_its_instances(its: Scenarios) -> None:
     response, names = its.response, ("database", PAYMENTS)
     before = [response.groups_of(name) for name in names]
@@ -335,6 +348,7 @@ CONTAINING: Final = (
     the_deadline_passes,
     the_incident_is_closed_before_a_decision,
     a_finding_contains,
+    a_finding_approves_what_waits_for_an_answer,
     an_attack_sequence_contains_each_of_its_instances,
     two_incidents_contain_it_and_each_releases,
     two_incidents_contain_it_and_one_releases_for_both,
