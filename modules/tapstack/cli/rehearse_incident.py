@@ -500,7 +500,7 @@ class _Rehearsal:
     ) -> list[GroupsOf]:
         """Contain the instance, with approval where the deployment allows that, and release it.
 
-        Where the rule for the alert of the XDR asked, nobody else requests it.
+        Where the rule for the alert of the XDR requested it, no person does so again.
         """
         from tapstack.rehearsal.report.page import GroupsOf
 
