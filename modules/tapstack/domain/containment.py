@@ -284,6 +284,11 @@ class PriorState:
     lately: bool = False
     note: str = ""
 
+    @property
+    def in_effect(self) -> bool:
+        """Whether AWS may show what containment has set in its place."""
+        return not self.restored or self.lately
+
     def __str__(self) -> str:
         """Return the change as text."""
         return _as_text(self.kind, self.key, self.before, self.after, self.detail)
@@ -391,7 +396,7 @@ def plan_containment(
         begun: its containment has begun, which no tag and no mirror target that was made since ends.
     """
     known = {(one.kind, one.key): one for one in recorded}
-    refused = refusal(facts, settings, known.values(), override_tags=override_tags, begun=begun)
+    refused = refusal(facts, settings, override_tags=override_tags, begun=begun)
     if refused is not None:
         return Plan(facts.instance_id, refused=refused)
     changes = [_with_prior_state(change, known) for change in _wanted(facts, settings)]
@@ -416,7 +421,6 @@ def protecting_tags(facts: Facts, settings: DeployedContainment) -> tuple[str, .
 def refusal(
     facts: Facts,
     settings: DeployedContainment,
-    recorded: Iterable[PriorState] = (),
     *,
     override_tags: bool = False,
     begun: bool = False,
@@ -444,17 +448,10 @@ def refusal(
         )
     if facts.vpc_id not in settings.groups:
         return f"instance {instance} is in {facts.vpc_id}, which is not in the scope of this deployment"
-    changeable = [interface for interface in facts.interfaces if _can_be_isolated(interface, settings)]
-    if not changeable:
+    if not any(_can_be_isolated(interface, settings) for interface in facts.interfaces):
         return (
             f"instance {instance} has no network interface in the scope of this deployment whose security groups could "
             "be changed"
-        )
-    mine = {one.key for one in recorded if one.kind == "groups" and (not one.restored or one.lately)}
-    if all(_is_isolated(interface, settings) and interface.id not in mine for interface in changeable):
-        return (
-            f"all interfaces of instance {instance} are in the quarantine group already, and no prior state is "
-            "recorded: it was done outside Tapstack"
         )
     return None
 
@@ -559,7 +556,7 @@ def _with_prior_state(change: Change, known: Mapping[tuple[Kind, str], PriorStat
         return None
     if not set_by_containment(change.before, change.after, change.interim):
         return change
-    if remembered is None or (remembered.restored and not remembered.lately):
+    if remembered is None or not remembered.in_effect:
         # The value was the same before: nothing to change, and nothing to restore.
         return None if change.before == change.after else change
     if not remembered.restored and change.before == change.after:
@@ -585,7 +582,13 @@ def _warnings(
         if (why := why_it_stays_connected(interface, settings)) is not None:
             yield why
         else:
-            yield from _end_of_capture(interface, facts.admission, known.get(("groups", interface.id)))
+            prior = known.get(("groups", interface.id))
+            yield from _end_of_capture(interface, facts.admission, prior)
+            if _is_isolated(interface, settings) and not (prior is not None and prior.in_effect):
+                yield (
+                    f"{interface.id} has the quarantine group already, without a containment on record: it keeps it "
+                    "after the release, and connections from before it may continue"
+                )
         if interface.trunk:
             branches = ", ".join(interface.branches) or "none now"
             yield (

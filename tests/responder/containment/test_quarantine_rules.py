@@ -6,7 +6,7 @@ from strictmoto.faults import Fault
 from tapstack.responder.containment import isolation, quarantine, steps
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import item, opened
-from tests.responder.containment.conftest import Shop, contained
+from tests.responder.containment.conftest import Shop, contained, release
 from tests.responder.test_api import ask
 
 
@@ -60,3 +60,41 @@ def test_when_the_rules_cannot_be_read_then_it_is_contained_and_says_that_it_is_
     assert isolation.contain(incident) == {"status": "contained"}
     [said] = item(incident)["containment"]["not_done"]
     assert said.startswith(f"whether {shop.quarantine} has rules is not known: ")
+
+
+def test_when_an_attacker_gave_it_the_group_with_a_rule_then_all_else_is_changed_and_warnings_say_so(
+    shop: Shop,
+) -> None:
+    rules = f"{open_up(shop)}. Delete these rules, and contain it again"
+    interfaces = list(shop.groups(shop.database))
+    for interface in interfaces:
+        shop.give(interface, shop.quarantine)
+    already = [
+        f"{interface} has the quarantine group already, without a containment on record: it keeps it after the "
+        "release, and connections from before it may continue"
+        for interface in interfaces
+    ]
+    plan = ask("POST", f"/incidents/{opened(shop.database)}/contain", {"dry_run": True})[1]
+    assert plan["refused"] is None
+    assert sorted(plan["warnings"]) == sorted([*already, rules])
+    before = shop.all()
+    incident = contained(shop.database)
+    assert shop.protected(shop.database) == (True, "stop", [False])
+    assert sorted(item(incident)["containment"]["not_done"]) == sorted([*already, rules])
+    quarantine.check()
+    assert len(mails(shop, "contained, but NOT ISOLATED")) == 1
+    assert release(incident) == "released"
+    assert shop.changed_since(before) == []
+
+
+def test_when_only_one_interface_has_the_group_already_then_the_other_one_is_isolated_and_restored(shop: Shop) -> None:
+    first, *others = shop.groups(shop.database)
+    assert others
+    shop.give(first, shop.quarantine)
+    before = shop.groups(shop.database)
+    incident = contained(shop.database)
+    assert shop.is_isolated(shop.database)
+    [said] = item(incident)["containment"]["not_done"]
+    assert said.startswith(f"{first} has the quarantine group already")
+    assert release(incident) == "released"
+    assert shop.groups(shop.database) == before

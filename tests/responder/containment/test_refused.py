@@ -38,13 +38,11 @@ def test_when_an_attacker_had_the_containment_refused_for_some_seconds_then_the_
     shop: Shop, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     decides(monkeypatch, NOW)
-    before = shop.groups(shop.database)
+    tag = [{"Key": "tapstack-protected", "Value": "for some seconds"}]
     incident = str(decided(found(shop.database, 1, 9.0, seen=utc_now()))["incident_id"])
-    for interface in before:
-        shop.give(interface, shop.quarantine)
-    assert "are in the quarantine group already" in refuse(incident)
-    for interface, groups in before.items():
-        shop.give(interface, *groups)
+    shop.ec2.create_tags(Resources=[shop.database], Tags=tag)
+    assert "is protected by its tag" in refuse(incident)
+    shop.ec2.delete_tags(Resources=[shop.database], Tags=tag)
     if by == "finding":
         decided(found(shop.database, 2, 9.5, seen=utc_now() + timedelta(minutes=10)))
     else:

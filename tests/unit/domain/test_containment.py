@@ -181,7 +181,6 @@ def test_when_it_is_on_its_way_out_of_its_group_then_the_plan_warns() -> None:
             SETTINGS,
             "no network interface in the scope of this deployment whose",
         ),
-        (replace(FACTS, interfaces=(Interface("e", "vpc-1", ("sg-q",)),)), SETTINGS, "it was done outside Tapstack"),
     ],
 )
 def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: DeployedContainment, match: str) -> None:
