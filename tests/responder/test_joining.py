@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from tapstack.domain.incidents import as_time, utc_now
+from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.policy import Rule
 from tapstack.domain.table_names import NOTIFICATION
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.incident.joining import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack
@@ -66,6 +67,11 @@ def entries(incident: str, what: str) -> list[str]:
 
 def joined_mails(site: Site) -> list[str]:
     return [mail["Message"] for mail in site.messages() if mail["Subject"].endswith("joined by another alert")]
+
+
+def joins_notified_of(incident: str) -> list[dict[str, Any]]:
+    marks = table.beginning_with(incident_key(incident), NOTIFICATION)
+    return [mark for mark in marks if mark["what"].startswith("joined ")]
 
 
 def of_instance(instance: str) -> list[str]:
@@ -393,10 +399,29 @@ class TestSize:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1))["incident_id"]
         decided(found(instance, 2))
-        [mark] = table.beginning_with(incident_key(incident), NOTIFICATION)
-        assert mark["what"].startswith("joined ")
+        [mark] = joins_notified_of(incident)
         week = timedelta(days=7)
         assert mark["ttl"] > (utc_now() + week + timedelta(days=environment().retention_days - 1)).timestamp()
+
+    def test_when_alerts_flood_an_incident_then_operators_are_notified_of_twelve_an_hour_and_of_what_changes_it(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        # Their hour may end on the way: then as many more are notified of.
+        hours = {as_text(utc_now())[:13]}
+        for number in range(2, NOTIFIED_IN_AN_HOUR + 6):
+            assert decided(found(instance, number))["action"] == "joined"
+        hours.add(as_text(utc_now())[:13])
+        mails = joined_mails(policy)
+        assert len(mails) == NOTIFIED_IN_AN_HOUR or len(hours) == 2
+        says_so = ["Of further alerts that join within this clock hour" in mail for mail in mails]
+        assert says_so == [False] * (NOTIFIED_IN_AN_HOUR - 1) + [True] or len(hours) == 2
+        # Subscribers and the timeline have every one.
+        told = [one for one in policy.events(notifications.INCIDENT_EVENT) if one["what"] == "joined"]
+        assert len(told) == len(entries(incident, "joined")) == NOTIFIED_IN_AN_HOUR + 4
+        decided(found(instance, 99, 8.5))
+        assert len(joined_mails(policy)) == len(mails) + 1
 
     def test_when_a_notification_is_longer_than_a_key_then_it_is_once_all_the_same(self, policy: Site) -> None:
         incident = opened(policy.instance()[0])
@@ -465,7 +490,7 @@ class TestEarlierVersions:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1))["incident_id"]
         decided(found(instance, 2))
-        [mark] = table.beginning_with(incident_key(incident), NOTIFICATION)
+        [mark] = joins_notified_of(incident)
         policy.client("dynamodb").delete_item(
             TableName=environment().table, Key={name: pack(mark[name]) for name in ("pk", "sk")}
         )

@@ -38,6 +38,13 @@ from tapstack.responder.store.requests import BY_RELEASE
 
 _ENDS_NOW: Final = timedelta(seconds=10)
 """An incident whose time is over in less may be closing already."""
+NOTIFIED_IN_AN_HOUR: Final = 12
+"""How many alerts that join an incident operators are notified of within a clock hour, besides those that change it:
+a flood of alerts would hide them."""
+_LAST_OF_THE_HOUR: Final = (
+    "Of further alerts that join within this clock hour you are notified only where they raise the severity or change "
+    "the containment. The timeline lists all of them."
+)
 _TEXT: Final = 300
 
 
@@ -274,8 +281,21 @@ def complete(
         before: the incident before the alert joined; none where another call wrote that.
     """
     proceed(incident, before)
+    number = 0 if _changes(incident, before) else notified.count(incident.id, f"joins of {as_text(utc_now())[:13]}")
     notifications.notify_once(
-        incident, "joined", *_notification(incident, request, report), once=_mark(request, source)
+        incident,
+        "joined",
+        *_notification(incident, request, report, last=number == NOTIFIED_IN_AN_HOUR),
+        once=_mark(request, source),
+        to_operators=number <= NOTIFIED_IN_AN_HOUR,
+    )
+
+
+def _changes(incident: Incident, before: Incident | None) -> bool:
+    """Return whether an alert raised the severity of the incident that it joined, or changed its containment."""
+    return before is not None and (incident.severity, incident.containment_state) != (
+        before.severity,
+        before.containment_state,
     )
 
 
@@ -305,7 +325,7 @@ def _mark(request: OpenRequest, source: Source) -> str:
     return f"joined {alert}"
 
 
-def _notification(incident: Incident, request: OpenRequest, report: Report) -> tuple[str, str]:
+def _notification(incident: Incident, request: OpenRequest, report: Report, *, last: bool) -> tuple[str, str]:
     why = why_not_contained(incident, request, report)
     containment = incident.containment
     captured = f"Captured until {incident.expires_at}."
@@ -314,7 +334,12 @@ def _notification(incident: Incident, request: OpenRequest, report: Report) -> t
     return notifications.subject(incident, "joined by another alert"), notifications.text(
         incident,
         f"Another alert about {incident.instance_id} joined this incident. It opens no other.",
-        [f"Joined:   {report.said}", *notifications.attack_lines(report.tactics, report.techniques), captured],
+        [
+            f"Joined:   {report.said}",
+            *notifications.attack_lines(report.tactics, report.techniques),
+            captured,
+            *([_LAST_OF_THE_HOUR] if last else []),
+        ],
         [f"Containment: {why or (containment.state if containment else 'not requested')}."],
         [
             "What to run next:",

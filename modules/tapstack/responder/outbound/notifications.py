@@ -37,15 +37,19 @@ _ENTRIES_BYTES: Final = 131_072
 """Of the entries of an event, which has 256 KB at most, as JSON. The record of an outcome has the same: 400 KB."""
 
 
-def notify_once(incident: Incident, what: str, subject: str, text: str, *, once: str | None = None) -> None:
+def notify_once(
+    incident: Incident, what: str, subject: str, text: str, *, once: str | None = None, to_operators: bool = True
+) -> None:
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
-    A function that is killed before the notification is recorded sends it again.
+    A function that is killed before the notification is recorded sends it again. Without `to_operators` subscribers
+    alone are notified.
     """
     mark = once or what
     if notified.is_notified(incident, mark):
         return
-    publish(subject, text)
+    if to_operators:
+        publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
     notified.mark_notified(incident.id, mark)
 

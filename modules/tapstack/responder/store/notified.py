@@ -31,10 +31,28 @@ def mark_notified(incident_id: str, what: str) -> None:
     It is kept as long as an incident is that is not contained. Of what is still wrong with a contained instance after
     that, operators are notified again.
     """
-    kept = timedelta(minutes=MINUTES[1], days=environment().retention_days)
     table.change(
         notification_key(incident_id, what),
         "SET what = :what, #ttl = :ttl",
-        values={"what": what, "ttl": incidents.epoch(utc_now() + kept)},
+        values={"what": what, "ttl": _until()},
         names={"ttl": "ttl"},
     )
+
+
+def count(incident_id: str, what: str) -> int:
+    """Count one more of something that operators are notified of so often at most; return how many there are now.
+
+    A function that is killed after it counts again: there may be fewer notifications than that, never more.
+    """
+    counted = table.change(
+        notification_key(incident_id, what),
+        "SET what = :what, #ttl = :ttl ADD times :one",
+        values={"what": what, "ttl": _until(), "one": 1},
+        names={"ttl": "ttl"},
+    )
+    assert counted is not None
+    return int(counted["times"])
+
+
+def _until() -> int:
+    return incidents.epoch(utc_now() + timedelta(minutes=MINUTES[1], days=environment().retention_days))
