@@ -226,24 +226,50 @@ class TestGuardRails:
         shop.set()
         self.refused(shop, shop.company.instances["legacy"], "is a mirror target of this response")
 
-    def test_fails_when_it_is_behind_the_load_balancer_of_the_mirror_target(self, shop: Shop) -> None:
+    def behind_the_target(self, shop: Shop, vpc: str, target: str, protocol: str = "UDP", zone: str = "") -> None:
+        """Have the load balancer of the mirror target forward to an instance, or to an address."""
         elbv2 = shop.client("elbv2")
         [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
-        group = elbv2.create_target_group(Name="sensors", Protocol="UDP", Port=4789, VpcId=shop.company.shop.id)
+        kind = "instance" if target.startswith("i-") else "ip"
+        group = elbv2.create_target_group(Name="sensors", Protocol=protocol, Port=4789, VpcId=vpc, TargetType=kind)
         arn = group["TargetGroups"][0]["TargetGroupArn"]
         elbv2.create_listener(
             LoadBalancerArn=balancer["LoadBalancerArn"],
-            Protocol="UDP",
+            Protocol=protocol,
             Port=4789,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
         )
-        elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": shop.company.instances["legacy"]}])
-        self.refused(shop, shop.company.instances["legacy"], "is a mirror target")
+        zones = {"AvailabilityZone": zone} if zone else {}
+        elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": target, **zones}])
 
-    def test_fails_when_it_was_put_into_quarantine_by_hand(self, shop: Shop) -> None:
-        for interface in shop.company.interfaces["database"]:
-            shop.give(interface, shop.quarantine)
-        self.refused(shop, shop.database, "it was done outside Tapstack")
+    def address(self, shop: Shop, instance: str) -> str:
+        [found] = shop.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+        return str(found["PrivateIpAddress"])
+
+    @pytest.mark.parametrize("by", ["instance", "address"])
+    def test_fails_when_it_is_behind_the_load_balancer_of_the_mirror_target(self, shop: Shop, by: str) -> None:
+        legacy = shop.company.instances["legacy"]
+        target = legacy if by == "instance" else self.address(shop, legacy)
+        self.behind_the_target(shop, shop.company.shop.id, target, "UDP" if by == "instance" else "TCP_UDP")
+        self.refused(shop, legacy, "is a mirror target of this response")
+
+    def test_when_the_address_of_an_appliance_is_of_another_vpc_then_it_is_contained(self, shop: Shop) -> None:
+        """Whoever controls an instance in any VPC could give it the address of an appliance."""
+        [same] = shop.ec2.describe_vpcs(VpcIds=[shop.company.shop.id])["Vpcs"]
+        other = shop.ec2.create_vpc(CidrBlock=same["CidrBlock"])["Vpc"]["VpcId"]
+        self.behind_the_target(shop, other, self.address(shop, shop.database))
+        contained(shop.database)
+        assert shop.is_isolated(shop.database)
+
+    def test_fails_when_it_is_an_appliance_in_a_peered_vpc(self, shop: Shop) -> None:
+        other = shop.ec2.create_vpc(CidrBlock="172.16.0.0/16")["Vpc"]["VpcId"]
+        self.behind_the_target(shop, other, self.address(shop, shop.database), zone="all")
+        self.refused(shop, shop.database, "is a mirror target of this response")
+
+    def test_when_the_load_balancer_forwards_only_tcp_to_it_then_it_is_contained(self, shop: Shop) -> None:
+        self.behind_the_target(shop, shop.company.shop.id, shop.database, "TCP")
+        contained(shop.database)
+        assert shop.is_isolated(shop.database)
 
     def test_fails_when_too_many_instances_were_contained_in_this_hour(self, shop: Shop) -> None:
         shop.set(per_hour=1)

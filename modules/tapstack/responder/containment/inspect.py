@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
-from tapstack.domain.containment import ALLOWED, Admission, Facts, Interface, OtherTarget
+from tapstack.domain.containment import ALLOWED, Admission, Facts, Interface, OtherTarget, Registration
 from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.aws.clients import client
@@ -262,12 +262,21 @@ def _is_behind(appliance: ExistingAppliance, instance: Described) -> bool:
         for target in _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])
         if (arn := target.get("NetworkLoadBalancerArn"))
     ]
-    names = {instance["InstanceId"]} | {
-        address for item in instance.get("NetworkInterfaces", []) for address in _addresses(item)
+    addresses = {
+        (interface["VpcId"], address)
+        for interface in instance.get("NetworkInterfaces", [])
+        for address in _addresses(interface)
     }
-    return any(
-        target.target_id in names for balancer in balancers for target in target_groups.targets_of_balancer(balancer)
-    )
+
+    def is_it(vpc_id: str, target: Registration) -> bool:
+        if target.target_id == instance["InstanceId"]:
+            return True
+        # Another VPC may have the same address. One outside of the target group's VPC is registered with all zones.
+        return any(
+            address == target.target_id and (target.zone == "all" or there == vpc_id) for there, address in addresses
+        )
+
+    return any(is_it(*found) for balancer in balancers for found in target_groups.mirroring_targets(balancer))
 
 
 def _targets(filters: list[dict[str, Any]]) -> list[Described]:

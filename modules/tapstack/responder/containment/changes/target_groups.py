@@ -17,6 +17,7 @@ from tapstack.responder.aws.parallel import each
 from tapstack.responder.containment.changes.gone import Gone, gone_when
 
 _KINDS: Final = frozenset({"instance", "ip"})
+_UDP: Final = frozenset({"UDP", "TCP_UDP"})
 _LEAVING: Final = frozenset({"Target.NotRegistered", "Target.DeregistrationInProgress"})
 
 
@@ -98,12 +99,20 @@ def targets(arn: str) -> list[Registration]:
     ]
 
 
-def targets_of_balancer(arn: str) -> list[Registration]:
-    """Return the targets behind a load balancer; none where it, or its target groups, no longer exist."""
+def mirroring_targets(arn: str) -> list[tuple[str, Registration]]:
+    """Return the targets to which a load balancer may forward mirrored packets, each with the VPC of its target group.
+
+    Mirrored packets are UDP. There are none where the load balancer, or its target groups, no longer exist.
+    """
     pages = client("elbv2").get_paginator("describe_target_groups")
     try:
         with gone_when("LoadBalancerNotFound", "TargetGroupNotFound"):
             groups = [group for page in pages.paginate(LoadBalancerArn=arn) for group in page["TargetGroups"]]
     except Gone:
         return []
-    return [target for group in groups for target in _targets_if_there(group["TargetGroupArn"])]
+    return [
+        (str(group.get("VpcId")), target)
+        for group in groups
+        if group.get("Protocol") in _UDP
+        for target in _targets_if_there(group["TargetGroupArn"])
+    ]
