@@ -17,7 +17,7 @@ from tapstack.responder.containment import isolation, packets_wait, restoration,
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.incident import commands
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, requests
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, contained
@@ -190,6 +190,63 @@ class TestRelease:
         assert packets_wait.wait(waiting, 15)["status"] == "decide"
         assert isolation.contain(waiting) == {"status": "overtaken"}
         assert not shop.is_isolated(shop.database)
+
+    def test_when_what_waits_for_packets_is_released_for_all_then_it_is_released_for_those_that_hold_it(
+        self, shop: Shop, waiting: str
+    ) -> None:
+        shop.set(wait_for_packets=None)
+        holder = contained(shop.database)
+        shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+        plan = ask("POST", f"/incidents/{waiting}/release", {"all": True, "dry_run": True})[1]
+        assert (plan["refused"], plan["warnings"]) == (None, [])
+        assert "groups" in {change["what"] for change in plan["changes"]}
+        status, answered = ask("POST", f"/incidents/{waiting}/release", {"all": True})
+        assert (status, answered["containment"]["state"], answered["wanted_by"]) == (202, "releasing", [])
+        # The wait is over, whatever is seen meanwhile.
+        seen(shop)
+        assert packets_wait.wait(waiting, 15)["status"] == "decide"
+        assert steps.decide(waiting) == {"status": "leave"}
+        assert restoration.release(waiting, all_incidents=True) == {"status": "released"}
+        assert not shop.is_isolated(shop.database)
+        assert (containment(waiting)["state"], containment(holder)["state"]) == ("released", "released")
+        steps.notify(waiting, "released")
+        mail = shop.site.messages()[-1]
+        assert mail["Subject"].endswith(": released")
+        assert "nothing had been changed" not in mail["Message"]
+
+    def test_when_its_containment_failed_before_and_waits_then_the_release_restores_what_was_changed(
+        self, shop: Shop
+    ) -> None:
+        incident = contained(shop.database)
+        steps.fail(incident, "Error", "late")
+        change(incident, "SET containment.#state = :failed", failed="failed")
+        shop.set(wait_for_packets={"at_most_seconds": AT_MOST})
+        containment_requests.contain(incident, "now", by=CALLER)
+        assert packets_wait.wait(incident, 0)["status"] == "wait"
+        assert containment_requests.release(incident, by=OTHER.name).containment_state == "releasing"
+        assert restoration.release(incident) == {"status": "released"}
+        assert not shop.is_isolated(shop.database)
+
+    def test_when_the_wait_ends_while_it_is_released_for_all_then_it_is_released_in_a_moment(
+        self, shop: Shop, waiting: str
+    ) -> None:
+        before = incidents.get(waiting)
+        seen(shop)
+        assert packets_wait.wait(waiting, 15)["status"] == "contain"
+        assert requests.request_release(before, OTHER.name) is None
+        assert containment(waiting)["state"] == "containing"
+
+    @pytest.mark.parametrize("holds", [True, False])
+    def test_when_what_waits_for_packets_would_be_released_then_the_dry_run_says_so(
+        self, shop: Shop, waiting: str, holds: bool
+    ) -> None:
+        shop.set(wait_for_packets=None)
+        holder = contained(shop.database) if holds else None
+        status, plan = ask("POST", f"/incidents/{waiting}/release", {"dry_run": True})
+        assert (status, plan["refused"], plan["changes"]) == (200, None, [])
+        others = [f"it is contained for {holder} too, until that is released, or all are (--all)"] if holds else []
+        assert plan["warnings"] == others
+        assert containment(waiting)["state"] == "containing"
 
 
 def test_when_it_is_requested_without_the_wait_then_the_wait_ends_and_it_is_contained(shop: Shop, waiting: str) -> None:

@@ -358,7 +358,7 @@ def _decide_once(
         if why is not None:
             raise OtherPersonNeeded(why)
         would_change(incident)
-    if decision == "rejected" and incident.containment is not None and incident.containment.waits_for_packets:
+    if decision == "rejected" and _waits_for_packets(incident):
         return _reject_waiting(incident, by.name, reason)
     changed = store.answer(incident, decision, _STATE_OF[decision], by.name, reason)
     if changed is None:
@@ -444,8 +444,7 @@ def check_waits(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    waits_for_packets = incident.containment is not None and incident.containment.waits_for_packets
-    if not _waits(incident) and not waits_for_packets:
+    if not _waits(incident) and not _waits_for_packets(incident):
         raise Conflict(_nothing_waits(incident))
 
 
@@ -508,12 +507,10 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
     state = incident.containment_state
     if state == "released" and not given["all"]:
         return incident
-    waits = incident.containment is not None and incident.containment.waits_for_packets
-    if not waits:
-        # Before anything is withdrawn from others.
-        check_can_be_released(incident)
+    check_can_be_released(incident)
+    # After the check, so that nothing is withdrawn from others where it fails.
     withdrawn = withdraw_requests(incident, by=by) if given["all"] else []
-    if waits:
+    if _waits_for_packets(incident) and not _is_to_be_restored(incident, all_incidents=given["all"]):
         return store.release_waiting(incident, by)
     if state == "releasing":
         executions.ensure(incident, "release", **given)
@@ -534,12 +531,14 @@ def check_flags(*, overwrite: bool, keep: bool) -> None:
 
 
 def check_can_be_released(incident: Incident) -> None:
-    """Refuse to release what is not contained, or is being contained.
+    """Refuse to release what is not contained, or is being contained; what waits for packets is not yet.
 
     Raises:
         Conflict: with the reason.
     """
     configured()
+    if _waits_for_packets(incident):
+        return
     state = incident.containment_state
     if state in (None, "rejected"):
         raise Conflict(f"nothing of incident {incident.id} is contained{_contained_for_others(incident)}")
@@ -547,6 +546,20 @@ def check_can_be_released(incident: Incident) -> None:
         raise Conflict(f"the containment of incident {incident.id} waits for approval: reject it")
     if state == "containing" and executions.is_under_way(incident, "contain"):
         raise Conflict(f"incident {incident.id} is being contained: release it in a moment")
+
+
+def _waits_for_packets(incident: Incident) -> bool:
+    return incident.containment is not None and incident.containment.waits_for_packets
+
+
+def _is_to_be_restored(incident: Incident, *, all_incidents: bool) -> bool:
+    """Return whether a release of an incident has something to restore: also where it waits for packets, others may
+    hold the instance, or its own containment may have failed before.
+    """
+    there = containments.get(incident.named_instance_id, incident.where)
+    if there is None or not there.in_place:
+        return False
+    return all_incidents or incident.id in there.holders | there.releasing_for
 
 
 def _contained_for_others(incident: Incident) -> str:
@@ -599,7 +612,10 @@ def would_change(incident: Incident) -> bool:
 
 def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
     """Return what a release would change, what others changed meanwhile, and what would contain the instance again."""
-    plan = restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents)
+    if _waits_for_packets(incident) and not _is_to_be_restored(incident, all_incidents=all_incidents):
+        plan = Plan(incident.named_instance_id)
+    else:
+        plan = restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents)
     others = [one for one in others_wanting(incident) if not all_incidents or not one.holds]
     return replace(plan, warnings=(*plan.warnings, *map(str, others))).as_dict()
 

@@ -64,12 +64,18 @@ def request_containment_again(incident: Incident, *, of_person: bool = False) ->
 
 
 def request_release(incident: Incident, by: str) -> Incident | None:
-    """Record that the release was requested; None where others have requested or changed it since."""
+    """Record that the release was requested; None where others have requested or changed it since.
+
+    It ends a wait for packets, and is none where that is over: the instance is being contained then.
+    """
+    waits = incident.requested_containment.waits_for_packets
     return _requested(
         incident,
         "release",
-        "containment.#state = :to, containment.released_by = :by, containment.released_at = :at",
-        condition=_same(incident),
+        "containment.#state = :to, containment.released_by = :by, containment.released_at = :at, "
+        "containment.packets_until = :nothing",
+        condition=_same(incident) + (f" AND {_NO_VALUE.format('packets_wait')}" if waits else ""),
+        nothing=None,
         to="releasing",
         by=by,
         at=as_text(utc_now()),
