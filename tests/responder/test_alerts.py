@@ -203,7 +203,7 @@ class TestDecisions:
         instance, _ = site.instance()
         decided(generic({"instance_id": instance}, type="a beacon\n!", tactics="TA0011"))
         [message] = site.messages()
-        assert message["Subject"] == "[tapstack frankfurt] soc high: a beacon !"
+        assert message["Subject"] == "[tapstack frankfurt] soc high: 'a beacon !'"
         assert message["Message"].splitlines() == [
             "soc reports 'a beacon !', severity 7 (high).",
             "",

@@ -78,7 +78,7 @@ def decided(alert: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
         lines.append(f"Left out: {counted(further, 'more value')}")
     for outcome in outcomes:
         lines += ["", *_lines(alert, outcome)]
-    return f"{_prefix()} {source} {alert.level}: {alert.type or alert.title}", "\n".join(lines) + "\n"
+    return f"{_prefix()} {source} {alert.level}: {alert.shown_type}", "\n".join(lines) + "\n"
 
 
 def _decided(outcome: Outcome) -> str:
