@@ -61,10 +61,14 @@ def test_when_it_cannot_be_mirrored_then_that_is_said_once(site: Site) -> None:
     for number in (1, 2, 3):
         site.session_of_others(interface, number)
     [line] = sweep().instances
-    assert "NOT mirrored: it is in 3 sessions of others already" in line
-    assert interfaces_of(incident)[interface]["state"] == "refused"
+    assert "NOT mirrored, which each sweep tries again: it is in 3 sessions of others already" in line
+    assert interfaces_of(incident)[interface]["state"] == "waiting"
     assert sweep().instances == []
     assert len(mails(site, "interface attached")) == 1
+    for session in site.sessions(interface):
+        site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
+    assert len(sweep().places) == 1
+    assert interfaces_of(incident)[interface]["state"] == "mirrored"
 
 
 def test_when_aws_throttles_then_the_next_sweep_mirrors_it(site: Site) -> None:

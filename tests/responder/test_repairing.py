@@ -9,6 +9,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, utc_now
+from tapstack.domain.policy import Rule
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import repair, sessions
 from tapstack.responder.capture import steps as capture_steps
@@ -17,6 +18,8 @@ from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, configure, interfaces_of, our_tags, prepared, tags
+from tests.responder.test_findings import decided, decides
+from tests.responder.test_joining import found
 
 UNKNOWN = "inc-20260101T000000-aaaaaaaa"
 
@@ -149,18 +152,43 @@ def test_when_it_is_closed_before_then_what_stays_is_said_and_the_incident_close
     assert not held.ending
 
 
-def test_when_it_cannot_be_made_again_then_that_is_said_once(site: Site) -> None:
+def test_when_it_cannot_be_made_again_then_that_is_said_once_and_each_sweep_tries_it_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, Rule("worst", "capture"))
     incident, interface, before = capturing(site)
     delete(site, before)
     for number in (5, 6, 7):
         site.session_of_others(interface, number)
     [line] = sweep().repaired
     assert f"{incident}: {interface} is not mirrored: it is in 3 sessions of others already" in line
-    assert interfaces_of(incident)[interface]["state"] == "refused"
+    assert interfaces_of(incident)[interface]["state"] == "waiting"
     [mail] = mails(site, "MIRRORING LOST")
-    assert "could not be mirrored again" in mail
-    assert sweep().repaired == []
+    assert "could not be mirrored again. The sweeper tries every 15 minutes." in mail
+    assert not any(sweep().as_dict().values())
     assert len(site.sessions()) == 3
+    # Another finding joins, and does not say that it is captured.
+    decided(found(str(incidents.get(incident).instance_id), 2, 9.0, seen=utc_now()))
+    [joined] = mails(site, "joined by another alert")
+    assert "NOTHING is captured now: none of its network interfaces is mirrored. Each sweep tries again." in joined
+    assert "Captured until" not in joined
+    for session in site.sessions():
+        delete(site, session["TrafficMirrorSessionId"])
+    [line] = sweep().places
+    [session] = site.ours(interface)
+    assert line == f"{incident}: {interface} is mirrored by {session['TrafficMirrorSessionId']}"
+    assert interfaces_of(incident)[interface]["session_id"] == session["TrafficMirrorSessionId"]
+    assert len(mails(site, "mirrored after waiting")) == 1
+    ends(incident)
+    assert site.sessions() == []
+
+
+def test_when_it_is_closed_while_it_cannot_be_made_again_then_sessions_of_others_stay(site: Site) -> None:
+    incident, interface, before = capturing(site)
+    delete(site, before)
+    for number in (5, 6, 7):
+        site.session_of_others(interface, number)
+    sweep()
     ends(incident)
     assert len(site.sessions()) == 3
 

@@ -27,8 +27,8 @@ Source: TypeAlias = str
 """By which way an incident was requested: `api`, or the source of the alert that a policy decided about."""
 Because = Literal["closed", "expired", "failed"]
 InterfaceState = Literal["eligible", "mirrored", "waiting", "refused", "ended"]
-"""`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it; `ended` once the
-incident no longer mirrors it."""
+"""`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it, or AWS accepts no
+session of it after the incident began to capture; `ended` once the incident no longer mirrors it."""
 Listing = Literal["open", "closed"]
 ApplianceState = Literal["standing", "launching", "ready", "retiring", "gone", "failed"]
 """`standing` where it exists already; the others are of a launched one."""

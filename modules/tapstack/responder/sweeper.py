@@ -50,7 +50,7 @@ class Report:
     repaired: list[str] = field(default_factory=list)
     """Sessions that others deleted or changed."""
     places: list[str] = field(default_factory=list)
-    """Interfaces that waited for a place at the mirror target, and are mirrored."""
+    """Interfaces that waited, and are mirrored."""
     started: list[str] = field(default_factory=list)
     appliance: list[str] = field(default_factory=list)
     packets: list[str] = field(default_factory=list)
@@ -254,7 +254,7 @@ def _repair(report: Report) -> None:
 
 
 def _places(report: Report) -> None:
-    """Mirror what waited for a place at the mirror target, and notify of what gave its place."""
+    """Mirror what waited, and notify of what gave its place."""
     done = repair.mirror_waiting()
     report.places += done.done
     report.problems += done.problems

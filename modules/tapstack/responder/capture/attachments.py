@@ -107,4 +107,5 @@ def _attached(incident: Incident, instance: Described) -> list[str]:
 def _mirrored(entry: IncidentInterface) -> str:
     if entry.state == "mirrored":
         return f"it is mirrored by {entry.session_id} from now on"
-    return f"NOT mirrored: {entry.note}"
+    again = ", which each sweep tries again" if entry.state == "waiting" else ""
+    return f"NOT mirrored{again}: {entry.note}"

@@ -58,7 +58,8 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions are gone, and could not be made again."""
     return subject(incident, "MIRRORING LOST"), text(
         incident,
-        "Network interfaces of this incident are mirrored no longer, and could not be mirrored again.",
+        "Network interfaces of this incident are mirrored no longer, and could not be mirrored again. The sweeper tries "
+        f"every {SWEEP_MINUTES} minutes.",
         [f"  {line}" for line in lines],
         _run_next(incident),
     )
@@ -79,11 +80,11 @@ def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
 
 
 def placed(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
-    """Return subject and text: interfaces that waited for a place at the mirror target are mirrored."""
+    """Return subject and text: interfaces that waited are mirrored."""
     return subject(incident, "mirrored after waiting"), text(
         incident,
-        "The mirror target has a place for network interfaces of this incident that waited for one. What they sent and "
-        "received meanwhile is not captured.",
+        "Network interfaces of this incident that waited, for a place at the mirror target or for AWS to accept a "
+        "session, are mirrored. What they sent and received meanwhile is not captured.",
         [f"  {line}" for line in lines],
         _run_next(incident),
     )

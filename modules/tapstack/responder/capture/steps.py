@@ -126,6 +126,12 @@ class _Outcome:
     full: bool = False
     ended: bool = False
 
+    def try_refused_again(self) -> None:
+        """Leave what was refused to the next sweep: sessions of others, for one, may be gone by then."""
+        for eni, entry in self.entries.items():
+            if entry.state == "refused":
+                self.entries[eni] = replace(entry, state="waiting")
+
     def raise_transient(self) -> None:
         """Raise an error that the next attempt may not have."""
         if self.transient:
@@ -276,6 +282,7 @@ def _renew_once(incident_id: str, interface_ids: Collection[str]) -> list[Incide
         # Closing releases all its captures.
         return []
     outcome = _mirror(incident, wanted)
+    outcome.try_refused_again()
     entries = _entries(incident, outcome.entries)
     if tuple(entries) != incident.interfaces and incidents.record_interfaces(incident, entries) is None:
         return None
@@ -308,6 +315,7 @@ def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentIn
     if listed is None:
         return None
     outcome = _mirror(listed, wanted)
+    outcome.try_refused_again()
     entries = _entries(listed, outcome.entries)
     if incidents.record_interfaces(listed, entries) is None:
         return None

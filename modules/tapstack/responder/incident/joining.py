@@ -329,6 +329,8 @@ def _notification(incident: Incident, request: OpenRequest, report: Report, *, l
     why = why_not_contained(incident, request, report)
     containment = incident.containment
     captured = f"Captured until {incident.expires_at}."
+    if incident.state == "capturing" and not incident.in_state("mirrored"):
+        captured = "NOTHING is captured now: none of its network interfaces is mirrored. Each sweep tries again."
     if incident.state == "failed":
         captured = "Nothing is captured: the incident failed. Close it to capture with another one."
     return notifications.subject(incident, "joined by another alert"), notifications.text(
