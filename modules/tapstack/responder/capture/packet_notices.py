@@ -58,8 +58,8 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions are gone, and could not be made again."""
     return subject(incident, "MIRRORING LOST"), text(
         incident,
-        "Network interfaces of this incident are mirrored no longer, and could not be mirrored again. The sweeper tries "
-        f"every {SWEEP_MINUTES} minutes.",
+        "Network interfaces of this incident are mirrored no longer, and could not be mirrored again. The sweeper "
+        f"tries every {SWEEP_MINUTES} minutes.",
         [f"  {line}" for line in lines],
         _run_next(incident),
     )

@@ -191,7 +191,7 @@ def _say(incident_id: str, what: str, notice: _Notice, lines: Sequence[str], mar
 
 
 def mirror_waiting() -> Repairs:
-    """Mirror what waits, for a place at the mirror target or since a session was refused: the most severe incidents first, of these the oldest."""
+    """Mirror what waits for a place, or was refused: the most severe incidents first, of these the oldest."""
     report = Repairs()
     waiting = [one for one in incidents.listed("open") if one.state == "capturing" and one.interface_ids("waiting")]
     if not waiting or current_mirror_target() is None:

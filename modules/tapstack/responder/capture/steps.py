@@ -223,7 +223,7 @@ def _as_refused(limit: int | None, to: MirrorTarget) -> int:
 
 
 def _counted_from_now(incident: Incident) -> Incident:
-    """Return the incident with its minutes counted from now, where it waited for an appliance that was launched.
+    """Return the incident with its minutes counted from now, where it waited for an appliance of ours.
 
     They were counted from its opening, and a first start takes ten of them. Once only: an extension counts from when it
     was requested. A capture lasts no longer than `max_minutes` from the opening all the same.
