@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from moto.cloudformation.models import cloudformation_backends
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 
 from strictmoto.account import ACCOUNT_ID, REGION
-from tapstack.domain.incidents import TAG_SITE, utc_now
+from tapstack.domain.incidents import TAG_SITE, as_text, as_time, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed
@@ -18,9 +19,9 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, prepared
+from tests.responder.conftest import Site, change, prepared
 from tests.responder.test_appliances import NAME, ready
-from tests.responder.test_snapshots import appliance_instance
+from tests.responder.test_snapshots import appliance_instance, captured
 from tests.responder.test_snapshots import keeping as keeping
 
 
@@ -34,6 +35,12 @@ def uses(site: Site) -> str:
     ready(incident)
     capture_steps.start(incident)
     return incident
+
+
+def let(status: str) -> None:
+    """Let the stack of the appliance be in a state."""
+    [stack] = [one for one in cloudformation_backends[ACCOUNT_ID][REGION].stacks.values() if one.name == NAME]
+    stack.status = status
 
 
 def entries(incident: str, what: str) -> list[str]:
@@ -120,3 +127,31 @@ def test_when_aws_refuses_to_start_it_then_the_incident_says_why(
     monkeypatch.setattr(type(ec2_backends[ACCOUNT_ID][REGION]), "start_instances", refused)
     with pytest.raises(ApplianceFailed, match=f"AWS refuses to start it: .*{TAG_SITE}"):
         appliance_steps.ensure(prepared(keeping.instance()[0]))
+
+
+@pytest.mark.parametrize("why", ["retired", "stopped", "updated"])
+def test_when_an_incident_waits_for_it_then_its_minutes_count_from_the_first_session(keeping: Site, why: str) -> None:
+    if why == "retired":
+        # The last incident has released it, and its instance is being stopped for the snapshots.
+        assert appliance_steps.retire(captured(keeping)) == {"status": "wait"}
+    else:
+        uses(keeping)
+        if why == "stopped":
+            keeping.ec2.stop_instances(InstanceIds=[appliance_instance(keeping)])
+        else:
+            let("UPDATE_IN_PROGRESS")
+    incident = prepared(keeping.instance()[0], minutes=10)
+    assert appliance_steps.ensure(incident) == {"status": "wait"}
+    opened_at = utc_now() - timedelta(minutes=20)
+    change(
+        incident,
+        "SET opened_at = :at, expires_at = :until",
+        at=as_text(opened_at),
+        until=as_text(opened_at + timedelta(minutes=10)),
+    )
+    if why == "updated":
+        appliance_steps.ensure(incident)
+        let("UPDATE_COMPLETE")
+    ready(incident)
+    capture_steps.start(incident)
+    assert as_time(incidents.get(incident).expires_at) > utc_now() + timedelta(minutes=8)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from moto.cloudformation.models import cloudformation_backends
 
-from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.account import REGION
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.errors import ApplianceFailed
@@ -14,16 +13,10 @@ from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import incidents
 from tapstack.responder.store.keys import appliance_key
 from tests.responder.conftest import TABLE, Site, prepared
-from tests.responder.test_appliance_instance import uses
+from tests.responder.test_appliance_instance import let, uses
 from tests.responder.test_appliances import NAME, ready
 from tests.responder.test_snapshots import appliance_instance, captured, retired, taken
 from tests.responder.test_snapshots import keeping as keeping
-
-
-def let(status: str) -> None:
-    """Let the stack of the appliance be in a state."""
-    [stack] = [one for one in cloudformation_backends[ACCOUNT_ID][REGION].stacks.values() if one.name == NAME]
-    stack.status = status
 
 
 def stacks_created_and_deleted(site: Site) -> tuple[int, int]:

@@ -78,7 +78,9 @@ def _ensured(incident: Incident) -> Mapping[str, str]:
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None or stack["StackStatus"] not in stacks.CREATED:
         if stack is not None and stack["StackStatus"].endswith(stacks.IN_PROGRESS):
-            return WAIT  # others update it, or delete it
+            # Others update it, or delete it.
+            _show_wait(incident, settings, held)
+            return WAIT
         _check_empty(settings, stack)
         # The stack was deleted although incidents need it.
         snapshots.record_loss(settings, held)
@@ -88,7 +90,7 @@ def _ensured(incident: Incident) -> Mapping[str, str]:
     if (held.state == "resuming" or settings.snapshots is not None) and (waits := instances.start(settings)):
         if held.state == "ready" and incident.appliance is None:
             incidents.add_event(incident_id, "appliance", "starts the appliance", "; ".join(waits))
-        incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
+        _show_wait(incident, settings, held)
         return WAIT
     if held.state == "resuming" and stored.record_resumed(held) is None:
         return WAIT
@@ -115,7 +117,7 @@ def _launch(settings: DeployedLaunch, incident: Incident, held: Appliance) -> Ma
 
 
 def _create(settings: DeployedLaunch, incident: Incident, begun: Appliance) -> Mapping[str, str]:
-    _show_launch(incident, settings, begun)
+    _show_wait(incident, settings, begun)
     try:
         stack_id = stacks.create(settings, incident.id, begun.generation, incident.mirror_source)
     except ApplianceFailed as failed:
@@ -127,7 +129,7 @@ def _create(settings: DeployedLaunch, incident: Incident, begun: Appliance) -> M
 
 
 def _check_launch(settings: DeployedLaunch, incident: Incident, held: Appliance) -> Mapping[str, str]:
-    incident = _show_launch(incident, settings, held)
+    incident = _show_wait(incident, settings, held)
     stack = stacks.describe(held.stack_id or settings.stack_name)
     if stack is None:
         # The function that launches it may have been killed before it called CloudFormation.
@@ -233,8 +235,8 @@ def _check_empty(settings: DeployedLaunch, stack: stacks.Stack | None) -> None:
         )
 
 
-def _show_launch(incident: Incident, settings: DeployedLaunch, held: Appliance) -> Incident:
-    """Record in the incident that the appliance is being launched, and which launch it waits for."""
+def _show_wait(incident: Incident, settings: DeployedLaunch, held: Appliance) -> Incident:
+    """Record in the incident that it waits for the appliance, and of which launch that is."""
     incidents.wait_for_launch(incident, held.generation)
     return incidents.record_appliance(incident, mirror_target.launched(settings.stack_name, held, "launching"))
 

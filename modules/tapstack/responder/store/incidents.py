@@ -308,7 +308,7 @@ def record_stored_packets(incident_id: str, packets: StoredPackets, *, instead_o
 
 
 def wait_for_launch(incident: Incident, generation: int) -> None:
-    """Record which launch of the appliance an incident waits for."""
+    """Record that an incident waits for the appliance, and of which launch that is."""
     if incident.waits_for_launch != generation:
         changed(incident.id, "SET waits_for_launch = :generation", generation=generation)
 

@@ -337,7 +337,7 @@ class Incident:
         release_runs: how many executions that release were requested.
         source_interface: the interface that the stack of a launched appliance mirrors itself.
         source_number: the session number of that.
-        waits_for_launch: which launch of the appliance it waits for.
+        waits_for_launch: which launch of the appliance it waits for, or waited for: to be complete, or started again.
         notified: which notifications an earlier version published and recorded here, the attribute `told` of the item;
             `store.notified` has the others.
         owed: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it.
