@@ -9,7 +9,7 @@ import pytest
 
 from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.policy import Rule
-from tapstack.responder.containment import isolation
+from tapstack.responder.containment import isolation, restoration
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.store import containments, incidents
@@ -73,7 +73,9 @@ class TestSaid:
         answered = ask("POST", f"/incidents/{incident}/release", {"all": True})[1]
         assert answered["wanted_by"] == []
         assert (shop.state(waits), shop.state(elsewhere), shop.state(other)) == ("rejected", "pending", "contained")
-        assert item(waits)["containment"]["decided_by"] == ANN
+        withdrawn = item(waits)["containment"]
+        assert (withdrawn["decided_by"], withdrawn["released_by"]) == ("release", ANN)
+        assert withdrawn["released_at"] == withdrawn["decided_at"]
         assert "SendTaskSuccess" in shop.site.calls("states")
         assert entries(waits, "containment rejected") == [f"released for all incidents, by {incident}"]
         assert entries(incident, "release requested") == [f"all, withdrew what was pending for {waits}"]
@@ -179,6 +181,24 @@ class TestNothingContainsAgain:
         decides(monkeypatch, Rule("bad", "contain_on_approval"))
         decided(found(shop.database, 2, seen=around(released_at(shop), 1)))
         assert shop.state(asked) == "pending"
+
+    def test_when_a_request_was_withdrawn_then_only_newer_activity_is_asked_about_again(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("bad", "contain_on_approval"))
+        waits = str(decided(found(shop.database, 1, seen=utc_now()))["incident_id"])
+        first = contained(shop.database)
+        change(first, "SET close_requested = :yes", yes=True)
+        assert ask("POST", f"/incidents/{first}/release", {"all": True})[0] == 202
+        withdrawn_at = item(waits)["containment"]["released_at"]
+        containment_steps.decide(waits)
+        mail = shop.site.messages()[-1]["Message"]
+        assert f"its request was withdrawn when {ANN} released it for all incidents" in mail
+        assert restoration.release(first, all_incidents=True) == {"status": "released"}
+        decided(found(shop.database, 2, seen=as_time(withdrawn_at)))
+        assert (shop.state(waits), "it was released at" in entries(waits, "joined")[-1]) == ("rejected", True)
+        decided(found(shop.database, 3, seen=around(released_at(shop), 1)))
+        assert shop.state(waits) == "pending"
 
     def test_when_nobody_answers_after_a_release_then_the_default_does_not_contain_it(self, shop: Shop) -> None:
         incident, waits = contained(shop.database), pending(shop, "contain")

@@ -136,7 +136,9 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "null where the policy requested it."
     ),
     "asked_at": {"type": "string", "format": "date-time", "description": "When."},
-    "decided_by": _or_null("Who approved, overrode or rejected it."),
+    "decided_by": _or_null(
+        "Who approved, overrode or rejected it; `release` where a release of the instance ended the request."
+    ),
     "decided_at": _or_null("When.", format="date-time"),
     "decision": _or_null(
         "`overridden`: approved by a caller with the right to override. `default` without an answer before the "
@@ -163,7 +165,9 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "Until when it waits at most for packets to be seen (containment.wait_for_packets).", format="date-time"
     ),
     "packets_wait": _or_null("What came of that wait; null while it lasts."),
-    "released_by": _or_null("Who requested the release."),
+    "released_by": _or_null(
+        "Who requested the release; of a rejected one, who released the instance for all incidents."
+    ),
     "released_at": _or_null("When.", format="date-time"),
     "changed": {**_TEXTS, "description": "What is changed, one line each."},
     "not_done": {**_TEXTS, "description": "What the containment does not cover, and what AWS refused, one line each."},

@@ -196,7 +196,7 @@ class _Containing:
         """Record, where the incident still requests it, that a release has ended its request."""
         # Of what was contained already, the release records that itself.
         begun = self.incident.containment_state == "contained"
-        ended = None if begun else requests.withdraw(self.incident, requests.BY_RELEASE)
+        ended = None if begun else requests.withdraw(self.incident)
         if ended is not None:
             self._add_event("containment ended", f"{self.instance_id} was released since: {NO_NEW_DECISION}")
 

@@ -19,7 +19,7 @@ from tapstack.responder.environment import environment
 from tapstack.responder.errors import is_refusal
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.requests import NOTHING_CHANGED
 
 SURVIVES: Final = (
@@ -76,8 +76,7 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
         others: the incidents that hold it contained.
     """
     containment = incident.requested_containment
-    rejected = f"rejected by {word(str(containment.decided_by))}"
-    why = "no answer before the deadline" if containment.decision == "default" else rejected
+    why = "no answer before the deadline" if containment.decision == "default" else _rejected(containment)
     if containment.decision == "default" and containment.default == "contain":
         why += ", and it was released since this was requested"
     commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
@@ -93,6 +92,12 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
         f"{incident.instance_id} is not contained: {why}. Nothing was changed.",
         ["What to run next, to contain it anyway:", *commands] if commands else [],
     )
+
+
+def _rejected(containment: IncidentContainment) -> str:
+    if containment.rejected or containment.released_by is None:
+        return f"rejected by {word(str(containment.decided_by))}"
+    return f"its request was withdrawn when {word(containment.released_by)} released it for all incidents"
 
 
 def contained(incident: Incident) -> tuple[str, str]:

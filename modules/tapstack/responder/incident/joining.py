@@ -34,7 +34,6 @@ from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, notified
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.opening import Joining
-from tapstack.responder.store.requests import BY_RELEASE
 
 _ENDS_NOW: Final = timedelta(seconds=10)
 """An incident whose time is over in less may be closing already."""
@@ -187,15 +186,9 @@ def _despite(incident: Incident, joining: Joining) -> str | None:
         return None
     if before.refused:
         return f"its containment is tried again; before, {before.failure}"
-    if not _was_rejected(before):
+    if not before.rejected:
         return None
     return f"{word(str(before.decided_by))} rejected its containment before; this rule contains without asking"
-
-
-def _was_rejected(containment: IncidentContainment) -> bool:
-    """Return whether a person rejected a containment; a release that ended it forbids what is not newer, no more."""
-    rejected = containment.state == "rejected" and containment.decision == "rejected"
-    return rejected and containment.decided_by != BY_RELEASE
 
 
 def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
@@ -245,7 +238,7 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
             return "not contained: it waits for a person's approval to override what protects it"
         if before.state in ("releasing", "blocked"):
             return "not contained: it is being released"
-        if _was_rejected(before) and mode == "approval":
+        if before.rejected and mode == "approval":
             return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None
     if released is not None and not report.is_newer_than(released):
@@ -258,7 +251,7 @@ def last_release(incident: Incident) -> str | None:
     there = containments.get(incident.named_instance_id, incident.where)
     known = [incidents.last_release_before_change(incident.named_instance_id, incident.where)]
     known += [there.released_since(_LONG_AGO)] if there is not None else []
-    if (containment := incident.containment) is not None and containment.state == "released":
+    if (containment := incident.containment) is not None and containment.state in ("released", "rejected"):
         known.append(containment.released_at)
     return max((moment for moment in known if moment), default=None)
 

@@ -32,6 +32,8 @@ from tapstack.responder.store.keys import where_of
 Task = Literal["contain", "release"]
 """Tasks of executions beside the capture."""
 
+BY_RELEASE: Final = "release"
+"""Who rejected a request that a release of the instance ended."""
 PUBLIC: Final = (
     "id",
     "state",
@@ -207,7 +209,7 @@ class IncidentContainment:
         requester: the person who did, as `domain.callers` has it; none where the policy did, or an earlier version
             recorded it.
         asked_at: when.
-        decided_by: who approved, overrode or rejected it.
+        decided_by: who approved, overrode or rejected it; `release` where a release of the instance ended it.
         decided_at: when.
         decision: which.
         deadline: when the default applies; none without approval.
@@ -219,7 +221,7 @@ class IncidentContainment:
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
         packets_until: until when it waits at most for packets to be seen; none where it does not.
         packets_wait: what came of that; none while it waits.
-        released_by: who requested the release.
+        released_by: who requested the release; of what is rejected, the one for all incidents that withdrew it.
         released_at: when.
         changed: the changes, a line each.
         not_done: what it does not cover, and what AWS refused, a line each.
@@ -262,6 +264,11 @@ class IncidentContainment:
     def released_before_change(self) -> bool:
         """Whether it was released while it waited for packets, before anything was changed."""
         return self.state == "released" and self.packets_until is not None and self.packets_wait is None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a person rejected it. A release that ended it is no answer to the question."""
+        return self.state == "rejected" and self.decision == "rejected" and self.decided_by != BY_RELEASE
 
     @property
     def refused(self) -> bool:

@@ -15,12 +15,10 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.errors import TryAgain, is_refusal
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.containments import Containment
-from tapstack.responder.store.records import Incident, IncidentContainment, Task
+from tapstack.responder.store.records import BY_RELEASE, Incident, IncidentContainment, Task
 
 End = Literal["released", "blocked"]
 """How a release ends."""
-BY_RELEASE: Final = "release"
-"""Who withdrew a request that a release of the instance has ended."""
 NOTHING_CHANGED: Final = "it waited for packets: nothing had been changed"
 
 
@@ -108,17 +106,25 @@ def decide_by_default(incident: Incident, to: ContainmentState, by: str) -> Inci
     return _settle(incident.id, "default", to, by, "containment.deadline = :deadline", deadline=deadline)
 
 
-def withdraw(incident: Incident, by: str) -> Incident | None:
-    """Record that a requested containment is rejected before it was begun; None where it has changed since."""
+def withdraw(incident: Incident, released_by: str | None = None) -> Incident | None:
+    """Record that a release ends a requested containment before it was begun; None where it has changed since.
+
+    Args:
+        incident: whose containment is pending, or decided.
+        released_by: who releases the instance for all incidents; none where it is released already.
+    """
+    now = as_text(utc_now())
     return incidents.changed(
         incident.id,
-        "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
-        "containment.decided_at = :now",
+        "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :release, "
+        "containment.decided_at = :now, containment.released_by = :by, containment.released_at = :at",
         condition="containment.#state = :before AND containment.asked_at = :asked_at",
-        owes=[decided("rejected", by)],
+        owes=[decided("rejected", released_by or BY_RELEASE)],
         to="rejected",
-        by=by,
-        now=as_text(utc_now()),
+        release=BY_RELEASE,
+        now=now,
+        by=released_by,
+        at=now if released_by is not None else None,
         before=incident.containment_state,
         asked_at=incident.requested_containment.asked_at,
     )
