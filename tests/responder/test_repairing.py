@@ -147,6 +147,9 @@ def test_when_it_is_closed_before_then_what_stays_is_said_and_the_incident_close
     assert incidents.get(incident).state == "closed"
     [said] = entries(incident, "session left")
     assert f"{before} has lost the tags of this deployment, and stays until it is deleted" in said
+    [mail] = mails(site, "closed")
+    assert mail.startswith("The incident was closed by a command. Sessions of it GO ON, and are billed;")
+    assert f"\n  {interface}: {said}\n" in mail
     held = captures.get(interface)
     assert held is not None
     assert not held.ending
@@ -191,6 +194,18 @@ def test_when_it_is_closed_while_it_cannot_be_made_again_then_sessions_of_others
     sweep()
     ends(incident)
     assert len(site.sessions()) == 3
+
+
+def test_when_the_sweeper_ends_it_then_it_does_not_say_that_the_session_is_deleted(site: Site) -> None:
+    incident, _, before = capturing(site)
+    untag(site, before)
+    # The function that closes it was killed before it released its captures.
+    incident_steps.close(incident, "closed")
+    report = sweep()
+    assert report.deleted == []
+    assert len(report.problems) == 1
+    assert f"{before} has lost the tags of this deployment, and stays until it is deleted" in report.problems[0]
+    assert not any(sweep().as_dict().values())
 
 
 @pytest.mark.parametrize(("wanted", "cut"), [(None, 64), (1400, 64), (1400, 8000)])

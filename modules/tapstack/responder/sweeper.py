@@ -242,8 +242,10 @@ def _captures(report: Report) -> None:
         if now is not None and now.ending:
             to_end.append(now)
     if to_end:
-        sessions.finish(to_end)
-        report.deleted += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in to_end]
+        left = sessions.finish(to_end)
+        ended = [capture for capture in to_end if capture.session_id not in left]
+        report.deleted += [f"{c.session_id or 'capture'} on {c.network_interface_id}" for c in ended]
+        report.problems += map(notifications.untagged, left)
 
 
 def _repair(report: Report) -> None:

@@ -16,14 +16,6 @@ WARNED: Final = "no packets seen"
 SEEN: Final = "packets seen"
 
 
-def untagged(session_id: str) -> str:
-    """Return what is to be done about a session that has lost our tags: no function may delete it."""
-    return (
-        f"{session_id} has lost the tags of this deployment, and stays until it is deleted: "
-        f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}"
-    )
-
-
 def _run_next(incident: Incident, *before: str) -> list[str]:
     return ["What to run next:", *(f"  {command}" for command in before), f"  tapstack incident show {incident.id}"]
 

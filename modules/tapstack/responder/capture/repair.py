@@ -156,7 +156,7 @@ def _how_lost(capture: Capture, session: Described | None) -> str | None:
         return None
     if session is None:
         return f"{capture.session_id} was deleted outside Tapstack"
-    return packet_notices.untagged(str(capture.session_id))
+    return notifications.untagged(str(capture.session_id))
 
 
 def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> None:

@@ -36,10 +36,11 @@ from tapstack.domain.packet_watch import first_period
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of, said_by
 from tapstack.responder.aws.parallel import each
-from tapstack.responder.capture import packet_notices, places, sessions
+from tapstack.responder.capture import places, sessions
 from tapstack.responder.capture.interfaces import refusals
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingMirrored, TryAgain
+from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
@@ -351,10 +352,13 @@ def stop(incident_id: str) -> dict[str, int]:
         if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
-    for session_id in sessions.finish(released):
-        incidents.add_event(incident_id, "capture", "session left", packet_notices.untagged(session_id))
+    left = {session_id: notifications.untagged(session_id) for session_id in sessions.finish(released)}
+    for said in left.values():
+        incidents.add_event(incident_id, "capture", "session left", said)
     entries = [
-        replace(item, state="ended") if item.state in ("mirrored", "eligible", "waiting") else item
+        replace(item, state="ended", note=left.get(str(item.session_id), item.note))
+        if item.state in ("mirrored", "eligible", "waiting")
+        else item
         for item in incident.interfaces
     ]
     incidents.record_ended(incident_id, entries)

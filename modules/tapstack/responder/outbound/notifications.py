@@ -137,13 +137,24 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
         still_contained: lines about an instance that stays contained.
     """
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
+    left = [item for item in incident.in_state("ended") if item.session_id and item.note == untagged(item.session_id)]
+    rest = "Sessions of it GO ON, and are billed" if left else "It captures nothing any more"
     return subject(incident, "closed, containment NOT RELEASED" if still_contained else "closed"), text(
         incident,
-        f"The incident was closed{why}. It captures nothing any more; sessions shared with other incidents continue.",
+        f"The incident was closed{why}. {rest}; sessions shared with other incidents continue.",
+        [f"  {item.network_interface_id}: {item.note}" for item in left],
         _packets(incident),
         still_contained,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
+    )
+
+
+def untagged(session_id: str) -> str:
+    """Return what is to be done about a session that has lost our tags: no function may delete it."""
+    return (
+        f"{session_id} has lost the tags of this deployment, and stays until it is deleted: "
+        f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}"
     )
 
 
