@@ -23,6 +23,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
+from tapstack.domain.callers import BY_DEFAULT
 from tapstack.domain.incident_events import DETAIL_TYPE, EVENT_ID_PATTERN, TIME_PATTERN, WHATS, as_precise_text
 from tapstack.domain.incidents import utc_now
 from tapstack.domain.ocsf import detection_finding
@@ -419,7 +420,7 @@ def test_when_containment_is_decided_in_other_ways_then_each_decision_is_emitted
     change(late, "SET containment.deadline = :then", then="2026-01-02T03:04:05Z")
     course.proceed()
     [one] = [one for one in events(site, late) if one["what"] == "decided"]
-    assert (one["decision"], one["by"]) == ("default", containment_requests.BY_DEFAULT)
+    assert (one["decision"], one["by"]) == ("default", BY_DEFAULT)
 
 
 @pytest.mark.long

@@ -29,7 +29,8 @@ class Caller:
     """Who called the API.
 
     Attributes:
-        name: ARN, or subject of the token, as it is shown; `guardduty` of the policy about its findings.
+        name: ARN, or subject of the token, as it is shown; `guardduty` of the policy about its findings. No caller of
+            the API has the name of the policy, or of a part of Tapstack.
         person: who that is; two callers with the same `person` count as one. Opaque; none of the policy.
         sessions_of: name of the role whose sessions count as this one person; None where `person` is one for certain.
     """
@@ -42,6 +43,15 @@ class Caller:
 POLICY: Final = Caller("guardduty")
 """The policy about GuardDuty's findings, which is no person: any person may approve what it requests."""
 _OTHER_SOURCE: Final = "policy:"
+BY_DEFAULT: Final = "the deployment's default"
+"""Who decided about a containment where no operator did."""
+BY_RELEASE: Final = "release"
+"""Who rejected a request that a release of the instance ended."""
+_PARTS: Final = frozenset(
+    {"appliance", "capture", "containment", "incident", "prepare", "sweeper", BY_DEFAULT, BY_RELEASE, POLICY.name}
+)
+"""What incidents name beside callers, as who did something."""
+_TOKEN: Final = "token:"
 
 
 def policy_caller(source: str) -> Caller:
@@ -55,8 +65,14 @@ def is_policy(name: str | None) -> bool:
 
 
 def token_caller(issuer: str, subject: str) -> Caller:
-    """Return the caller of a token, whose issuer the gateway has verified."""
-    return Caller(subject, f"token {issuer} {subject}")
+    """Return the caller of a token, whose issuer the gateway has verified; its name is the subject.
+
+    A provider of tokens may let its users choose their subject: one that reads as the policy, or as a part of Tapstack,
+    is shown with `token:` before it.
+    """
+    reads_as = subject.strip().lower()
+    own = reads_as in _PARTS or is_policy(reads_as)
+    return Caller(f"{_TOKEN}{subject}" if own else subject, f"token {issuer} {subject}")
 
 
 def iam_caller(arn: str, unique_id: str, source_identity_roles: Collection[str] = ()) -> Caller:

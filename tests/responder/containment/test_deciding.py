@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.domain.callers import iam_caller
+from tapstack.domain.callers import BY_DEFAULT, iam_caller
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.containment import isolation, steps
 from tapstack.responder.containment import requests as containment_requests
@@ -114,7 +114,7 @@ class TestLate:
         assert (found["state"], found["decision"], found["decided_by"]) == (
             state,
             "default",
-            containment_requests.BY_DEFAULT,
+            BY_DEFAULT,
         )
         assert said(incident).count(f"containment by default: {default}: no answer") == 1
         # Another execution contains it, or publishes that it is left alone.

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from tapstack.domain.callers import Caller, iam_caller, is_same_person, token_caller
+import tapstack.responder
+from tapstack.domain.callers import (
+    BY_DEFAULT,
+    BY_RELEASE,
+    POLICY,
+    Caller,
+    iam_caller,
+    is_policy,
+    is_same_person,
+    policy_caller,
+    token_caller,
+)
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/responders"
 ANA = iam_caller(f"{ROLE}/ana", "AROARESPONDERS:ana")
@@ -68,3 +82,25 @@ def test_when_an_earlier_version_recorded_no_person_then_names_are_compared_and_
     )
     assert is_same_person("ana@example.com", None, token_caller(ISSUER, "ana@example.com"))
     assert not is_same_person("guardduty", None, ANA)
+
+
+def parts() -> set[str]:
+    """Whom the functions name in timelines by a literal: parts of Tapstack."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in Path(tapstack.responder.__path__[0]).rglob("*.py"))
+    return {*re.findall(r'event\([\w.]+, "(\w+)", ', code), *re.findall(r'\bby="(\w+)"', code)}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    sorted({*parts(), BY_DEFAULT, BY_RELEASE, POLICY.name, policy_caller("edr").name, "GuardDuty", " Policy:edr"}),
+)
+def test_when_the_subject_of_a_token_reads_as_one_of_ours_then_its_name_does_not(subject: str) -> None:
+    caller = token_caller(ISSUER, subject)
+    assert caller.name == f"token:{subject}"
+    assert not is_policy(caller.name)
+    assert caller.person == f"token {ISSUER} {subject}"
+
+
+def test_when_the_subject_of_a_token_is_any_other_then_it_is_the_name() -> None:
+    assert {"sweeper", "containment"} < parts()
+    assert [token_caller(ISSUER, subject).name for subject in ("ana", "policy-team")] == ["ana", "policy-team"]

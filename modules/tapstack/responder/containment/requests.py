@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.callers import Caller, is_same_person
+from tapstack.domain.callers import BY_DEFAULT, Caller, is_same_person
 from tapstack.domain.containment import Plan, tags_word
 from tapstack.domain.containment_settings import (
     ContainmentState,
@@ -49,8 +49,6 @@ _HOLDS: Final[Mapping[str, tuple[ContainmentState, ...]]] = {
     "rejected": ("rejected",),
 }
 """The states of a containment while a decision holds: it is not released, failed or requested anew since."""
-BY_DEFAULT: Final = "the deployment's default"
-"""Who decided where no operator did."""
 
 
 def configured() -> DeployedContainment:

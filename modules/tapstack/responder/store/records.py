@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from tapstack.domain.callers import is_policy
+from tapstack.domain.callers import BY_RELEASE, is_policy
 from tapstack.domain.containment_settings import ApprovalDefault, ContainmentState, Decision, Mode
 from tapstack.domain.incidents import (
     ApplianceState,
@@ -32,8 +32,6 @@ from tapstack.responder.store.keys import where_of
 Task = Literal["contain", "release"]
 """Tasks of executions beside the capture."""
 
-BY_RELEASE: Final = "release"
-"""Who rejected a request that a release of the instance ended."""
 PUBLIC: Final = (
     "id",
     "state",

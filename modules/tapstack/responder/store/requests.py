@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
+from tapstack.domain.callers import BY_RELEASE
 from tapstack.domain.containment import difference_line
 from tapstack.domain.containment_settings import ContainmentState, Decision, OperatorDecision
 from tapstack.domain.incident_events import Occurrence, decided, failed_or_refused
@@ -15,7 +16,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.errors import TryAgain, is_refusal
 from tapstack.responder.store import containments, incidents, table
 from tapstack.responder.store.containments import Containment
-from tapstack.responder.store.records import BY_RELEASE, Incident, IncidentContainment, Task
+from tapstack.responder.store.records import Incident, IncidentContainment, Task
 
 End = Literal["released", "blocked"]
 """How a release ends."""
