@@ -19,6 +19,7 @@ from standardwebhooks import Webhook
 from strictmoto.account import REGION, Account
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.callers import iam_caller
 from tapstack.domain.function_variables import ALERT_QUEUE, OVERLAP
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
 from tapstack.domain.operations import LARGEST_BODY
@@ -26,10 +27,13 @@ from tapstack.domain.policy import Rule
 from tapstack.domain.webhook_secrets import ASKED_AGAIN_SECONDS, SECRET_KEPT_SECONDS, webhook_secret_name
 from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tapstack.responder.api import alert_routes, webhook_secrets
+from tapstack.responder.containment import requests, steps
 from tapstack.responder.environment import environment
+from tapstack.responder.errors import OtherPersonNeeded
 from tapstack.responder.handlers import alerts as handler
 from tapstack.responder.handlers import findings as findings_handler
 from tapstack.responder.incident import alerts as incident_alerts
+from tests.responder.callers import OTHER
 from tests.responder.conftest import Site, item
 from tests.responder.test_api import REGISTRY, SPECIFICATION
 from tests.responder.test_findings import decides
@@ -538,6 +542,32 @@ class TestQueue:
             assert findings_handler.handler(self.records(kept.as_json()), None) == {"batchItemFailures": []}
         [told] = site.events("Tapstack Alert")
         assert item(told["alerts"][0]["decisions"][0]["incident_id"])["instance_id"] == instance
+
+    @pytest.mark.parametrize("way", ["alerts", "webhooks"])
+    def test_fails_when_whoever_sent_an_alert_approves_what_a_rule_requests_about_it(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        settings = {"modes": ["approval"], "groups": {site.vpc: {"quarantine": site.group}}}
+        monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps({**site.settings, "containment": settings}))
+        decides(monkeypatch, Rule("all", "contain_on_approval"))
+        instance, _ = site.instance()
+        document = {**ALERT, "target": {"instance_id": instance}}
+        assert (alert(document) if way == "alerts" else webhook(document))[0] == 202
+        [kept] = waiting(site, queue)
+        assert findings_handler.handler(self.records(kept.as_json()), None) == {"batchItemFailures": []}
+        [told] = site.events("Tapstack Alert")
+        incident = str(told["alerts"][0]["decisions"][0]["incident_id"])
+        steps.decide(incident)
+        mail, sender = site.messages()[-1]["Message"], iam_caller(IAM["iam"]["userArn"], IAM["iam"]["userId"])
+        if way == "webhooks":
+            # Its sender is no person that could approve anything.
+            assert "The policy requested it: any person with the right to approve may." in mail
+            assert requests.decide(incident, "approved", by=sender).containment_state == "containing"
+            return
+        assert "another person than the sender approves" in mail
+        with pytest.raises(OtherPersonNeeded, match=f"policy:soar requested .* {incident}, for an alert you sent,"):
+            requests.decide(incident, "approved", by=sender)
+        assert requests.decide(incident, "approved", by=OTHER).containment_state == "containing"
 
     def test_when_one_of_a_batch_fails_then_it_alone_comes_again(
         self, aws_account: Account, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch

@@ -31,7 +31,8 @@ class Caller:
     Attributes:
         name: ARN, or subject of the token, as it is shown; `guardduty` of the policy about its findings. No caller of
             the API has the name of the policy, or of a part of Tapstack.
-        person: who that is; two callers with the same `person` count as one. Opaque; none of the policy.
+        person: who that is; two callers with the same `person` count as one. Opaque. Of the policy, who sent the alert
+            that it decides about; none where no caller of the API did.
         sessions_of: name of the role whose sessions count as this one person; None where `person` is one for certain.
     """
 
@@ -54,9 +55,15 @@ _PARTS: Final = frozenset(
 _TOKEN: Final = "token:"
 
 
-def policy_caller(source: str) -> Caller:
-    """Return the policy about the alerts of a source, which is no person either."""
-    return POLICY if source == POLICY.name else Caller(f"{_OTHER_SOURCE}{source}")
+def policy_caller(source: str, sender: str | None = None) -> Caller:
+    """Return the policy about an alert.
+
+    Args:
+        source: of the alert.
+        sender: `person` of the caller of the API that sent it: what the policy requests about it, that person
+            requested. None where GuardDuty, Security Hub or a signed webhook brought it.
+    """
+    return Caller(POLICY.name if source == POLICY.name else f"{_OTHER_SOURCE}{source}", sender)
 
 
 def is_policy(name: str | None) -> bool:
@@ -98,7 +105,8 @@ def is_same_person(asked_by: str, requester: str | None, caller: Caller) -> bool
 
     Args:
         asked_by: who requested it, as shown.
-        requester: `person` of that caller; None where the policy requested it, or an earlier version recorded it.
+        requester: `person` of that caller; None where the policy requested it by itself, or an earlier version recorded
+            it.
         caller: who calls.
     """
     if requester is not None:

@@ -16,6 +16,7 @@ class KeptAlert:
         received_at: when it came, as `as_text` writes it.
         document: what came, as text.
         caller: whom the gateway says that it came from; None where it knew none, as of webhooks and of events.
+        person: who that is, as `domain.callers` has it; likewise.
     """
 
     source: str
@@ -23,6 +24,7 @@ class KeptAlert:
     received_at: str
     document: str
     caller: str | None = None
+    person: str | None = None
 
     def as_json(self) -> str:
         """Return it as a queue holds it."""

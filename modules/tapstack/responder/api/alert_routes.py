@@ -59,7 +59,7 @@ def _routed(event: dict[str, Any]) -> Answer:
 
 def _send_alert(event: dict[str, Any]) -> Answer:
     """POST /alerts/{source}: an alert of a caller that the gateway knows."""
-    caller = caller_of(event).name
+    caller = caller_of(event)
     source, sources = _source(event), alert_sources()
     if source not in sources:
         known = f"expected {', '.join(open_to)}" if (open_to := _of_callers()) else "it has none for callers of the API"
@@ -82,7 +82,8 @@ def _send_alert(event: dict[str, Any]) -> Answer:
         raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from None
     # Another body is another alert: an answer that it is kept is true of each.
     delivery = f"alerts/{sent_as}/{hashlib.sha256(body).hexdigest()[:16]}"
-    return _kept(KeptAlert(source, delivery, as_text(utc_now()), body.decode(), caller), sent_as, document)
+    alert = KeptAlert(source, delivery, as_text(utc_now()), body.decode(), caller.name, caller.person)
+    return _kept(alert, sent_as, document)
 
 
 def _send_webhook(event: dict[str, Any]) -> Answer:

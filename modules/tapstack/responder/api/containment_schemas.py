@@ -133,7 +133,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "asked_by": {"type": "string", "description": "Who requested it."},
     "requester": _or_null(
         "The person who requested it, who may not approve it where the deployment has approval.other_person: opaque. "
-        "null where the policy requested it."
+        "Where the policy requested it, who sent the alert to the API; null where no caller of the API did."
     ),
     "asked_at": {"type": "string", "format": "date-time", "description": "When."},
     "decided_by": _or_null(

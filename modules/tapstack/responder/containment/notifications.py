@@ -62,6 +62,11 @@ def who_may_approve(incident: Incident) -> list[str]:
         return ["Whoever may approve may approve what they requested, too: approval.other_person is off."]
     if asked.requester is None and is_policy(asked.asked_by):
         return ["The policy requested it: any person with the right to approve may."]
+    if is_policy(asked.asked_by):
+        return [
+            "The policy requested it, for an alert that a caller of the API sent: another person than the sender "
+            "approves it. The sessions of one role count as one person."
+        ]
     also = ", also with the right to override" if asked.overridden_tags else ""
     return [
         f"Another person than {word(asked.asked_by)} approves it{also}. The sessions of one role count as one person."

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from tapstack.domain.callers import BY_DEFAULT, Caller, is_same_person
+from tapstack.domain.callers import BY_DEFAULT, Caller, is_policy, is_same_person
 from tapstack.domain.containment import Plan, tags_word
 from tapstack.domain.containment_settings import (
     ContainmentState,
@@ -332,8 +332,11 @@ def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) 
             f"delete its {tags_word(containment.overridden_tags)}, and the containment be requested again without "
             "--override-protection"
         )
+    requested = f"{name} requested the containment of incident {incident.id}"
+    if is_policy(containment.asked_by):
+        requested += ", for an alert you sent"
     return (
-        f"{name} requested the containment of incident {incident.id}, and whoever requested it does not approve it "
+        f"{requested}, and whoever requested it does not approve it "
         f"(approval.other_person).{as_one} Any other person with the right to approve may. Where there is none: "
         f"{override_command(incident.id)}, which needs a separate permission"
     )

@@ -65,7 +65,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
             continue
         about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
         alerts.append(about)
-        decided += [(about, one) for one in findings.decide(alert, delivery, there)]
+        decided += [(about, one) for one in findings.decide(alert, delivery, there, sender=kept.person)]
     # A document has 100 alerts at most, each about 100 instances at most.
     fits, left_out = notifications.fitting(decided)
     for about, decision in fits:

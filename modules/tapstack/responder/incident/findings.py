@@ -63,7 +63,9 @@ def _delivery(event: object) -> tuple[str, ...]:
     return ()
 
 
-def decide(alert: Alert, delivery: tuple[str, ...], there: Existing | None = None) -> list[dict[str, Any]]:
+def decide(
+    alert: Alert, delivery: tuple[str, ...], there: Existing | None = None, *, sender: str | None = None
+) -> list[dict[str, Any]]:
     """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
 
     Tools send an alert again whenever it is updated: all updates of an instance belong to one incident.
@@ -72,9 +74,10 @@ def decide(alert: Alert, delivery: tuple[str, ...], there: Existing | None = Non
         alert: what was raised.
         delivery: by what it is known when it comes again.
         there: what EC2 says of its instances; it is asked where none is given.
+        sender: `person` of the caller of the API that sent it, if one did: that is who requests what a rule asks.
     """
     rules = policy.load(environment().policy)
-    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert) if there is None else there))
+    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert) if there is None else there, sender))
     if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
@@ -109,12 +112,14 @@ class _Deciding:
         alert: what was raised.
         delivery: by what it is known when it comes again.
         there: what EC2 says of its instances, where it was asked.
+        sender: who sent the alert; none where no caller of the API did.
     """
 
     rules: Sequence[policy.Rule]
     alert: Alert
     delivery: tuple[str, ...]
     there: Existing
+    sender: str | None
 
 
 def _outcomes(about: _Deciding) -> list[Outcome]:
@@ -196,7 +201,7 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
         techniques=alert.techniques,
         tactics=alert.tactics,
     )
-    by = policy_caller(alert.source)
+    by = policy_caller(alert.source, about.sender)
     opened = opening.open_incident(request, source=alert.source, by=by, report=report)
     if opened.incident is None:
         return Outcome(instance, True, decision, None, "notify")

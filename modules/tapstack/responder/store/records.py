@@ -204,8 +204,8 @@ class IncidentContainment:
         mode: `approval` or `now`.
         state: how far it is.
         asked_by: who requested it.
-        requester: the person who did, as `domain.callers` has it; none where the policy did, or an earlier version
-            recorded it.
+        requester: the person who did, as `domain.callers` has it; where the policy did, who sent the alert to the API.
+            None where no caller did, or an earlier version recorded it.
         asked_at: when.
         decided_by: who approved, overrode or rejected it; `release` where a release of the instance ended it.
         decided_at: when.
