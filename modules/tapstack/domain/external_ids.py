@@ -38,11 +38,11 @@ DOCUMENTATION_ACCOUNTS: Final = frozenset(
 
 
 def check_unpublished(value: str, accounts: Collection[str]) -> None:
-    """Refuse an external id of our documentation, unless only accounts of AWS's documentation assume the role with it.
+    """Refuse an external id of our documentation, unless every account is one of AWS's documentation, as in examples.
 
     Args:
         value: the external id.
-        accounts: ids of the accounts that assume the role.
+        accounts: ids of the accounts that assume the role, and of those that the role can be in.
 
     Raises:
         RuleViolation: others know it.

@@ -10,7 +10,7 @@ by third parties", "Create an OpenID Connect (OIDC) identity provider in IAM".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal, get_args
 
@@ -255,9 +255,10 @@ class OidcTrust:
     Attributes:
         issuer: https URL of the provider, as in the token's `iss`; the preset's by default.
         audience: The token's `aud`; the preset's by default.
-        session_name: The only name that the role's session may have.
-        subject: The only `sub` that the token may have. One of `session_name` and `subject` is needed: others have
-            tokens of the same provider and audience.
+        session_name: The only name that the role's session may have. Whoever assumes the role chooses it: it
+            authenticates nothing, except with preset `sentinel`, whose audience only Microsoft's service has tokens of.
+        subject: The only `sub` that the token may have. Needed, unless issuer and audience are those of preset
+            `sentinel`: others have tokens of the same provider and audience.
         thumbprints: SHA-1 thumbprints of certificates of the provider, 40 hexadecimal digits each, at most 5; AWS asks
             for them only where it does not trust the certificate's authority.
         provider_arn: ARN of the account's IAM provider for this issuer, where there is one; by default one is made.
@@ -279,7 +280,8 @@ class OidcTrust:
         check_fields(self)
         if self.session_name is None and self.subject is None:
             raise RuleViolation(
-                "expected session_name or subject: any holder of a token of the provider could assume the role"
+                "expected subject, or session_name with preset sentinel: any holder of a token of the provider could "
+                "assume the role"
             )
         if self.issuer is not None and not is_token(self.issuer):
             check_issuer(self.issuer)
@@ -372,12 +374,24 @@ class ReaderSettings:
         if self.notifications is not None and not self.means.own_topics:
             raise RuleViolation(f"notifications has no effect: {called} makes none itself; leave it out")
         if self.oidc is not None:
-            _check_form(called, "session_name", self.oidc.session_name, self.means.session_name)
-            for name in ("issuer", "audience"):
-                if getattr(self.oidc, name) is None and getattr(self.means, name) is None:
-                    raise RuleViolation(f"oidc.{name} is missing: without a preset it has no default")
+            self._check_token(self.oidc)
         if self.vendor is not None:
             _check_form(called, "external_id", self.vendor.external_id, self.means.external_id)
+
+    def _check_token(self, oidc: OidcTrust) -> None:
+        means = self.means
+        _check_form(means.called, "session_name", oidc.session_name, means.session_name)
+        for name in ("issuer", "audience"):
+            if getattr(oidc, name) is None and getattr(means, name) is None:
+                raise RuleViolation(f"oidc.{name} is missing: without a preset it has no default")
+        vendors_own = (
+            means.session_name and oidc.issuer in (None, means.issuer) and oidc.audience in (None, means.audience)
+        )
+        if oidc.subject is None and not vendors_own:
+            raise RuleViolation(
+                "oidc.subject is missing: whoever assumes the role chooses session_name, and the provider has tokens "
+                "for others, too"
+            )
 
     @property
     def means(self) -> Preset:
@@ -447,14 +461,23 @@ def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = Fal
             )
 
 
-def check_external_ids(reader: ReaderSettings, names: Iterable[str]) -> None:
-    """Refuse an external id that is published, or that names explain which are no secret, such as the reader's."""
+def check_external_ids(reader: ReaderSettings, names: Iterable[str], accounts: Collection[str] = ()) -> None:
+    """Refuse an external id that is published, or that names explain which are no secret, such as the reader's.
+
+    Args:
+        reader: whose external id it is.
+        names: of the deployment, the site and the reader.
+        accounts: ids of those that the site can be in, where they are known.
+
+    Raises:
+        RuleViolation: others know it, or can guess it.
+    """
     if reader.external_id is None:
         return
     vendor = re.findall(r"\d{12}", reader.vendor.principal) if reader.vendor is not None else []
-    check_external_id(reader.external_id, [*names, *vendor])
+    check_external_id(reader.external_id, [*names, *accounts, *vendor])
     own = [account for arn in reader.own.principals for account in re.findall(r"\d{12}", arn)] if reader.own else []
-    check_unpublished(reader.external_id, [*vendor, *own])
+    check_unpublished(reader.external_id, [*accounts, *vendor, *own])
 
 
 def _check_principals(principals: tuple[str, ...]) -> None:

@@ -50,9 +50,9 @@ def check_xdr(checker: Checker, path: Path, project: str, site: Site) -> None:
             with checker.part():
                 _check_reader(checker, (*path, "readers", name), reader, site)
             with checker.part():
-                known = [project, *map(str, path[1:2]), name, *accounts_of(site)]
+                known = [project, *map(str, path[1:2]), name]
                 trust = "vendor" if reader.vendor is not None else "own"
-                asked = partial(check_external_ids, reader.to_domain(), known)
+                asked = partial(check_external_ids, reader.to_domain(), known, accounts_of(site))
                 checker.ask((*path, "readers", name, trust, "external_id"), asked)
     with checker.part():
         readers = {name: reader.to_domain() for name, reader in xdr.readers.items()}

@@ -25,6 +25,8 @@ ROLE = "arn:aws:iam::111122223333:role/agent"
 VENDOR = VendorTrust("444455556666", ID)
 OWN = OwnTrust((ROLE,))
 SENTINEL = OidcTrust(session_name=f"MicrosoftSentinel_{ID}")
+MANY: dict[str, Any] = {"issuer": "https://token.actions.githubusercontent.com", "audience": "sts.amazonaws.com"}
+"""Of the tokens that every workflow of every customer of GitHub gets."""
 TOKEN = OidcTrust(issuer="https://login.example.com/t", audience="a", subject="s")
 
 
@@ -68,7 +70,10 @@ def test_fails_when_no_prefix_has_the_name(name: str) -> None:
         (lambda: VendorTrust("444455556666", "short"), "'short' is too short for an external id"),
         (lambda: OwnTrust((ROLE,), "short"), "'short' is too short for an external id"),
         (lambda: OwnTrust(("arn:aws:iam::111122223333:root",)), "is not the ARN of an IAM role or user"),
-        (lambda: OidcTrust(issuer="https://login.example.com"), "expected session_name or subject: any holder"),
+        (
+            lambda: OidcTrust(issuer="https://login.example.com"),
+            "expected subject, or session_name with preset sentinel: any",
+        ),
         (lambda: OidcTrust(subject="s", issuer="http://x.example.com"), "is no issuer of tokens"),
         (lambda: OidcTrust(subject="a b"), "subject 'a b' is none"),
         (lambda: OidcTrust(session_name="*"), "session_name '*' is none"),
@@ -126,6 +131,14 @@ def test_fails_when_a_setting_is_wrong(make: Any, said: str) -> None:
             {"oidc": OidcTrust(subject="s"), "preset": "sentinel"},
             "session_name None is none of Microsoft Sentinel",
         ),
+        ({"oidc": OidcTrust(**MANY, session_name="reader")}, "oidc.subject is missing: whoever assumes the role"),
+        *(
+            (
+                {"oidc": OidcTrust(**other, session_name=SENTINEL.session_name), "preset": "sentinel"},
+                "oidc.subject is missing: whoever assumes the role chooses session_name",
+            )
+            for other in ({"issuer": MANY["issuer"]}, {"audience": MANY["audience"]})
+        ),
         (
             {"vendor": VendorTrust("444455556666", "9f8e7d6c5b4a3f2e1d0c"), "preset": "cortex"},
             "external_id '9f8e7d6c5b4a3f2e1d0c' is none of Cortex XDR and XSIAM: expected a UUID of version 4",
@@ -148,6 +161,12 @@ def test_fails_when_a_reader_does_not_fit_together(given: dict[str, Any], said: 
         ({"own": OWN, "preset": "elastic"}, True, False),
         ({"own": OWN, "preset": "elastic", "queue": False}, False, False),
         ({"own": OWN, "preset": "splunk"}, True, False),
+        ({"oidc": OidcTrust(**MANY, subject="s", session_name="reader")}, False, False),
+        (
+            {"oidc": OidcTrust(**MANY, subject="s", session_name=SENTINEL.session_name), "preset": "sentinel"},
+            True,
+            False,
+        ),
         ({"own": OWN}, False, False),
         ({"oidc": TOKEN, "queue": True}, True, False),
         ({"vendor": VENDOR, "queue": False}, False, False),

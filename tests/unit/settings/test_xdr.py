@@ -86,6 +86,7 @@ def test_fails_when_another_site_has_the_name_of_the_stack() -> None:
 ID = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
 HUNTERS = f'{{preset: hunters, prefixes: [flow], vendor: {{principal: "444455556666", external_id: {ID}}}}}'
 SENTINEL = f"{{preset: sentinel, prefixes: [flow], oidc: {{session_name: MicrosoftSentinel_{ID}}}}}"
+TOKENS_OF_MANY = "issuer: https://token.actions.githubusercontent.com, audience: sts.amazonaws.com"
 PROVIDER = '"arn:aws:iam::444455556666:oidc-provider/x.example.com"'
 SPLUNK = '{preset: splunk, prefixes: [flow], own: {principals: ["arn:aws:iam::111122223333:role/splunk"]}}'
 LOGS = "flow_logs: {}"
@@ -160,6 +161,10 @@ def test_when_all_is_right_then_the_file_is_taken() -> None:
             f"10: sites.a.xdr.readers.h.vendor.external_id: '{ID}' is published in the documentation of Tapstack",
         ),
         (
+            [LOGS, "readers:", f"  s: {SENTINEL.replace('preset: sentinel, ', '')[:-2]}, {TOKENS_OF_MANY}}}}}"],
+            "10: sites.a.xdr.readers.s: oidc.subject is missing: whoever assumes the role chooses session_name",
+        ),
+        (
             [LOGS, "readers:", f"  h: {HUNTERS.replace('444455556666', '111122223333')}"],
             "10: sites.a.xdr.readers.h.vendor.principal: is the site's own account: expected own in place of vendor",
         ),
@@ -225,6 +230,14 @@ def test_when_all_is_right_then_the_file_is_taken() -> None:
 )
 def test_fails_when_a_part_is_wrong_and_says_where_and_what_would_be_right(lines: list[str], said: str) -> None:
     report = refused(deployment(section(*lines)))
+    assert any(said in line for line in report), report
+
+
+def test_fails_when_a_site_of_an_account_of_its_own_has_the_external_id_of_the_example() -> None:
+    example = deployment(section(LOGS, "readers:", f"  h: {HUNTERS}"))
+    parse_deployment(example)
+    report = refused(example.replace('"111122223333"', '"183905527416"'))
+    said = f"10: sites.a.xdr.readers.h.vendor.external_id: '{ID}' is published in the documentation of Tapstack"
     assert any(said in line for line in report), report
 
 
