@@ -254,7 +254,9 @@ class TestApproval:
         assert team.do(incident, "release").problem == "wrong-state"
         refused = team.do(incident, "approve")
         assert (refused.status, refused.problem) == (403, "other-person-needed")
-        assert f"tapstack incident override {incident} --reason WHY" in refused.json["detail"]
+        assert (
+            f'tapstack incident override {incident} --reason "no other person is available"' in refused.json["detail"]
+        )
         assert team.approve(incident).status == 202
         found = team.until(incident, "contained")["containment"]
         assert (found["decision"], found["decided_by"].startswith(ANN)) == ("approved", True)

@@ -257,7 +257,7 @@ def a_protected_instance_is_contained_by_two_persons(its: Scenarios) -> None:
         response.api.post(f"/incidents/{incident['id']}/contain-protected", reason, repeatable=True)
         response.until_asked(incident)
         for what in ("approve", "override", "contain-now"):
-            with pytest.raises(UserError, match="takes another person"):
+            with pytest.raises(UserError, match="must approve it, and"):
                 response.api.post(
                     f"/incidents/{incident['id']}/{what}", reason if what == "override" else {}, repeatable=True
                 )

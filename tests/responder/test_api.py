@@ -516,6 +516,22 @@ class TestLife:
             raise ZeroDivisionError("secret")
 
         monkeypatch.setattr(incidents, "page", broken)
-        answered = answer(event("GET", "/incidents"))
+        monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/tapstack-production-response-api")
+        asked = event("GET", "/incidents")
+        asked["requestContext"]["requestId"] = "JKJaXmPLvHcESHA="
+        answered = answer(asked)
         assert answered["statusCode"] == 500
         assert "secret" not in answered["body"]
+        assert json.loads(answered["body"])["detail"] == (
+            "the log group /aws/lambda/tapstack-production-response-api has the cause: look for JKJaXmPLvHcESHA="
+        )
+
+    def test_fails_when_there_is_no_such_incident_and_says_where_it_was_looked_for(self, site: Site) -> None:
+        status, problem = ask("GET", "/incidents/inc-20260102T030405-k3v9x0ab")
+        home = environment().home
+        assert (status, problem["detail"]) == (
+            404,
+            f"there is no incident inc-20260102T030405-k3v9x0ab in site {environment().site} of account "
+            f"{home.account_id}, {home.region}; if a notification names another, set TAPSTACK_URL to the address of "
+            "its API",
+        )

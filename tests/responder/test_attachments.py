@@ -61,7 +61,7 @@ def test_when_it_cannot_be_mirrored_then_that_is_said_once(site: Site) -> None:
     for number in (1, 2, 3):
         site.session_of_others(interface, number)
     [line] = sweep().instances
-    assert "NOT mirrored, which each sweep tries again: it is in 3 sessions of others already" in line
+    assert "NOT mirrored, which each sweep tries again: it is in 3 other mirror sessions already" in line
     assert interfaces_of(incident)[interface]["state"] == "waiting"
     assert sweep().instances == []
     assert len(mails(site, "interface attached")) == 1

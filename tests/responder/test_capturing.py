@@ -116,7 +116,7 @@ class TestStart:
             site.session_of_others(full, number)
         incident = prepared(instance)
         assert capture_steps.start(incident) == {"mirrored": 1, "refused": 1}
-        assert interfaces_of(incident)[full]["note"].startswith("it is in 3 sessions of others already")
+        assert interfaces_of(incident)[full]["note"].startswith("it is in 3 other mirror sessions already")
         assert interfaces_of(incident)[free]["state"] == "mirrored"
         held = captures.get(full)
         assert held is not None

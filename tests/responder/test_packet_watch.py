@@ -14,7 +14,8 @@ from tapstack.domain.packet_watch import PERIOD, period_of
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture import watch
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.store import incidents
+from tapstack.responder.store import containments, incidents
+from tapstack.responder.store.containments import Containment
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, item, opened, prepared
 from tests.responder.test_api import ask
@@ -218,8 +219,22 @@ def test_when_the_instance_is_stopped_or_others_mirror_first_then_the_warning_sa
     causes = mail.partition("Likely causes:\n")[2].splitlines()
     assert causes[:2] == [
         f"  {instance} is stopped",
-        f"  {theirs} (number 1) of others takes the packets that its filter accepts first",
+        f"  another mirror session, {theirs} (number 1), takes the packets that its filter accepts first",
     ]
+
+
+def test_when_the_instance_is_contained_then_the_warning_says_that_aws_does_not_mirror_what_is_dropped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident, instance, _ = capturing(site)
+    there = Containment(instance, incidents.get(incident).where, "contained", 1, 1)
+    monkeypatch.setattr(containments, "get", lambda *_: there)
+    waited(incident, 11)
+    sweep()
+    [mail] = mails(site, "NO PACKETS SEEN")
+    assert mail.partition("Likely causes:\n")[2].splitlines()[0] == (
+        f"  {instance} is contained: AWS does not mirror packets that its security groups drop"
+    )
 
 
 def test_when_others_mirror_the_same_interface_then_the_timeline_says_that_theirs_are_counted_too(site: Site) -> None:
@@ -228,7 +243,7 @@ def test_when_others_mirror_the_same_interface_then_the_timeline_says_that_their
     mirrors(site, instance)
     sweep()
     [said] = entries(incident, "packets seen")
-    assert said.endswith(f"those of {theirs}, sessions of others on the same interfaces, are counted too")
+    assert said.endswith(f"those of {theirs}, other mirror sessions on the same interfaces, are counted too")
 
 
 def test_when_interfaces_of_several_instances_are_named_then_packets_of_each_are_wanted(site: Site) -> None:

@@ -164,7 +164,7 @@ def test_when_it_cannot_be_made_again_then_that_is_said_once_and_each_sweep_trie
     for number in (5, 6, 7):
         site.session_of_others(interface, number)
     [line] = sweep().repaired
-    assert f"{incident}: {interface} is not mirrored: it is in 3 sessions of others already" in line
+    assert f"{incident}: {interface} is not mirrored: it is in 3 other mirror sessions already" in line
     assert interfaces_of(incident)[interface]["state"] == "waiting"
     [mail] = mails(site, "MIRRORING LOST")
     assert "could not be mirrored again. The sweeper tries every 15 minutes." in mail
@@ -317,7 +317,7 @@ def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_a
     assert site.ours(interface)[0]["SessionNumber"] == 2
     entry = interfaces_of(incident)[interface]
     assert (entry["session_number"], said in entry["note"]) == (2, True)
-    [mail] = mails(site, "PACKETS GO TO OTHERS")
+    [mail] = mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")
     assert said in mail
     assert not any(sweep().as_dict().values())
     # Once there is a lower one than theirs, it is used again.
@@ -325,7 +325,7 @@ def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_a
     sweep()
     assert site.ours(interface)[0]["SessionNumber"] == 2
     assert interfaces_of(incident)[interface]["note"].startswith("while this is captured")
-    assert len(mails(site, "PACKETS GO TO OTHERS")) == 1
+    assert len(mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")) == 1
 
 
 def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_are_notified(site: Site) -> None:
@@ -342,7 +342,7 @@ def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_a
     sweep()
     said = f"packets that the filter of {theirs} (number 1) accepts are captured as it cuts them"
     assert interfaces_of(incident)[interface]["note"] == said
-    [mail] = mails(site, "PACKETS GO TO OTHERS")
+    [mail] = mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")
     assert said in mail
     assert not any(sweep().as_dict().values())
 
@@ -356,7 +356,7 @@ def test_when_others_take_packets_and_a_lower_number_is_free_then_it_is_used(sit
     assert interfaces_of(incident)[interface]["session_number"] == 3
     delete(site, theirs[0])
     [line] = sweep().repaired
-    assert line.endswith("sessions of others took its packets, its session number is 1 instead of 3")
+    assert line.endswith("other mirror sessions took its packets, its session number is 1 instead of 3")
     assert site.ours(interface)[0]["SessionNumber"] == 1
     assert not any(sweep().as_dict().values())
 
@@ -376,7 +376,7 @@ def test_when_others_come_first_again_then_responders_are_notified_again(
         monkeypatch.setattr(repair, "_moment", lambda turn=turn: str(turn))
         site.session_of_others(interface, 2)
         sweep()
-        assert len(mails(site, "PACKETS GO TO OTHERS")) == turn
+        assert len(mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")) == turn
         delete(
             site, next(one["TrafficMirrorSessionId"] for one in site.sessions(interface) if one["SessionNumber"] == 2)
         )

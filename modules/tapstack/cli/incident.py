@@ -32,14 +32,13 @@ from tapstack.domain.containment_settings import MODES, REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.operations import BY_ID, operation_that_contains
+from tapstack.domain.proposals import CHOOSE
 from tapstack.domain.suggestions import about_quotes
 from tapstack.settings.load import FILE_VARIABLE
 
 URL_VARIABLE: Final = "TAPSTACK_URL"
 TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
 POLL_SECONDS: Final = 3.0
-WAIT_MINUTES: Final = 45
-"""An appliance's first start takes ten minutes; the creation of its stack fails after 30."""
 _LISTED: Final = 20
 """How many incidents fit on a screen."""
 _INTERRUPTED: Final = 130
@@ -72,14 +71,7 @@ def add_incident_parser(commands: Any) -> None:
         metavar="KEY",
         help="sending it again within 24 hours returns the same incident; a random one by default",
     )
-    opener.add_argument(
-        "--wait",
-        nargs="?",
-        type=int,
-        const=WAIT_MINUTES,
-        metavar="MINUTES",
-        help=f"follow it until it captures or fails, {WAIT_MINUTES} minutes at most by default",
-    )
+    incident_containment.add_wait(opener, "it captures or fails")
     lister = _api_parser(actions, "list", "list incidents, the newest first")
     lister.add_argument("--state", choices=incidents.LISTINGS, help=f"{incidents.DEFAULT_LISTING} by default")
     lister.add_argument(
@@ -151,9 +143,17 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
     except ServiceError as error:
         print(error, file=err)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; the incident continues", file=err)
+    except KeyboardInterrupt as interrupt:
+        print(f"interrupted{str(interrupt) or _after_interrupt(chosen)}", file=err)
         return _INTERRUPTED
+
+
+def _after_interrupt(chosen: argparse.Namespace) -> str:
+    """Return what is said after a command was interrupted: what changes something may have been accepted."""
+    if chosen.incident in ("list", "show", "explain") or getattr(chosen, "dry_run", False):
+        return ""
+    look = f"show {shlex.quote(chosen.id)}" if "id" in chosen else "list"
+    return f". The request may or may not have been accepted, and continues if it was: tapstack incident {look}"
 
 
 def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
@@ -227,6 +227,37 @@ class _Call:
     def show(self, answer: Any, text: Callable[[], str]) -> None:
         print(json.dumps(answer, indent=2) if self.chosen.json else text(), file=self.out, flush=True)
 
+    def follow(self, api: IncidentApi, name: str, minutes: int, *, containment: bool = False) -> Mapping[str, Any]:
+        """Print the timeline until mirroring, or a containment or release, has ended or failed; return the incident.
+
+        Args:
+            api: where it is.
+            name: the id of the incident.
+            minutes: how long at most.
+            containment: follow the containment; otherwise the capture.
+
+        Raises:
+            ServiceError: it takes longer.
+        """
+        until = time.monotonic() + 60 * minutes
+        # Of a capture the timeline begins now.
+        seen: int | None = None if containment else 0
+        here = f"it continues: tapstack incident show {name}{self.options}"
+        try:
+            while True:
+                found: Mapping[str, Any] = api.get(BY_ID["showIncident"].at(name), holds="id")
+                lines = view.timeline(found)
+                for line in lines[len(lines) if seen is None else seen :]:
+                    print(f"  {line}", file=self.err, flush=True)
+                seen = len(lines)
+                if (state := view.ongoing(found, containment=containment)) is None:
+                    return found
+                if time.monotonic() >= until:
+                    raise ServiceError(f"{name} is still {state} after {counted(minutes, 'minute')}; {here}")
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"; {here}") from None
+
     def card(self, found: Mapping[str, Any]) -> str:
         region = self.chosen.region or region_of(self.url) or ""
         return view.card(found, now=incidents.utc_now(), options=self.options, region=region)
@@ -258,8 +289,7 @@ def _open(call: _Call) -> int:
     body = {key: value for key, value in body.items() if value is not None}
     # Checked here for better messages; how many minutes the deployment allows, only the API knows.
     incidents.read_request(body, minutes=incidents.MINUTES[0], max_minutes=incidents.MINUTES[1])
-    if chosen.wait is not None:
-        check_range("--wait", chosen.wait, (0, incidents.MINUTES[1]))
+    incident_containment.check_wait(chosen.wait)
     key = chosen.idempotency_key if chosen.idempotency_key is not None else str(uuid.uuid4())
     low, high = incidents.IDEMPOTENCY_KEY_LENGTH
     if not (low <= len(key) <= high and key.isascii() and key.isprintable()):
@@ -274,7 +304,7 @@ def _open(call: _Call) -> int:
         call.show(answer, lambda: _opened(found, call.options, joined=answer.get("joined") is True))
         return 0
     print(_first_line(found, joined=answer.get("joined") is True), file=call.err, flush=True)
-    found = _follow(api, name, call, chosen.wait)
+    found = call.follow(api, name, chosen.wait)
     call.show(found, lambda: call.card(found))
     return 1 if found.get("state") == "failed" else 0
 
@@ -289,30 +319,10 @@ def _opened(found: Mapping[str, Any], options: str, *, joined: bool) -> str:
         [
             _first_line(found, joined=joined),
             "",
-            "next",
+            CHOOSE,
             *(f"  {line}" for line in view.next_commands(found, incidents.utc_now(), options)),
         ]
     )
-
-
-def _follow(api: IncidentApi, name: str, call: _Call, minutes: int) -> Mapping[str, Any]:
-    """Print the timeline until mirroring has started or failed; return the incident of that moment."""
-    until = time.monotonic() + 60 * minutes
-    seen = 0
-    while True:
-        found: Mapping[str, Any] = api.get(BY_ID["showIncident"].at(name), holds="id")
-        lines = view.timeline(found, seen)
-        seen += len(lines)
-        for line in lines:
-            print(f"  {line}", file=call.err, flush=True)
-        if found.get("state") not in ("opening", "launching"):
-            return found
-        if time.monotonic() >= until:
-            raise ServiceError(
-                f"{name} is still {plain(found.get('state'))} after {counted(minutes, 'minute')}; it continues: "
-                f"tapstack incident show {name}{call.options}"
-            )
-        time.sleep(POLL_SECONDS)
 
 
 def _list(call: _Call) -> int:

@@ -9,9 +9,12 @@ from typing import Any, Final, Protocol
 from tapstack.cli import incident_plan_view as view
 from tapstack.cli.incident_api import IncidentApi, UserError
 from tapstack.domain import containment_settings, incidents
+from tapstack.domain.arguments import check_range
 from tapstack.domain.operations import BY_ID, Operation, operation_that_contains
 
 AddParser = Callable[[Any, str, str], argparse.ArgumentParser]
+WAIT_MINUTES: Final = 45
+"""An appliance's first start takes ten minutes; the creation of its stack fails after 30."""
 _FLAGS: Final = ("overwrite", "keep", "all")
 
 
@@ -23,6 +26,9 @@ class Call(Protocol):
 
     def api(self) -> IncidentApi:
         """Return the API."""
+
+    def follow(self, api: IncidentApi, name: str, minutes: int, *, containment: bool = False) -> Mapping[str, Any]:
+        """Print the timeline until the containment or the release has ended or failed; return the incident."""
 
     def show(self, answer: Any, text: Callable[[], str]) -> None:
         """Print the response as JSON or as text, as the user chose."""
@@ -38,14 +44,17 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         actions: argparse's subparsers of `tapstack incident`.
         add: adds the parser of a command for one incident: `actions`, name, description.
     """
-    container = _parser(actions, add, "contain", "contain the instance, now or on approval")
+    container = _parser(
+        actions, add, "contain", "contain the instance, now or on approval", wait="it is contained, rejected or failed"
+    )
     container.add_argument(
         "--mode", choices=containment_settings.MODES, help="approval by default; now needs a separate permission"
     )
     container.add_argument(
         "--override-protection",
         action="store_true",
-        help="contain it although a tag protects it: needs a separate permission, and another person to approve",
+        help="ask to contain an instance that a tag protects: needs a separate permission, and another person must "
+        "approve it. Not to be confused with the command override, which replaces that person",
     )
     container.add_argument(
         "--skip-wait",
@@ -53,20 +62,30 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         help="with --mode now: do not wait for packets to be seen, and end such a wait (wait_for_packets)",
     )
     container.add_argument("--reason", help="with --override-protection: why, as text for the timeline")
-    _parser(actions, add, "approve", "approve a pending containment")
+    _parser(actions, add, "approve", "approve a pending containment", wait="it is contained or failed")
     overrider = _parser(
         actions,
         add,
         "override",
-        "approve a pending containment without another person, also your own request; needs a separate permission",
+        "approve a pending containment without another person, also your own request; needs a separate permission. Not "
+        "for an instance that a tag protects: contain --override-protection",
+        wait="it is contained or failed",
     )
     overrider.add_argument("--reason", required=True, help="why no other person approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
     rejecter.add_argument("--reason", help="text for the timeline")
-    releaser = _parser(actions, add, "release", "restore what containment changed")
+    releaser = _parser(
+        actions,
+        add,
+        "release",
+        "restore what containment changed: this reconnects the instance",
+        wait="it is released, blocked or failed",
+    )
     either = releaser.add_mutually_exclusive_group()
     either.add_argument(
-        "--overwrite", action="store_true", help="restore the prior state, also of what was changed outside Tapstack"
+        "--overwrite",
+        action="store_true",
+        help="restore the prior state, and discard what was changed outside Tapstack since",
     )
     either.add_argument("--keep", action="store_true", help="keep what was changed outside Tapstack")
     releaser.add_argument(
@@ -76,9 +95,32 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     )
 
 
-def _parser(actions: Any, add: AddParser, name: str, what: str) -> argparse.ArgumentParser:
+def add_wait(parser: argparse.ArgumentParser, ends: str) -> None:
+    """Add `--wait`: without it, a command returns once its request is recorded."""
+    parser.add_argument(
+        "--wait",
+        nargs="?",
+        type=int,
+        const=WAIT_MINUTES,
+        metavar="MINUTES",
+        help=f"follow it until {ends}, {WAIT_MINUTES} minutes at most by default. Without it the command returns "
+        "once the request is recorded",
+    )
+
+
+def check_wait(minutes: int | None) -> None:
+    """Refuse a `--wait` that is out of range."""
+    if minutes is not None:
+        check_range("--wait", minutes, (0, incidents.MINUTES[1]))
+
+
+def _parser(actions: Any, add: AddParser, name: str, what: str, *, wait: str = "") -> argparse.ArgumentParser:
     parser = add(actions, name, what)
     parser.add_argument("--dry-run", action="store_true", help="change nothing; show exactly what would change")
+    if wait:
+        add_wait(parser, wait)
+    else:
+        parser.set_defaults(wait=None)
     return parser
 
 
@@ -125,10 +167,15 @@ def _post(call: Call, operation: Operation, body: dict[str, Any]) -> int:
         # Before a token or credentials are asked for.
         incidents.check_reason(body["reason"])
     dry_run = {"dry_run": True} if call.chosen.dry_run else {}
+    check_wait(call.chosen.wait)
+    if dry_run and call.chosen.wait is not None:
+        raise UserError("--wait does not go with --dry-run, which changes nothing")
+    api = call.api()
     # A repeated request changes nothing further, so each is retried when its response was lost.
-    answer = call.api().post(
-        operation.at(name), {**body, **dry_run}, repeatable=True, holds="changes" if dry_run else "id"
-    )
+    answer = api.post(operation.at(name), {**body, **dry_run}, repeatable=True, holds="changes" if dry_run else "id")
     what = operation.path.rpartition("/")[2]
+    if call.chosen.wait is not None:
+        answer = call.follow(api, name, call.chosen.wait, containment=True)
     call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
-    return 0
+    state = (answer.get("containment") or {}).get("state")
+    return 1 if call.chosen.wait is not None and state in ("failed", "blocked") else 0

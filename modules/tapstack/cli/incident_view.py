@@ -9,13 +9,22 @@ from typing import Any, Final
 
 from tapstack.cli.incident_plan_view import advice
 from tapstack.cli.terminal import plain, shortened, table
-from tapstack.domain.containment import difference_line, tags_word
+from tapstack.domain.containment import difference_line, isolation_gap, tags_word
 from tapstack.domain.containment_release import refusals
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
+from tapstack.domain.proposals import (
+    CHOOSE,
+    CLOSE_CONTAINS,
+    CLOSE_REJECTS,
+    ISOLATES_THE_REST,
+    LEAVES_REFUSED,
+    pending_commands,
+    proposal,
+)
 from tapstack.domain.stored_packets import where_stored
 
 Incident = Mapping[str, Any]
@@ -24,19 +33,21 @@ _NOTE_WIDTH: Final = 80
 _LABEL: Final = 10
 """Characters of the longest label of a card."""
 _WORDS: Final = {
-    "pending": "pending approval",
+    "pending": "pending approval, NOT contained",
     "standing": "existing",
     "blocked": "release blocked: changed outside Tapstack",
+    "containing": "containing, NOT contained yet",
+    "releasing": "releasing, not released yet",
     "released": "released for this incident",
 }
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
-_VERBS_OF_CONTAINMENT: Final[Mapping[Any, Sequence[str]]] = {
-    "pending": ("approve", "reject", "override --reason WHY"),
-    "contained": ("release --dry-run", "release"),
-    "blocked": ("release --dry-run", "release --overwrite", "release --keep"),
-    "failed": ("release",),
+_WAITS_FOR_PACKETS: Final = "waiting for packets, NOT contained: the attacker is still connected"
+_NO_ANSWER: Final = "not contained: there was no answer before the deadline"
+_STARTED: Final = {
+    "containing": "being changed",
+    "failed": "started",
 }
-"""The commands for a containment in each state; in the other states it is in progress or has ended."""
+"""What is said of recorded changes in these states: they are recorded before they begin."""
 
 
 def card(incident: Incident, *, now: datetime, options: str = "", region: str = "") -> str:
@@ -50,7 +61,7 @@ def card(incident: Incident, *, now: datetime, options: str = "", region: str = 
     """
     name = plain(incident.get("id"))
     severity = plain(incident.get("severity"))
-    state = f"{plain(incident.get('state'))}{', its end is requested' if _is_ending(incident) else ''}"
+    state = f"{plain(incident.get('state'))}{', close requested' if _is_ending(incident) else ''}"
     lines = [f"{name}  {state}{f', severity {severity}' if severity else ''}"]
     lines += [f"  {label:<{_LABEL}} {text}" for label, text in _facts(incident, now, region) if text]
     lines += _block([f"  {plain(line)}" for line in _list(incident, "still_exists")], "  still exists")
@@ -60,8 +71,22 @@ def card(incident: Incident, *, now: datetime, options: str = "", region: str = 
     lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
     others = [f"  {plain(one.get('note'))}" for one in _entries(incident, "wanted_by")]
     lines += _block(others, "  other incidents want it contained")
-    lines += _block([f"  {line}" for line in next_commands(incident, now, options)], "  next")
+    lines += _block(
+        [f"  {line}" for line in next_commands(incident, now, options)], f"  {CHOOSE.lower().removesuffix(':')}"
+    )
     return "\n".join(lines)
+
+
+def ongoing(incident: Incident, *, containment: bool = False) -> str | None:
+    """Return the state of a capture that has not begun yet, or of a containment or release that has not ended.
+
+    None where there is nothing to wait for.
+    """
+    if containment:
+        state = _mapping(incident, "containment").get("state")
+        return plain(state) if state in ("pending", "containing", "releasing") else None
+    state = incident.get("state")
+    return plain(state) if state in ("opening", "launching") else None
 
 
 def timeline(incident: Incident, start: int = 0) -> list[str]:
@@ -70,40 +95,64 @@ def timeline(incident: Incident, start: int = 0) -> list[str]:
 
 
 def next_commands(incident: Incident, now: datetime, options: str = "") -> list[str]:
-    """Return the commands that can be run for an incident now."""
+    """Return the commands that can be run for an incident now: alternatives, each with its effect as a comment.
+
+    Args:
+        incident: the API's response.
+        now: the current time.
+        options: that each command needs, with a space before each.
+    """
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
-    containment = _mapping(incident, "containment")
-    # Where there is advice, overwriting restores nothing.
-    useless = "release --overwrite" if any(map(advice, _entries(containment, "differences"))) else None
-    verbs = [*_VERBS_OF_CONTAINMENT.get(containment.get("state"), ())]
-    if _waits_for_packets(containment):
-        verbs = ["contain --mode now --skip-wait", "reject"]
-    if containment.get("state") == "failed" and not _list(containment, "changed"):
-        # Nothing was changed: there is nothing to release.
-        verbs = []
-    if containment.get("state") == "pending" and (state in ("closing", "closed") or incident.get("close_requested")):
-        # Closing rejects what is pending.
-        verbs = []
-    if modes := [mode for mode in MODES if mode in _list(incident, "containment_modes")]:
-        previewed = "" if "approval" in modes else "--mode now "
-        verbs += [f"contain {previewed}--dry-run", *(f"contain --mode {mode}" for mode in modes)]
-    if refusals(_entries(containment, "differences")):
-        verbs.insert(1, "release")
-    of_containment = [f"tapstack incident {verb} {name}{options}" for verb in verbs if verb != useless]
+    of_containment = [
+        proposal(name, command, options, effect=effect) for command, effect in _of_containment(incident).items()
+    ]
     if state == "closed":
         return of_containment
     if state == "failed":
-        remains = "  # deletes what remains" if _list(incident, "in_place") else ""
-        return [f"tapstack incident close {name}{options}{remains}", *of_containment]
-    show = f"tapstack incident show {name}{options}"
+        remains = "deletes what remains" if _list(incident, "in_place") else "closes the incident"
+        return [proposal(name, "close", options, effect=remains), *of_containment]
+    show = proposal(name, "show", options)
     if not can_be_extended(str(state)) or _is_ending(incident):
         return [show, *of_containment]
+    containment = _mapping(incident, "containment")
+    effect = CLOSE_CONTAINS if _waits_for_packets(containment) else None
+    effect = CLOSE_REJECTS if containment.get("state") == "pending" else effect
     return [
         show,
         *_extension(incident, name, now, options),
-        f"tapstack incident close {name}{options}",
+        proposal(name, "close", options, effect=effect),
         *of_containment,
     ]
+
+
+def _of_containment(incident: Incident) -> dict[str, str | None]:
+    """Return the commands for the containment of an incident, each with its effect where that is another than usual."""
+    containment = _mapping(incident, "containment")
+    state, differences = containment.get("state"), _entries(containment, "differences")
+    modes = [mode for mode in MODES if mode in _list(incident, "containment_modes")]
+    if _waits_for_packets(containment):
+        return {**dict.fromkeys(["contain --mode now --skip-wait"] if "now" in modes else []), "reject": None}
+    if state == "pending":
+        # A command that closes the incident rejects it; its expiry does not.
+        answers = () if incident.get("close_requested") else pending_commands(overrides=bool(_overrides(containment)))
+        return dict.fromkeys(answers)
+    found: dict[str, str | None] = {}
+    if modes:
+        found["contain --dry-run" if "approval" in modes else "contain --mode now --dry-run"] = None
+    if state == "contained":
+        again = {f"contain --mode {mode}": ISOLATES_THE_REST for mode in modes[:1]}
+        return {**found, **again, "release --dry-run": None, "release": None}
+    if state == "blocked":
+        refused = refusals(differences)
+        # Where there is advice, overwriting restores nothing.
+        useful = ["release --overwrite"] if not any(map(advice, differences)) else []
+        commands = dict.fromkeys(["release --dry-run", *(["release"] if refused else []), *useful])
+        return {**commands, "release --keep": LEAVES_REFUSED if refused else None}
+    found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)
+    if state == "failed" and _list(containment, "changed"):
+        # Where nothing was changed there is nothing to release.
+        found["release"] = None
+    return found
 
 
 def _extension(incident: Incident, name: str, now: datetime, options: str) -> list[str]:
@@ -162,14 +211,16 @@ def _containment(incident: Incident) -> list[str]:
         return []
     by, at = _word(found.get("decided_by")), plain(found.get("decided_at"))
     decided = _joined(" by ", plain(found.get("decision")), by)
+    if found.get("decision") == "default":
+        decided = f"by {plain(found.get('decided_by'))}: there was no answer"
     differences = _entries(found, "differences")
     refused = bool(refusals(differences))
     state = str(found.get("state"))
-    facts = [
-        ("state", _REFUSED if refused and state == "blocked" else _WORDS.get(state, plain(found.get("state")))),
-        ("asked", _joined(" by ", plain(found.get("asked_at")), _word(found.get("asked_by")))),
+    facts: list[tuple[str, str]] = [
+        ("state", _state_of(found)),
+        ("requested", _joined(" by ", plain(found.get("asked_at")), _word(found.get("asked_by")))),
         ("overrides", _overrides(found)),
-        ("until", _deadline(found)),
+        ("approval deadline", _deadline(found)),
         ("decided", _joined(" ", at, decided)),
         ("packets", _packets_wait(found)),
         (
@@ -177,7 +228,7 @@ def _containment(incident: Incident) -> list[str]:
             _joined(" by ", plain(found.get("released_at")), _word(found.get("released_by"))),
         ),
         ("failed", plain(found.get("failure"))),
-        *(("changed", plain(line)) for line in _list(found, "changed")),
+        *((_changed_label(found), plain(line)) for line in _list(found, "changed")),
         *(("not done", plain(line)) for line in _list(found, "not_done")),
         *(("not restored", plain(line)) for line in _list(found, "not_restored")),
         *(("refused" if refused else "changed outside", plain(difference_line(entry))) for entry in differences),
@@ -185,6 +236,27 @@ def _containment(incident: Incident) -> list[str]:
     shown = [(label, text) for label, text in facts if text]
     width = max(_LABEL, *(len(label) for label, _ in shown)) if shown else _LABEL
     return [f"  {label:<{width}} {text}" for label, text in shown]
+
+
+def _state_of(found: Mapping[str, Any]) -> str:
+    """Return the state of a containment in words."""
+    state = str(found.get("state"))
+    if state == "blocked" and refusals(_entries(found, "differences")):
+        return _REFUSED
+    if _waits_for_packets(found):
+        return _WAITS_FOR_PACKETS
+    if state == "rejected" and found.get("decision") == "default":
+        return _NO_ANSWER
+    if state == "contained" and (gap := isolation_gap(map(str, _list(found, "not_done")))):
+        return f"contained, {gap}: see not done"
+    return _WORDS.get(state, plain(found.get("state")))
+
+
+def _changed_label(found: Mapping[str, Any]) -> str:
+    """Return what is said of the changes that are recorded: before they begin, and until they are restored."""
+    if found.get("state") == "failed" and found.get("released_at"):
+        return "not restored yet"
+    return _STARTED.get(str(found.get("state")), "changed")
 
 
 def _overrides(found: Mapping[str, Any]) -> str:
@@ -200,7 +272,7 @@ def _waits_for_packets(found: Mapping[str, Any]) -> bool:
 def _packets_wait(found: Mapping[str, Any]) -> str:
     """Return until when the containment waits for packets, or what came of that."""
     if _waits_for_packets(found):
-        return f"waited for until {plain(found.get('packets_until'))}; NOT contained yet"
+        return f"waited for until {plain(found.get('packets_until'))}; then it is contained in any case"
     return plain(found.get("packets_wait"))
 
 

@@ -260,6 +260,7 @@ def _step(interface_id: str, there: Sequence[Session], known: str | None) -> Ste
         return Step(
             interface_id,
             "refuse",
-            note=f"it is in {limits.SESSIONS_PER_INTERFACE} sessions of others already, which is the most AWS allows",
+            note=f"it is in {limits.SESSIONS_PER_INTERFACE} other mirror sessions already, which is the most AWS "
+            "allows",
         )
     return Step(interface_id, "create", number)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal, get_args
 
-from tapstack.domain.containment_settings import DeployedContainment, override_protection_command
+from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.globs import matches
 from tapstack.domain.instance_states import GONE_STATES
 from tapstack.domain.outside_text import word
-from tapstack.domain.quarantine import has_rules
+from tapstack.domain.quarantine import HAS_RULES, delete_rules_commands, has_rules
 
 Kind = Literal[
     "shutdown",
@@ -48,6 +48,9 @@ NAMES: Final[Mapping[str, str]] = {
     "classic-balancer": "registration in the load balancer",
 }
 """Names of the kinds, as in EC2's console and API; a kind without one is its own name."""
+_STAYS_CONNECTED: Final = "STAYS CONNECTED"
+_STAY_CONNECTED: Final = "STAY CONNECTED"
+_UNCHECKED: Final = "has rules is not known"
 _TARGET_GROUP: Final = ":targetgroup/"
 _NAMES_IN_DETAIL: Final = "names"
 """Where the detail of a change has the names of security groups, by id."""
@@ -443,8 +446,8 @@ def refusal(
         return f"instance {instance} is protected by the deployment's settings (protect.instance_ids)"
     if not (override_tags or begun) and (tags := protecting_tags(facts, settings)):
         return (
-            f"instance {instance} is protected by its {tags_word(tags)}. With the right to override, and the approval "
-            f"of another person: {override_protection_command('ID')}"
+            f"instance {instance} is protected by its {tags_word(tags)}. With the right to override, run contain "
+            "again with --override-protection and --reason; another person must approve it"
         )
     if facts.vpc_id not in settings.groups:
         return f"instance {instance} is in {facts.vpc_id}, which is not in the scope of this deployment"
@@ -471,10 +474,10 @@ def why_it_stays_connected(interface: Interface, settings: DeployedContainment) 
     if _can_be_isolated(interface, settings):
         return None
     if interface.requester_managed:
-        return f"{interface.id} STAYS CONNECTED: it is managed by an AWS service"
+        return f"{interface.id} {_STAYS_CONNECTED}: it is managed by an AWS service"
     return (
-        f"{interface.id} STAYS CONNECTED: it is in {interface.vpc_id}, which is not in the scope of this deployment; "
-        "detach it, or give it a security group without rules"
+        f"{interface.id} {_STAYS_CONNECTED}: it is in {interface.vpc_id}, which is not in the scope of this "
+        "deployment; detach it, or give it a security group without rules"
     )
 
 
@@ -592,14 +595,14 @@ def _warnings(
         if interface.trunk:
             branches = ", ".join(interface.branches) or "none now"
             yield (
-                f"{interface.id} is a trunk: pods with security groups of their own STAY CONNECTED through its branch "
-                f"interfaces ({branches}), and AWS mirrors neither"
+                f"{interface.id} is a trunk: pods with security groups of their own {_STAY_CONNECTED} through its "
+                f"branch interfaces ({branches}), and AWS mirrors neither"
             )
     used = {settings.groups[one.vpc_id].quarantine for one in facts.interfaces if one.vpc_id in settings.groups}
     for group in sorted(used & set(facts.open_groups)):
-        yield f"{has_rules(group, facts.open_groups[group])}. Delete these rules, and contain it again"
+        yield rules_warning(group, facts.open_groups[group])
     if facts.unchecked_groups is not None:
-        yield f"whether {', '.join(sorted(used))} has rules is not known: {facts.unchecked_groups}"
+        yield f"whether {', '.join(sorted(used))} {_UNCHECKED}: {facts.unchecked_groups}"
     for target in facts.other_targets:
         if target.sessions:
             yield (
@@ -636,6 +639,35 @@ def _warnings(
             )
     elif member.desired <= member.minimum:
         yield f"the Auto Scaling group {word(member.group)} is at its minimum: it launches a replacement"
+
+
+def rules_warning(group_id: str, rules: Sequence[str]) -> str:
+    """Return what a containment says of rules of its quarantine group, with the commands that delete them."""
+    delete = "; ".join(delete_rules_commands(group_id, rules))
+    return f"{has_rules(group_id, rules)}. It is isolated once they are deleted: {delete}"
+
+
+def is_of_rules(line: str) -> bool:
+    """Return whether a line of what a containment does not cover is about rules of its quarantine group."""
+    return HAS_RULES in line or _UNCHECKED in line
+
+
+def isolation_gap(not_done: Iterable[str]) -> str:
+    """Return whether a contained instance is still connected, by what its containment does not cover.
+
+    Args:
+        not_done: the lines of the incident.
+
+    Returns:
+        Empty where no network path is known to be left.
+
+    >>> isolation_gap(["eni-1 STAYS CONNECTED: it is managed by an AWS service"])
+    'BUT STILL CONNECTED'
+    """
+    lines = list(not_done)
+    if any(said in line for line in lines for said in (_STAYS_CONNECTED, _STAY_CONNECTED, HAS_RULES)):
+        return "BUT STILL CONNECTED"
+    return "BUT PERHAPS CONNECTED" if any(_UNCHECKED in line for line in lines) else ""
 
 
 def _end_of_capture(interface: Interface, admission: Admission, prior: PriorState | None) -> Iterator[str]:

@@ -61,6 +61,7 @@ NO_GROUP_LEFT: Final = (
 AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
 """Advice for what AWS refuses to restore, with --overwrite too."""
 
+OUTSIDE: Final = "changed outside Tapstack"
 _NO_NAMES: Final[Mapping[str, str]] = {}
 _REFUSAL: Final = "AWS refuses to restore it: "
 
@@ -121,7 +122,7 @@ def _step(
     left = [group for group in to if group not in missing] if gone else to
     advice = "" if left or not gone else NO_GROUP_LEFT
     if not _same(there, to) and not set_by_containment(there, prior.after, prior.interim):
-        difference = _difference(prior, there, "others changed it", advice=advice, group_names=group_names)
+        difference = _difference(prior, there, OUTSIDE, advice=advice, group_names=group_names)
         if keep:
             return Step(prior, "give up", difference=difference)
         if not overwrite:

@@ -351,12 +351,16 @@ def contain_command(incident_id: str, mode: Mode) -> str:
 
 def override_command(incident_id: str) -> str:
     """Return the command that approves a containment without another person."""
-    return f"tapstack incident override {incident_id} --reason WHY"
+    return f'tapstack incident override {incident_id} --reason "no other person is available"'
 
 
-def override_protection_command(incident_id: str) -> str:
-    """Return the command that requests a containment in spite of protecting tags, with the right to override."""
-    return f"tapstack incident contain {incident_id} --override-protection --reason WHY"
+def check_groups_command(instance_id: str, region: str) -> str:
+    """Return the command that shows which security groups the network interfaces of an instance have now."""
+    return (
+        f"aws ec2 describe-network-interfaces --region {region} "
+        f"--filters Name=attachment.instance-id,Values={instance_id} "
+        "--query 'NetworkInterfaces[].[NetworkInterfaceId, Groups[].[GroupId, GroupName]]' --output json"
+    )
 
 
 def undo_containment_command(incident_id: str) -> str:

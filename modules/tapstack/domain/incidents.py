@@ -277,7 +277,10 @@ def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str
     left = minutes_left(now, expires_at, latest)
     if not left:
         return f"# it cannot be extended: a capture lasts until {latest} at most (capture.max_minutes)"
-    return f"tapstack incident extend {incident_id} --minutes {min(left, _EXTENSION_MINUTES)}{options}"
+    minutes = min(left, _EXTENSION_MINUTES)
+    return (
+        f"tapstack incident extend {incident_id} --minutes {minutes}{options}  # captures until {minutes} min from now"
+    )
 
 
 def undo_command(incident_id: str) -> str:

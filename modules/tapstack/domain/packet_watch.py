@@ -67,20 +67,30 @@ def judge(
 
 
 def likely_causes(
-    missing: Sequence[str], *, states: Mapping[str, str], earlier: Sequence[str], filter_id: str
+    missing: Sequence[str],
+    *,
+    states: Mapping[str, str],
+    contained: Sequence[str] = (),
+    earlier: Sequence[str],
+    filter_id: str,
 ) -> tuple[str, ...]:
     """Return why CloudWatch may count no packets, the certain ones first.
 
     Args:
         missing: the instances without packets.
         states: of these, as EC2 names them, such as `stopped`; an instance that does not exist has none.
-        earlier: sessions of others on their interfaces that have a lower number, with that.
+        contained: those of them that are contained.
+        earlier: mirror sessions of others on their interfaces that have a lower number, with that.
         filter_id: the mirror filter of the sessions.
     """
     idle = [f"{one} is {states.get(one, 'gone')}" for one in missing if states.get(one) != "running"]
-    others = [f"{session} of others takes the packets that its filter accepts first" for session in earlier]
+    quiet = [f"{one} is contained: AWS does not mirror packets that its security groups drop" for one in contained]
+    others = [
+        f"another mirror session, {session}, takes the packets that its filter accepts first" for session in earlier
+    ]
     return (
         *idle,
+        *quiet,
         *others,
         f"no traffic, or none that the filter {filter_id} accepts",
         "the security group of the appliance, or of the instances behind the load balancer: "

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 DEFAULT_NAME: Final = "tapstack-quarantine"
 """Of a library's group by default, and of those that sites made before each had a name of its own."""
+HAS_RULES: Final = "HAS RULES"
 _PEERS: Final = (
     ("IpRanges", "CidrIp"),
     ("Ipv6Ranges", "CidrIpv6"),
@@ -42,4 +43,20 @@ def _traffic(rule: Mapping[str, Any]) -> str:
 
 def has_rules(group_id: str, rules: Sequence[str]) -> str:
     """Return a warning that a group that should isolate has rules."""
-    return f"the quarantine group {group_id} HAS RULES: {'; '.join(rules)}. What it isolates is connected by them"
+    return f"the quarantine group {group_id} {HAS_RULES}: {'; '.join(rules)}. What it isolates is connected by them"
+
+
+def delete_rules_commands(group_id: str, rules: Sequence[str]) -> list[str]:
+    """Return the commands that delete the rules of a security group, one for each direction that has any.
+
+    Args:
+        group_id: of the security group.
+        rules: its rules, as `rule_lines` yields them.
+    """
+    return [
+        f"aws ec2 revoke-security-group-{action} --group-id {group_id} --security-group-rule-ids "
+        f"$(aws ec2 describe-security-group-rules --filters Name=group-id,Values={group_id} "
+        f"--query 'SecurityGroupRules[?IsEgress==`{is_egress}`].SecurityGroupRuleId' --output text)"
+        for action, direction, is_egress in (("egress", "outbound", "true"), ("ingress", "inbound", "false"))
+        if any(rule.startswith(direction) for rule in rules)
+    ]

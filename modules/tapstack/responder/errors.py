@@ -45,6 +45,12 @@ def is_refusal(failure: str) -> bool:
     return failure.startswith(ContainmentRefused.__name__)
 
 
+def without_name(failure: str) -> str:
+    """Return a failure, as an incident has it, without the name of our error, which says nothing to a responder."""
+    name, colon, said = failure.partition(": ")
+    return said if colon and name in OURS else failure
+
+
 class ContainmentFailed(Exception):  # noqa: N818
     """The instance could not be contained, or could not be released; what was changed is recorded."""
 

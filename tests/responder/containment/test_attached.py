@@ -107,10 +107,11 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
     assert shop.state(incident) == "contained"
     [mail] = [one["Message"] for one in shop.site.messages() if one["Subject"].endswith("containment FAILED")]
     lines = mail.splitlines()
-    assert lines[lines.index("What to run next, to try it again, or to restore the prior state:") + 1 :] == [
-        f"  tapstack incident contain {incident} --mode approval",
-        f"  tapstack incident contain {incident} --mode now",
-        f"  tapstack incident release {incident}",
+    assert lines[lines.index("Commands possible now (choose one):") + 1 :] == [
+        f"  tapstack incident show {incident}  # shows its state and changes nothing",
+        f"  tapstack incident contain {incident} --mode approval  # isolates what is not isolated and needs no new "
+        "approval",
+        f"  tapstack incident release {incident}  # RECONNECTS the instance as it was before",
     ]
     end_executions(shop)
     assert len(attachments.isolate()) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tapstack.domain.callers import BY_DEFAULT, iam_caller
+from tapstack.domain.proposals import proposal
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.containment import isolation, steps
 from tapstack.responder.containment import requests as containment_requests
@@ -55,10 +56,24 @@ def said(incident: str) -> list[str]:
 
 
 class TestModes:
-    @pytest.mark.parametrize("state", ["pending", "containing", "contained", "releasing", "blocked"])
+    @pytest.mark.parametrize("state", ["pending", "containing", "releasing", "blocked"])
     def test_when_a_containment_is_in_progress_then_none_can_be_requested(self, shop: Shop, state: str) -> None:
         incident = opened(shop.database, containment="now")
         change(incident, "SET containment.#state = :state", state=state)
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+
+    def test_when_it_is_contained_then_it_can_be_contained_again_open_or_closed(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        for _ in range(2):
+            assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
+            assert containment_requests.contain(incident, "approval", by=CALLER).containment_state == "contained"
+            change(incident, "SET #state = :closed", closed="closed")
+
+    def test_when_it_waits_for_packets_then_only_containing_at_once_ends_that(self, shop: Shop) -> None:
+        incident = opened(shop.database, containment="now")
+        change(incident, "SET containment.packets_until = :until", until="2026-01-02T03:40:00Z")
+        assert incidents.shown(incidents.get(incident))["containment_modes"] == ["now"]
+        shop.set(modes=["approval"])
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
 
     @pytest.mark.parametrize("state", [None, "rejected", "released", "failed"])
@@ -69,7 +84,7 @@ class TestModes:
         if state is not None:
             change(incident, "SET containment.#state = :state", state=state)
         assert incidents.shown(incidents.get(incident))["containment_modes"] == ["approval", "now"]
-        commands_of = [f"  tapstack incident contain {incident} --mode {mode}" for mode in ("approval", "now")]
+        commands_of = [f"  {proposal(incident, f'contain --mode {mode}')}" for mode in ("approval", "now")]
         assert set(commands_of) <= set(capturing(incidents.get(incident))[1].splitlines())
         if state == "rejected":
             assert set(commands_of) <= set(left(incidents.get(incident), [])[1].splitlines())
@@ -194,7 +209,8 @@ class TestOtherPerson:
         assert str(caught.value) == (
             f"{CALLER.name} requested the containment of incident {incident}, and whoever requested it does not "
             "approve it (approval.other_person). Any other person with the right to approve may. Where there is none: "
-            f"tapstack incident override {incident} --reason WHY, which needs a separate permission"
+            f'tapstack incident override {incident} --reason "no other person is available", which needs a '
+            "separate permission"
         )
         assert shop.state(incident) == "pending"
         assert containment_requests.plan_to_approve(incidents.get(incident), by=CALLER)["refused"] == str(caught.value)
@@ -219,8 +235,9 @@ class TestOtherPerson:
         incident = opened(shop.database, containment="approval")
         steps.decide(incident)
         asked_for = shop.site.messages()[-1]["Message"]
-        assert f"Another person than {CALLER.name} approves it." in asked_for
-        assert f"  tapstack incident override {incident} --reason WHY" in asked_for.splitlines()
+        assert f"A person other than {CALLER.name} must approve it." in asked_for
+        alone = f'tapstack incident override {incident} --reason "no other person is available"'
+        assert f"  {alone}  # isolates the instance without another person" in asked_for.splitlines()
         for _ in range(2):
             found = containment_requests.decide(incident, "overridden", by=CALLER, reason="alone at night")
             assert found.requested_containment.decision == "overridden"

@@ -49,7 +49,10 @@ def test_when_two_persons_override_it_then_it_is_contained_and_everything_says_w
     assert mail["Subject"].endswith("containment pending, of PROTECTED")
     asked = f"requested by {CALLER.name}: {FORGED!r}"
     assert f"Override: PROTECTED by its {TAG}. To override that was {asked}" in mail["Message"].splitlines()
-    assert f"Another person than {CALLER.name} approves it, also with the right to override." in mail["Message"]
+    assert (
+        f"A person other than {CALLER.name} must approve it. {CALLER.name} cannot approve it, not even with the "
+        "right to override."
+    ) in mail["Message"]
     assert "tapstack incident override" not in mail["Message"]
 
     plan = containment_requests.plan_to_approve(incidents.get(incident), by=OTHER)
@@ -83,9 +86,10 @@ def test_fails_when_whoever_asked_approves_it_whatever_other_rights_they_have(sh
     with pytest.raises(OtherPersonNeeded) as caught:
         approve()
     assert str(caught.value) == (
-        f"{CALLER.name} requested to override what protects {shop.database}, and that takes another person, also with "
-        f"the right to override (approval.other_person). Where there is none, an administrator may delete its {TAG}, "
-        "and the containment be requested again without --override-protection"
+        f"{CALLER.name} requested to override what protects {shop.database}. A person other than {CALLER.name} must "
+        f"approve it, and {CALLER.name} cannot, not even with the right to override (approval.other_person). "
+        f"Where there is no other person, an administrator may delete its {TAG}; then run contain again without "
+        "--override-protection"
     )
     assert shop.state(incident) == "pending"
     if how == "overridden":
@@ -123,7 +127,7 @@ def test_fails_when_it_is_requested_anew_to_override_at_the_moment_of_an_overrid
         return real(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(requests, "answer", requested_anew)
-    with pytest.raises(OtherPersonNeeded, match="takes another person"):
+    with pytest.raises(OtherPersonNeeded, match="must approve it, and"):
         containment_requests.decide(incident, "overridden", by=CALLER, reason="alone")
     assert shop.state(incident) == "pending"
 

@@ -142,7 +142,7 @@ class TestSecondIncident:
         containment_requests.decide(second, "rejected", by=CALLER)
         assert containment_steps.decide(second) == {"status": "leave"}
         message = shop.site.messages()[-1]
-        assert message["Subject"].endswith(": rejected, contained for others")
+        assert message["Subject"].endswith(": rejected; still contained")
         assert f"it stays contained for {first}." in message["Message"]
 
     def test_when_one_releases_for_all_incidents_then_each_is_notified(self, shop: Shop) -> None:
@@ -194,7 +194,7 @@ class TestOthers:
             "original": prior_states["groups", first],
             "ours": [shop.quarantine],
             "now": [shop.company.security_groups["web"]],
-            "why": "others changed it",
+            "why": "changed outside Tapstack",
             "blocks": True,
             "advice": "",
             "names": {
@@ -223,7 +223,8 @@ class TestOthers:
         assert shop.groups_of(first) == [shop.company.security_groups["web"]]
         assert shop.groups_of(second) == second_before
         assert item(incident)["containment"]["not_restored"] == [
-            f"security groups of {first}: others changed it; left as it is: {shop.company.security_groups['web']} (web)"
+            f"security groups of {first}: changed outside Tapstack; left as it is: "
+            f"{shop.company.security_groups['web']} (web)"
         ]
 
     def test_when_others_restored_the_prior_state_then_the_release_is_not_blocked(self, shop: Shop) -> None:
@@ -281,7 +282,7 @@ class TestOthers:
         shop.give(first, web := shop.company.security_groups["web"])
         assert release(incident) == "blocked"
         [difference] = item(incident)["containment"]["differences"]
-        assert (difference["why"], difference["advice"]) == ("others changed it", NO_GROUP_LEFT)
+        assert (difference["why"], difference["advice"]) == ("changed outside Tapstack", NO_GROUP_LEFT)
         assert release(incident, keep=True) == "released"
         assert shop.groups_of(first) == [web]
 
@@ -390,7 +391,7 @@ def test_when_a_release_is_blocked_then_groups_carry_their_names_everywhere(shop
         assert {named[group] for group in one["now"]} <= {"web", "administration"}
         assert set(named) == {*one["original"], *one["ours"], *one["now"]}
     text = notifications.blocked(incidents.get(incident))[1]
-    line = f"security groups of {first}: others changed it; it is {groups['web']} (web) now"
+    line = f"security groups of {first}: changed outside Tapstack; it is {groups['web']} (web) now"
     assert f"  {line}" in text.splitlines()
     assert any(line in entry["detail"] for entry in incidents.timeline(incident))
     assert restoration.plan(incident).as_dict()["differences"] == found

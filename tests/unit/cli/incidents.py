@@ -38,7 +38,7 @@ def incident(**changes: Any) -> dict[str, Any]:
                 "session_id": None,
                 "session_number": None,
                 "owned": False,
-                "note": "it is in 3 sessions of others already, which is the most AWS allows",
+                "note": "it is in 3 other mirror sessions already, which is the most AWS allows",
             },
         ],
         "appliance": {

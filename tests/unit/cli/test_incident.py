@@ -72,7 +72,9 @@ class TestOpen:
         assert "idempotency-key" in signature
         printed = capsys.readouterr()
         assert printed.out.splitlines()[0] == f"{ID}  opening"
-        assert f"  tapstack incident close {ID}" in printed.out.splitlines()
+        assert f"  tapstack incident close {ID}  # ends the capture and does NOT release the instance" in (
+            printed.out.splitlines()
+        )
         assert printed.err == ""
 
     @pytest.mark.parametrize("more", [[], ["--wait"]])
@@ -255,7 +257,7 @@ class TestWait:
         api.answer((202, opened()), (200, incident(state="launching")))
         monkeypatch.setattr("tapstack.cli.incident.time.sleep", interrupt)
         assert main([*OPEN, "--wait"]) == 130
-        assert capsys.readouterr().err.endswith("interrupted; the incident continues\n")
+        assert capsys.readouterr().err.endswith(f"interrupted; it continues: tapstack incident show {ID}\n")
 
 
 class TestOthers:

@@ -117,7 +117,7 @@ def test_when_a_protection_is_overridden_then_card_and_plan_say_so(api: ApiServe
     api.answer((200, incident(containment=found)))
     assert main(["incident", "show", ID]) == 0
     assert (
-        "overrides  PROTECTION by its tags tapstack-protected=yes, 'two words'=x: 'forged\\nby it'"
+        "overrides         PROTECTION by its tags tapstack-protected=yes, 'two words'=x: 'forged\\nby it'"
         in capsys.readouterr().out
     )
     api.answer((200, {**PLAN, "overridden": tags[:1]}))
@@ -165,7 +165,7 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
         "original": ["sg-0a1"],
         "ours": ["sg-0b1"],
         "now": ["sg-0c1"],
-        "why": "others changed it",
+        "why": "changed outside Tapstack",
         "blocks": True,
     }
     found = plan({**PLAN, "changes": [], "differences": [difference], "warnings": []}, what="release")
@@ -174,19 +174,19 @@ def test_when_others_changed_something_then_all_three_are_shown() -> None:
         "",
         "  changed outside Tapstack",
         "  WHAT             OF                     WAS     CONTAINED  NOW     WHY",
-        "  security groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  others changed it",
+        "  security groups  eni-0a000000000000001  sg-0a1  sg-0b1     sg-0c1  changed outside Tapstack",
         "",
         "  the release would be blocked: --overwrite restores the prior state, --keep keeps what was changed",
     ]
 
 
 def test_when_others_changed_something_then_the_card_says_what_it_is_now() -> None:
-    difference = {"what": "groups", "key": "eni-1", "now": ["sg-c"], "why": "others changed it", "advice": ""}
+    difference = {"what": "groups", "key": "eni-1", "now": ["sg-c"], "why": "changed outside Tapstack", "advice": ""}
     lines = card(_blocked(difference), now=NOW).splitlines()
     assert "    state             release blocked: changed outside Tapstack" in lines
     assert "    release requested 2026-01-02T03:05:05Z by bob" in lines
-    assert "    changed outside   security groups of eni-1: others changed it; it is sg-c now" in lines
-    assert _verbs(lines) == ["release --dry-run", "release --overwrite", "release --keep"]
+    assert "    changed outside   security groups of eni-1: changed outside Tapstack; it is sg-c now" in lines
+    assert _verbs(lines) == ["--dry-run", "--overwrite", "--keep"]
 
 
 def test_when_aws_refuses_to_restore_something_then_the_card_proposes_the_release_again() -> None:
@@ -197,7 +197,7 @@ def test_when_aws_refuses_to_restore_something_then_the_card_proposes_the_releas
     assert "    state             release not completed: AWS refuses a part of it" in lines
     [refused] = [line for line in lines if line.startswith("    refused ")]
     assert "ValidationError: at its maximum" in refused
-    assert _verbs(lines) == ["release --dry-run", "release", "release --keep"]
+    assert _verbs(lines) == ["--dry-run", "", "--keep"]
 
 
 def _blocked(difference: dict[str, Any]) -> dict[str, Any]:
@@ -206,8 +206,8 @@ def _blocked(difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def _verbs(lines: list[str]) -> list[str]:
-    commands = [line.split("tapstack incident ")[1] for line in lines if "tapstack incident release" in line]
-    return [command.rpartition(" ")[0] for command in commands]
+    commands = [line.partition("  #")[0] for line in lines if "tapstack incident release" in line]
+    return [command.partition(ID)[2].strip() for command in commands]
 
 
 def test_when_overwriting_restores_nothing_then_the_plan_and_the_card_say_what_does() -> None:
@@ -229,8 +229,8 @@ def test_when_overwriting_restores_nothing_then_the_plan_and_the_card_say_what_d
         line.endswith(f"security groups of eni-1: {difference['why']}. give it a group by hand") for line in lines
     )
     assert [line.strip() for line in lines[-2:]] == [
-        f"tapstack incident release --dry-run {ID}",
-        f"tapstack incident release --keep {ID}",
+        f"tapstack incident release {ID} --dry-run  # shows what would be restored",
+        f"tapstack incident release {ID} --keep  # keeps what was changed outside Tapstack and restores the rest",
     ]
 
 
@@ -323,20 +323,20 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
     start = lines.index("  containment")
     assert lines[start + 1 : start + 5] == [
         "    state      contained",
-        "    asked      2026-01-02T03:05:05Z by guardduty",
+        "    requested  2026-01-02T03:05:05Z by guardduty",
         f"    decided    2026-01-02T03:06:05Z approved by {ANA}",
         "    changed    security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1",
     ]
     assert lines[-2:] == [
-        f"    tapstack incident release --dry-run {ID}",
-        f"    tapstack incident release {ID}",
+        f"    tapstack incident release {ID} --dry-run  # shows what would be restored",
+        f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
     ]
 
 
 @pytest.mark.parametrize(
     ("state", "verbs"),
     [
-        ("pending", []),
+        ("pending", ["approve", "approve", "reject", "override"]),
         ("containing", []),
         ("contained", ["release", "release"]),
         ("blocked", ["release", "release", "release"]),
@@ -360,5 +360,120 @@ def test_when_a_failed_containment_changed_nothing_then_no_release_is_proposed()
 def test_when_it_waits_then_the_card_says_until_when_and_what_then() -> None:
     waits = containment(state="pending", decided_by=None, decided_at=None, decision=None, changed=[])
     lines = card(incident(containment=waits), now=NOW).splitlines()
-    assert "    state      pending approval" in lines
-    assert "    until      2026-01-02T03:20:05Z, then it is not contained" in lines
+    assert "    state             pending approval, NOT contained" in lines
+    assert "    approval deadline 2026-01-02T03:20:05Z, then it is not contained" in lines
+
+
+@pytest.mark.parametrize(
+    ("not_done", "state"),
+    [
+        ([], "contained"),
+        (["a Spot Instance cannot be protected from termination"], "contained"),
+        (["eni-1 STAYS CONNECTED: it is managed by an AWS service"], "contained, BUT STILL CONNECTED: see not done"),
+        (["the quarantine group sg-1 HAS RULES: outbound"], "contained, BUT STILL CONNECTED: see not done"),
+        (["whether sg-1 has rules is not known: x"], "contained, BUT PERHAPS CONNECTED: see not done"),
+    ],
+)
+def test_when_a_contained_instance_is_still_connected_then_its_state_says_so(not_done: list[str], state: str) -> None:
+    assert f"    state      {state}" in card(incident(containment=containment(not_done=not_done)), now=NOW).splitlines()
+
+
+def test_when_a_containment_failed_then_its_changes_are_only_started_and_it_can_be_contained_again() -> None:
+    failed = containment(state="failed", failure="ContainmentFailed: x")
+    lines = card(incident(containment=failed, containment_modes=["approval", "now"]), now=NOW).splitlines()
+    assert "    started    security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1" in lines
+    assert lines[-4:] == [
+        f"    tapstack incident contain {ID} --dry-run  # shows what would change",
+        f"    tapstack incident contain {ID} --mode approval  # isolates the instance once that is approved",
+        f"    tapstack incident contain {ID} --mode now  # isolates the instance at once without an approval",
+        f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
+    ]
+
+
+def test_when_a_release_failed_then_what_is_not_restored_is_named_so() -> None:
+    failed = containment(state="failed", released_at="2026-01-02T03:30:05Z", released_by="bob")
+    lines = card(incident(containment=failed), now=NOW).splitlines()
+    assert "    not restored yet  security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1" in lines
+
+
+@pytest.mark.parametrize(("modes", "skips"), [(["now"], True), ([], False)])
+def test_when_it_waits_for_packets_then_close_says_that_it_contains_and_the_wait_is_skipped_where_that_is_allowed(
+    modes: list[str], skips: bool
+) -> None:
+    waits = containment(state="containing", changed=[], packets_until="2026-01-02T03:40:00Z", packets_wait=None)
+    text = card(incident(containment=waits, containment_modes=modes), now=NOW)
+    assert "state      waiting for packets, NOT contained: the attacker is still connected" in text
+    assert "waited for until 2026-01-02T03:40:00Z; then it is contained in any case" in text
+    assert f"close {ID}  # ends the capture and isolates the instance at once\n" in text
+    assert ("--skip-wait" in text) is skips
+
+
+def test_when_it_is_contained_then_containing_again_is_proposed_for_what_is_not_isolated() -> None:
+    for state in ("capturing", "closed"):
+        text = card(incident(state=state, containment=containment(), containment_modes=["approval"]), now=NOW)
+        assert f"contain {ID} --mode approval  # isolates what is not isolated and needs no new approval" in text
+
+
+def test_when_there_was_no_answer_then_the_card_does_not_say_that_a_responder_rejected_it() -> None:
+    left = containment(state="rejected", decision="default", decided_by="the deployment's default", changed=[])
+    lines = card(incident(containment=left), now=NOW).splitlines()
+    assert "    state      not contained: there was no answer before the deadline" in lines
+    assert "    decided    2026-01-02T03:06:05Z by the deployment's default: there was no answer" in lines
+
+
+@pytest.mark.parametrize(
+    ("command", "states", "code"),
+    [
+        (["contain"], ["pending", "containing", "contained"], 0),
+        (["approve"], ["containing", "failed"], 1),
+        (["override", "--reason", "alone"], ["containing", "contained"], 0),
+        (["release"], ["releasing", "blocked"], 1),
+        (["release"], ["releasing", "released"], 0),
+    ],
+)
+def test_when_it_is_to_wait_then_it_follows_the_containment_until_it_has_ended(
+    api: ApiServer, command: list[str], states: list[str], code: int, capsys: Printed, pauses: list[float]
+) -> None:
+    first, *others = states
+    answers = [incident(containment=containment(state=state)) for state in others]
+    entry = {"at": "2026-01-02T03:06:00Z", "by": "containment", "what": "what came of it", "detail": ""}
+    answers[-1]["timeline"] = [*answers[-1]["timeline"], entry]
+    api.answer(
+        (202, incident(containment=containment(state=first))),
+        (200, incident(containment=containment(state=first))),
+        *((200, answer) for answer in answers),
+    )
+    assert main(["incident", command[0], ID, *command[1:], "--wait"]) == code
+    assert [asked.path for asked in api.asked[1:]] == [f"/incidents/{ID}"] * len(states)
+    assert capsys.readouterr().err == "  2026-01-02T03:06:00Z  what came of it  (containment)\n"
+
+
+def test_fails_when_a_dry_run_is_to_wait(api: ApiServer, capsys: Printed) -> None:
+    assert main(["incident", "contain", ID, "--dry-run", "--wait"]) == 2
+    assert capsys.readouterr().err == "--wait does not go with --dry-run, which changes nothing\n"
+    assert not api.asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["contain", ID],
+            "interrupted. The request may or may not have been accepted, and continues if it was: "
+            f"tapstack incident show {ID}",
+        ),
+        (["show", ID], "interrupted"),
+        (["contain", ID, "--dry-run"], "interrupted"),
+        (["list"], "interrupted"),
+    ],
+)
+def test_when_it_is_interrupted_then_only_what_changes_something_may_have_been_accepted(
+    api: ApiServer, arguments: list[str], said: str, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for method in ("get", "post"):
+        monkeypatch.setattr(f"tapstack.cli.incident_api.IncidentApi.{method}", interrupt)
+    assert main(["incident", *arguments]) == 130
+    assert capsys.readouterr().err == f"{said}\n"

@@ -24,16 +24,16 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
         "  INTERFACE              STATE     SESSION                NUMBER  NOTE",
         "  eni-0a000000000000001  mirrored  tms-0a000000000000001  1",
         "  eni-0a000000000000002  refused   -                      -       "
-        "it is in 3 sessions of others already, which is the most AWS allows",
+        "it is in 3 other mirror sessions already, which is the most AWS allows",
         "",
         "  timeline",
         f"    2026-01-02T03:04:05Z  opened  'beacons every minute'  ({ANA})",
         "    2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
         "",
-        "  next",
-        f"    tapstack incident show {ID} --url https://a",
-        f"    tapstack incident extend {ID} --minutes 60 --url https://a",
-        f"    tapstack incident close {ID} --url https://a",
+        "  commands possible now (choose one)",
+        f"    tapstack incident show {ID} --url https://a  # shows its state and changes nothing",
+        f"    tapstack incident extend {ID} --minutes 60 --url https://a  # captures until 60 min from now",
+        f"    tapstack incident close {ID} --url https://a  # ends the capture and does NOT release the instance",
     ]
 
 
@@ -50,7 +50,7 @@ def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo
         "  still in place",
         "    session tms-0a000000000000001",
         "",
-        "  next",
+        "  commands possible now (choose one)",
         f"    tapstack incident close {ID}  # deletes what remains",
     ]
 
@@ -58,7 +58,7 @@ def test_when_an_incident_failed_then_its_card_says_what_is_left_and_how_to_undo
 def test_when_an_incident_failed_and_nothing_is_left_then_its_card_promises_neither_a_capture_nor_a_deletion() -> None:
     lines = card(incident(state="failed", interfaces=[], timeline=[]), now=NOW).splitlines()
     assert not any(line.startswith("  until") for line in lines)
-    assert lines[-2:] == ["  next", f"    tapstack incident close {ID}"]
+    assert lines[-1] == f"    tapstack incident close {ID}  # closes the incident"
 
 
 def test_when_an_incident_mirrors_to_an_existing_appliance_then_its_card_says_so() -> None:
@@ -85,14 +85,14 @@ def test_when_an_incident_is_closed_then_its_card_says_since_when_and_why() -> N
     closed = incident(state="closed", closed_at="2026-01-02T04:00:00Z", closed_because="expired")
     lines = card(closed, now=NOW).splitlines()
     assert "  closed     2026-01-02T04:00:00Z, because it was expired" in lines
-    assert "  next" not in lines
+    assert "  commands possible now (choose one)" not in lines
 
 
 def test_when_its_end_is_requested_then_its_card_says_so_and_does_not_propose_it_again() -> None:
     lines = card(incident(close_requested=True), now=NOW).splitlines()
-    assert lines[0] == f"{ID}  capturing, its end is requested, severity high"
+    assert lines[0] == f"{ID}  capturing, close requested, severity high"
     assert "  until      its sessions are deleted, which takes some seconds" in lines
-    assert lines[-2:] == ["  next", f"    tapstack incident show {ID}"]
+    assert lines[-1] == f"    tapstack incident show {ID}  # shows its state and changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,10 @@ def test_when_an_incident_is_in_a_state_then_only_what_can_be_done_is_proposed(s
             "2026-01-02T05:04:59Z",
             "# it cannot be extended: a capture lasts until 2026-01-02T05:04:59Z at most (capture.max_minutes)",
         ),
-        ("2026-01-02T05:05:05Z", f"tapstack incident extend {ID} --minutes 60 --url https://a"),
+        (
+            "2026-01-02T05:05:05Z",
+            f"tapstack incident extend {ID} --minutes 60 --url https://a  # captures until 60 min from now",
+        ),
         ("2026-01-02T05:04:05", None),
         (None, None),
     ],
@@ -185,7 +188,7 @@ def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> N
 
 def test_when_less_than_an_hour_is_left_then_that_is_proposed() -> None:
     soon = incident(expires_at="2026-01-02T03:40:00Z", extendable_until="2026-01-02T03:54:30Z")
-    assert f"tapstack incident extend {ID} --minutes 20" in next_commands(soon, NOW)
+    assert f"tapstack incident extend {ID} --minutes 20  # captures until 20 min from now" in next_commands(soon, NOW)
 
 
 def test_when_incidents_are_listed_then_each_has_a_line() -> None:
@@ -236,13 +239,14 @@ def test_when_an_incident_is_about_interfaces_then_its_card_says_so() -> None:
 @pytest.mark.parametrize(
     ("changes", "proposed"),
     [
-        ({}, ["approve", "reject", "override"]),
+        ({}, ["approve", "approve", "reject", "override"]),
+        # A command that closes it rejects what is pending; its expiry leaves it pending.
         ({"close_requested": True}, []),
-        ({"state": "closing"}, []),
-        ({"state": "closed"}, []),
+        ({"state": "closing"}, ["approve", "approve", "reject", "override"]),
+        ({"state": "closed"}, ["approve", "approve", "reject", "override"]),
     ],
 )
-def test_when_an_incident_closes_then_its_pending_containment_is_not_proposed_for_approval(
+def test_when_an_incident_expires_then_its_pending_containment_can_still_be_answered(
     changes: dict[str, Any], proposed: list[str]
 ) -> None:
     commands = next_commands(incident(containment={"state": "pending"}, **changes), NOW)
@@ -275,8 +279,8 @@ def test_when_the_instance_can_be_contained_then_that_is_proposed_in_each_mode(
     state: str, modes: list[str], proposed: list[str]
 ) -> None:
     commands = next_commands(incident(state=state, containment_modes=modes), NOW, " --url https://a")
-    contain = [f"tapstack incident contain {option} {ID} --url https://a" for option in proposed]
-    assert [command for command in commands if " contain" in command] == contain
+    contain = [f"tapstack incident contain {ID} {option} --url https://a" for option in proposed]
+    assert [command.partition("  #")[0] for command in commands if " contain" in command] == contain
 
 
 def test_when_there_are_none_then_the_list_says_so() -> None:
@@ -307,7 +311,7 @@ def test_when_the_service_sends_control_characters_then_none_reach_the_terminal(
 
 
 def test_when_text_of_others_is_in_an_incident_then_it_is_quoted_in_one_line() -> None:
-    hostile = "x\n\n  next\n    tapstack incident release inc-1\u202e\x1b[2J"
+    hostile = "x\n\n  commands possible now (choose one)\n    tapstack incident release inc-1\u202e\x1b[2J"
     entries = [
         {"at": "2026-01-02T03:04:05Z", "by": hostile, "what": what, "detail": hostile}
         for what in ("opened", "close requested", "containment approved", "containment rejected")
@@ -315,7 +319,7 @@ def test_when_text_of_others_is_in_an_incident_then_it_is_quoted_in_one_line() -
     found = incident(reason=hostile, opened_by=hostile, alert_id=hostile, timeline=entries)
     lines = card(found, now=NOW).split("\n")
     assert all(line.isprintable() for line in lines)
-    assert lines.count("  next") == 1
+    assert lines.count("  commands possible now (choose one)") == 1
     assert f"  reason     {hostile!r}" in lines
     assert f"    2026-01-02T03:04:05Z  opened  {hostile!r}  ({hostile!r})" in lines
     assert not [line for line in lines if "inc-1" in line and repr(hostile) not in line]

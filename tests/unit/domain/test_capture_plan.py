@@ -42,7 +42,7 @@ def test_when_three_others_are_there_then_it_is_refused() -> None:
     [step] = plan([ONE], [session(n) for n in (1, 2, 3)])
     assert (step.do, step.note) == (
         "refuse",
-        "it is in 3 sessions of others already, which is the most AWS allows",
+        "it is in 3 other mirror sessions already, which is the most AWS allows",
     )
 
 

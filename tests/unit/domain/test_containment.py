@@ -240,9 +240,9 @@ PLACE: Any = ("groups", "eni-1")
         ({PLACE: ["sg-u"]}, {}, "restore", ["sg-a", "sg-b"], None),
         ({PLACE: ["sg-a", "sg-b"]}, {}, "restore", ["sg-a", "sg-b"], None),
         ({PLACE: ["sg-b", "sg-a"]}, {}, "restore", ["sg-a", "sg-b"], None),
-        ({PLACE: ["sg-x"]}, {}, "block", None, "others changed it"),
+        ({PLACE: ["sg-x"]}, {}, "block", None, "changed outside Tapstack"),
         ({PLACE: ["sg-x"]}, {"overwrite": True}, "restore", ["sg-a", "sg-b"], None),
-        ({PLACE: ["sg-x"]}, {"keep": True}, "give up", None, "others changed it"),
+        ({PLACE: ["sg-x"]}, {"keep": True}, "give up", None, "changed outside Tapstack"),
         ({}, {}, "give up", None, "it is gone"),
         ({PLACE: ["sg-q"]}, {"missing_groups": {"sg-b"}}, "block", ["sg-a"], "sg-b: the security group does not"),
         (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment import Kind, PriorState
 from tapstack.domain.containment_release import refusal
 from tapstack.domain.containment_settings import DeployedContainment
@@ -25,7 +26,9 @@ from tapstack.responder.store.records import IncidentAppliance
 @pytest.fixture(autouse=True)
 def _site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site="production"))
-    monkeypatch.setattr(of_containment, "environment", lambda: SimpleNamespace(containment=DeployedContainment()))
+    both = DeployedContainment(modes=("approval", "now"))
+    for module in (of_containment, incidents):
+        monkeypatch.setattr(module, "environment", lambda: SimpleNamespace(containment=both, capture=CaptureSettings()))
 
 
 def incident(**containment: Any) -> Incident:
@@ -54,25 +57,25 @@ def incident(**containment: Any) -> Incident:
             {"state": "failed", "released_at": None},
             "TryAgain: x",
             "containment FAILED",
-            "The containment of i-1 failed: TryAgain: x",
+            "The containment of i-1 failed: x",
         ),
         (
             {"state": "failed", "released_at": None},
             "ContainmentRefused: protected",
             "containment REFUSED",
-            "The containment of i-1 failed: ContainmentRefused: protected",
+            "The containment of i-1 was refused: protected",
         ),
         (
             {"state": "failed", "released_at": "2026-01-02T03:05:05Z"},
             "TryAgain: x",
             "release FAILED",
-            "The release of i-1 failed: TryAgain: x",
+            "The release of i-1 failed: x",
         ),
         (
             {"state": "contained", "released_at": None},
             "TryAgain: x",
             "containment FAILED",
-            "A step after the containment of i-1 failed: TryAgain: x",
+            "A step after the containment of i-1 failed: x",
         ),
     ],
 )
@@ -121,18 +124,16 @@ def test_when_aws_refuses_a_release_then_the_notification_says_whether_the_netwo
     assert ("Its network may still be isolated, at least in part." in text) is not restored
     assert "outside Tapstack" not in text
     lines = text.splitlines()
-    assert lines[lines.index("What to run next, after changing what AWS names:") + 1].split() == [
-        "tapstack",
-        "incident",
-        "release",
-        "inc-1",
+    assert lines[lines.index("Change what AWS names first.") + 1 :][:2] == [
+        "Commands possible now (choose one):",
+        "  tapstack incident release inc-1  # RECONNECTS the instance as it was before",
     ]
 
 
 def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> None:
     _, text = notifications.failed(incident(), "NothingToCapture: there is no instance i-1", [])
-    assert "Nothing is in place." in text
-    assert "remains" not in text
+    assert "No mirror session and no appliance of this incident remains." in text
+    assert "delete" not in text
     assert text.splitlines()[-2:] == ["What to run next:", "  tapstack incident show inc-1"]
 
 
@@ -191,7 +192,7 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
     for _, text in messages:
         lines = text[:-1].split("\n")
         assert all(line.isprintable() for line in lines)
-        assert sum(line.startswith("What to run next") for line in lines) == 1
+        assert sum(line.startswith(("What to run next", "Commands possible now")) for line in lines) == 1
         assert f"Reason:   {HOSTILE!r}" in lines
         assert f"Opened:   2026-01-02T03:04:05Z by {HOSTILE!r}" in lines
 
@@ -227,4 +228,74 @@ def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_e
     )
     assert "Tactics:  CommandAndControl and Exfiltration" in lines
     assert "ATT&CK:   T1071.004, T1041" in lines
-    assert "  tapstack incident approve inc-1" in lines
+    assert "  tapstack incident approve inc-1  # isolates the instance" in lines
+
+
+@pytest.mark.parametrize(
+    ("not_done", "subject"),
+    [
+        (("a Spot Instance cannot be protected from termination",), "CONTAINED"),
+        (("eni-1 STAYS CONNECTED: it is managed by an AWS service",), "CONTAINED, BUT STILL CONNECTED"),
+        (
+            ("eni-1 is a trunk: pods with security groups of their own STAY CONNECTED",),
+            "CONTAINED, BUT STILL CONNECTED",
+        ),
+        (("the quarantine group sg-1 HAS RULES: outbound",), "CONTAINED, BUT STILL CONNECTED"),
+        (("whether sg-1 has rules is not known: throttled",), "CONTAINED, BUT PERHAPS CONNECTED"),
+    ],
+)
+def test_when_a_contained_instance_is_still_connected_then_subject_and_first_line_say_so(
+    not_done: tuple[str, ...], subject: str
+) -> None:
+    said, text = of_containment.contained(incident(not_done=not_done))
+    assert said.endswith(f": {subject}")
+    assert text.startswith(f"i-1 is {subject.replace('CONTAINED', 'contained', 1)}, as ana requested.")
+
+
+def test_when_a_containment_failed_then_its_changes_are_only_started_and_all_ways_out_are_proposed() -> None:
+    failed = incident(state="failed", changed=("security groups of eni-1: sg-a -> sg-q",))
+    lines = of_containment.failed(failed, "ContainmentFailed: eni-1 is NOT isolated: no")[1].splitlines()
+    at = lines.index("Changes that were started (some may not have taken effect):")
+    assert lines[at + 1 :] == [
+        "  security groups of eni-1: sg-a -> sg-q",
+        "The security groups that it has now:",
+        "  aws ec2 describe-network-interfaces --region eu-central-1 --filters Name=attachment.instance-id,Values=i-1 "
+        "--query 'NetworkInterfaces[].[NetworkInterfaceId, Groups[].[GroupId, GroupName]]' --output json",
+        "",
+        "Commands possible now (choose one):",
+        "  tapstack incident show inc-1  # shows its state and changes nothing",
+        "  tapstack incident contain inc-1 --mode approval  # isolates the instance once that is approved",
+        "  tapstack incident contain inc-1 --mode now  # isolates the instance at once without an approval",
+        "  tapstack incident release inc-1  # RECONNECTS the instance as it was before",
+    ]
+
+
+def test_when_a_release_failed_then_what_may_not_be_restored_is_listed_and_only_the_release_is_proposed() -> None:
+    failed = incident(state="failed", released_at="2026-01-02T03:05:05Z", changed=("security groups of eni-1: x",))
+    text = of_containment.failed(failed, "TryAgain: x")[1]
+    assert "Changes that may not be restored yet:\n  security groups of eni-1: x\n" in text
+    assert "tapstack incident contain" not in text
+    assert "  tapstack incident release inc-1  # RECONNECTS the instance as it was before\n" in text
+
+
+def test_when_an_incident_expires_then_the_notification_says_that_its_containment_is_pending_and_how_to_answer() -> (
+    None
+):
+    pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="contain")
+    for subject, text in (
+        notifications.closed(replace(pending, closed_because="expired"), []),
+        notifications.failed(pending, "NothingToCapture: x", []),
+    ):
+        assert subject.endswith((": closed, containment PENDING", ": FAILED"))
+        assert (
+            "A containment of i-1 is still PENDING until 2026-01-02T03:14:15Z; then it is contained.\n"
+            "Commands possible now (choose one):\n"
+            "  tapstack incident approve inc-1 --dry-run  # shows what would change\n"
+            "  tapstack incident approve inc-1  # isolates the instance\n"
+            "  tapstack incident reject inc-1  # leaves the instance connected\n"
+        ) in text
+
+
+def test_when_mirroring_starts_of_a_contained_instance_then_no_containment_is_proposed() -> None:
+    assert "tapstack incident contain" not in notifications.capturing(incident())[1]
+    assert "  tapstack incident contain inc-1 --mode now  #" in notifications.capturing(incident(state="released"))[1]

@@ -169,7 +169,11 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "Who requested the release; of a rejected one, who released the instance for all incidents."
     ),
     "released_at": _or_null("When.", format="date-time"),
-    "changed": {**_TEXTS, "description": "What is changed, one line each."},
+    "changed": {
+        **_TEXTS,
+        "description": "What is changed, one line each. Recorded before it begins: of one "
+        "that is `containing` or `failed`, some changes may not have taken effect.",
+    },
     "not_done": {**_TEXTS, "description": "What the containment does not cover, and what AWS refused, one line each."},
     "not_restored": {**_TEXTS, "description": "What could not be restored, and why."},
     "differences": {"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},

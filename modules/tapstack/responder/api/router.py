@@ -6,6 +6,7 @@ API refuses in a body.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -39,6 +40,8 @@ HANDLERS: Final[dict[str, Callable[..., Answer]]] = {
     "releaseIncident": containment_routes.release_incident,
 }
 """What answers each operation."""
+_LOG_GROUP: Final = "AWS_LAMBDA_LOG_GROUP_NAME"
+"""Which Lambda sets (AWS Lambda Developer Guide, "Defined runtime environment variables")."""
 _ID: Final = f"(?P<incident_id>{ID_PATTERN.strip('^$')})"
 _PATHS: Final = {
     re.compile(path.replace("{id}", _ID), re.ASCII): {each.method: each for each in OPERATIONS if each.path == path}
@@ -86,7 +89,10 @@ def _attempt(operation: Operation, event: dict[str, Any], ids: dict[str, str]) -
     except RuleViolation as violation:
         return Problem("invalid-request", str(violation), [{"where": "body", "problem": str(violation)}])
     except UnknownIncident as unknown:
-        return Problem("no-such-incident", str(unknown))
+        home = environment().home
+        here = f"in site {environment().site} of account {home.account_id}, {home.region}"
+        other = "if a notification names another, set TAPSTACK_URL to the address of its API"
+        return Problem("no-such-incident", f"{unknown} {here}; {other}")
     except Conflict as conflict:
         return Problem("wrong-state", str(conflict))
     except OtherPersonNeeded as needed:
@@ -100,5 +106,7 @@ def _attempt(operation: Operation, event: dict[str, Any], ids: dict[str, str]) -
         ) from again
     except Exception as error:
         # The log has what went wrong; the caller gets no internals.
-        logger.exception("unexpected")
-        raise Problem("internal-error", "the log of the function says more") from error
+        request_id = str(event.get("requestContext", {}).get("requestId", ""))
+        logger.exception("unexpected", request_id=request_id)
+        group = os.environ.get(_LOG_GROUP, "")
+        raise Problem("internal-error", f"the log group {group} has the cause: look for {request_id}") from error

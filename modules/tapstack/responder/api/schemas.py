@@ -316,7 +316,8 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "items": {"type": "string", "enum": list(MODES)},
         "description": "In which modes its instance can be contained now. Empty where containment is not "
         "configured or is under way, for network interfaces, for an instance that did not exist when the capture "
-        "began, and once the incident is closing.",
+        "began, and once the incident is closing. Where it is contained, that isolates what is not isolated, and needs "
+        "no approval; where it waits for packets, `now` ends that wait.",
     },
     "extendable_until": _or_null(
         _time("When the capture ends at the latest, extensions included. null where it cannot be extended any more.")

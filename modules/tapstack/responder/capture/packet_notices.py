@@ -33,10 +33,10 @@ def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
 
 def preceded(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: sessions of others that take packets of this incident were created, or changed."""
-    return subject(incident, "PACKETS GO TO OTHERS"), text(
+    return subject(incident, "PACKETS GO TO ANOTHER MIRROR SESSION"), text(
         incident,
-        "Sessions of others with a lower number take packets of this incident. AWS sends a packet to one session only: "
-        "the one with the lowest number whose filter accepts it.",
+        "Mirror sessions that Tapstack did not create, with a lower number, take packets of this incident. AWS sends "
+        "a packet to one session only: the one with the lowest number whose filter accepts it.",
         [f"  {line}" for line in lines],
         [
             "CloudTrail says who created them. What to run next, if they are not needed:",
@@ -111,7 +111,8 @@ def unknown(incident: Incident, session_id: str, network_interface_id: str) -> t
     return subject(incident, "unknown mirror session"), text(
         incident,
         f"{session_id} on {network_interface_id} has the tags of this incident, but no incident created it. It is "
-        "neither used nor deleted: tags prove nothing. CloudTrail says who created it.",
+        "neither used nor deleted, because any caller with ec2:CreateTags can write these tags. CloudTrail says "
+        "who created it.",
         [
             "What to run next, if it is not needed:",
             f"  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}",

@@ -286,7 +286,7 @@ def _undoing(
             f"its session number was changed from {number} to {now}" + ("" if best == number else f", it is {best}")
         )
     elif best != now:
-        changed.append(f"sessions of others took its packets, its session number is {best} instead of {now}")
+        changed.append(f"other mirror sessions took its packets, its session number is {best} instead of {now}")
     if (found := session["VirtualNetworkId"]) != vni:
         fields["VirtualNetworkId"] = vni
         changed.append(f"its virtual network id was {found}")

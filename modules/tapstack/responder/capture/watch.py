@@ -14,7 +14,7 @@ from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import incidents, notified, packets
+from tapstack.responder.store import containments, incidents, notified, packets
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import IncidentPackets
 
@@ -130,7 +130,9 @@ def _earlier(incident: Incident, others: Iterable[tuple[int, str, str]]) -> list
 def _seen(found: IncidentPackets, others: Iterable[tuple[int, str, str]]) -> str:
     said = f"CloudWatch counts mirrored packets in the five minutes from {found.seen_at}"
     theirs = ", ".join(session_id for _, session_id, _ in others)
-    return f"{said}; those of {theirs}, sessions of others on the same interfaces, are counted too" if theirs else said
+    return (
+        f"{said}; those of {theirs}, other mirror sessions on the same interfaces, are counted too" if theirs else said
+    )
 
 
 def _unseen(incident: Incident, found: IncidentPackets, others: Iterable[tuple[int, str, str]]) -> str:
@@ -144,6 +146,11 @@ def _causes(incident: Incident, found: IncidentPackets, others: Iterable[tuple[i
     return packet_watch.likely_causes(
         found.missing,
         states=states,
+        contained=[
+            one
+            for one in found.missing
+            if (there := containments.get(one, incident.where)) is not None and there.state == "contained"
+        ],
         earlier=_earlier(incident, others),
         filter_id=to.filter_id if to is not None else "of the sessions",
     )

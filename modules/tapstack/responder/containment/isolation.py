@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -37,6 +38,7 @@ from tapstack.domain.containment import (
 )
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.aws.clients import PARALLEL
@@ -188,7 +190,11 @@ class _Containing:
         if counts and not containments.count(self.instance_id, most, self.incident.where, by_policy=by_policy):
             were = f"{counted(most, 'instance')} {'was' if most == 1 else 'were'}"
             whose = "the policy" if by_policy else "responders"
-            raise ContainmentRefused(f"per_hour is {most}: {were} contained by {whose} in this clock hour")
+            next_hour = as_text((utc_now() + timedelta(hours=1)).replace(minute=0, second=0))
+            raise ContainmentRefused(
+                f"per_hour is {most}: {were} contained by {whose} in this clock hour. Contain it again from "
+                f"{next_hour} on, or contain it by hand now (docs/containment.md)"
+            )
         group = self.settings.groups[facts.vpc_id].quarantine
         return containments.hold(self.incident, vpc_id=facts.vpc_id, quarantine_group_id=group)
 

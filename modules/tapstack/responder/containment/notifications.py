@@ -6,17 +6,19 @@ traffic to your AWS resources using security groups" (what security groups do no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from tapstack.domain.callers import is_policy
-from tapstack.domain.containment import difference_line
+from tapstack.domain.containment import difference_line, isolation_gap
 from tapstack.domain.containment_release import network_is_restored, refusals
-from tapstack.domain.containment_settings import contain_command, override_command, undo_containment_command
+from tapstack.domain.containment_settings import check_groups_command
 from tapstack.domain.outside_text import word
+from tapstack.domain.proposals import CHOOSE, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
+from tapstack.domain.quarantine import delete_rules_commands
 from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import is_refusal
+from tapstack.responder.errors import is_refusal, without_name
 from tapstack.responder.outbound.notifications import subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment
@@ -33,25 +35,38 @@ SURVIVES: Final = (
 
 def approval(incident: Incident) -> tuple[str, str]:
     """Return subject and text: a containment is pending."""
-    containment, name = incident.requested_containment, incident.id
+    containment = incident.requested_containment
     default = {"contain": "it is contained", "leave": "it is not contained"}[containment.default or "leave"]
     what = "containment pending, of PROTECTED" if containment.overridden_tags else "containment pending approval"
     return subject(incident, what), text(
         incident,
         f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
-        f"Without an answer by {containment.deadline}, {default}.",
+        f"If it is neither approved nor rejected by {containment.deadline}, {default}.",
         who_may_approve(incident),
-        [
-            "What to run next:",
-            f"  tapstack incident approve {name} --dry-run   (shows what would change)",
-            f"  tapstack incident approve {name}",
-            f"  tapstack incident reject {name}",
-        ],
-        # The way out of a responder who is alone; what protects an instance takes two.
-        ["Without another approver, with the right to override:", f"  {override_command(name)}"]
-        if not containment.overridden_tags
-        else [],
+        _proposals(incident, pending_commands(overrides=bool(containment.overridden_tags))),
     )
+
+
+def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
+    lines = [f"  {proposal(incident.id, one, effect=_effect(incident, one))}" for one in commands]
+    return [CHOOSE, *lines] if lines else []
+
+
+def _effect(incident: Incident, command: str) -> str | None:
+    """Return the effect of a command where it is another than usual."""
+    if incident.containment_state == "contained" and command.startswith("contain "):
+        return ISOLATES_THE_REST
+    return LEAVES_REFUSED if command == "release --keep" and _is_refused(incident) else None
+
+
+def _is_refused(incident: Incident) -> bool:
+    return bool(refusals(incident.requested_containment.differences))
+
+
+def _contain_commands(incident: Incident) -> list[str]:
+    modes = incidents.containment_modes(incident)
+    # Contained already, none needs an approval.
+    return [f"contain --mode {mode}" for mode in (modes[:1] if incident.containment_state == "contained" else modes)]
 
 
 def who_may_approve(incident: Incident) -> list[str]:
@@ -64,13 +79,12 @@ def who_may_approve(incident: Incident) -> list[str]:
         return ["The policy requested it: any person with the right to approve may."]
     if is_policy(asked.asked_by):
         return [
-            "The policy requested it, for an alert that a caller of the API sent: another person than the sender "
-            "approves it. The sessions of one role count as one person."
+            "The policy requested it, for an alert that a caller of the API sent: a person other than the sender must "
+            "approve it. The sessions of one role count as one person."
         ]
-    also = ", also with the right to override" if asked.overridden_tags else ""
-    return [
-        f"Another person than {word(asked.asked_by)} approves it{also}. The sessions of one role count as one person."
-    ]
+    name = word(asked.asked_by)
+    neither = f" {name} cannot approve it, not even with the right to override." if asked.overridden_tags else ""
+    return [f"A person other than {name} must approve it.{neither} The sessions of one role count as one person."]
 
 
 def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
@@ -84,9 +98,8 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
     why = "no answer before the deadline" if containment.decision == "default" else _rejected(containment)
     if containment.decision == "default" and containment.default == "contain":
         why += ", and it was released since this was requested"
-    commands = [f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)]
     if others:
-        return subject(incident, "rejected, contained for others"), text(
+        return subject(incident, "rejected; still contained"), text(
             incident,
             f"{incident.instance_id} is not contained for this incident: {why}. Nothing was changed: it stays "
             f"contained for {', '.join(others)}.",
@@ -95,7 +108,7 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
     return subject(incident, "NOT contained"), text(
         incident,
         f"{incident.instance_id} is not contained: {why}. Nothing was changed.",
-        ["What to run next, to contain it anyway:", *commands] if commands else [],
+        _proposals(incident, _contain_commands(incident)),
     )
 
 
@@ -114,19 +127,17 @@ def contained(incident: Incident) -> tuple[str, str]:
         "default": ", by the deployment's default",
     }
     agreed = decided.get(containment.decision or "", "")
-    return subject(incident, "CONTAINED"), text(
+    gap = isolation_gap(containment.not_done)
+    return subject(incident, f"CONTAINED{gap and f', {gap}'}"), text(
         incident,
-        f"{incident.instance_id} is contained, as {word(containment.asked_by)} requested{agreed}.",
-        [f"Waited for packets: {containment.packets_wait}."] if containment.packets_wait else [],
-        _changed(incident),
+        f"{incident.instance_id} is contained{gap and f', {gap}'}, as {word(containment.asked_by)} requested{agreed}.",
         ["Not done:", *(f"  {line}" for line in containment.not_done)] if containment.not_done else [],
+        [f"Waited for packets: {containment.packets_wait}."] if containment.packets_wait else [],
+        ["Changed:", *(f"  {line}" for line in containment.changed)] if containment.changed else [],
         ["What continues:", *(f"  {line}" for line in SURVIVES)],
         [
             "It stays contained until it is released: neither closing the incident nor its expiry releases it.",
-            "What to run next:",
-            f"  tapstack incident show {incident.id}",
-            f"  {undo_containment_command(incident.id)} --dry-run",
-            f"  {undo_containment_command(incident.id)}",
+            *_proposals(incident, ("show", "release --dry-run", "release")),
         ],
     )
 
@@ -168,16 +179,13 @@ def held(incident: Incident, others: Sequence[Wanting]) -> tuple[str, str]:
         f"{word(str(incident.requested_containment.released_by))} released {incident.instance_id} for this incident.",
         [f"Its containment is NOT RELEASED for {', '.join(holders)}."],
         _wanted_by([one for one in others if not one.holds]),
-        [
-            "What to run next, to release it for all incidents:",
-            f"  {undo_containment_command(incident.id)} --all",
-        ],
+        _proposals(incident, ("show", "release --all")),
     )
 
 
 def blocked(incident: Incident) -> tuple[str, str]:
     """Return subject and text: something was changed outside Tapstack, or AWS refuses to restore something."""
-    name, differences = incident.id, incident.requested_containment.differences
+    differences = incident.requested_containment.differences
     if refused := refusals(differences):
         return _refused(incident, refused)
     advice = dict.fromkeys(one["advice"] for one in differences if one.get("advice"))
@@ -187,54 +195,54 @@ def blocked(incident: Incident) -> tuple[str, str]:
         "Tapstack, and is not overwritten without --overwrite.",
         ["Changed outside Tapstack:", *(f"  {difference_line({**one, 'advice': ''})}" for one in differences)],
         [f"{line}." for line in advice],
-        [
-            "What to run next:",
-            f"  {undo_containment_command(name)} --dry-run     (shows prior state, containment, present state)",
-            *([] if advice else [f"  {undo_containment_command(name)} --overwrite   (restores the prior state)"]),
-            f"  {undo_containment_command(name)} --keep        (keeps what was changed)",
-        ],
+        _proposals(incident, ("release --dry-run", *(() if advice else ("release --overwrite",)), "release --keep")),
     )
 
 
 def _refused(incident: Incident, refused: list[str]) -> tuple[str, str]:
-    command = undo_containment_command(incident.id)
     restored = network_is_restored(incident.requested_containment.differences)
     return subject(incident, "release NOT COMPLETED"), text(
         incident,
         f"The release of {incident.instance_id} is not completed: AWS refuses a part of it. "
         + ("Its network is restored." if restored else "Its network may still be isolated, at least in part."),
         ["AWS refuses to restore:", *(f"  {line}" for line in refused)],
-        [
-            "What to run next, after changing what AWS names:",
-            f"  {command}",
-            f"  {command} --keep        (leaves that as it is)",
-        ],
+        ["Change what AWS names first.", *_proposals(incident, ("release", "release --keep"))],
     )
 
 
 def failed(incident: Incident, failure: str) -> tuple[str, str]:
-    """Return subject and text: a containment, or a release, failed; what is changed, how to undo it."""
-    changed = _changed(incident)
+    """Return subject and text: a containment, or a release, failed; what is changed, how to go on and to undo it."""
     refused = is_refusal(failure)
     containment = incident.requested_containment
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
-    again = _contain_again(incident) if containment.state == "contained" else []
-    undo = undo_containment_command(incident.id)
+    again = _contain_commands(incident) if task == "containment" else []
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
-        f"{which} of {incident.instance_id} failed: {failure}",
-        changed or ["No change of the instance is recorded for this incident."],
-        [f"What to run next, to {'try it again, or to ' if again else ''}restore the prior state:", *again, f"  {undo}"]
-        if changed
-        else ["What to run next:", f"  tapstack incident show {incident.id}"],
+        f"{which} of {incident.instance_id} {'was refused' if refused else 'failed'}: {without_name(failure)}",
+        _started(incident, task) or ["No change of the instance is recorded for this incident."],
+        _proposals(incident, ("show", *again, *(("release",) if containment.changed else ()))),
     )
 
 
-def _contain_again(incident: Incident) -> list[str]:
-    settings = environment().containment
-    modes = settings.modes if settings is not None else ()
-    return [f"  {contain_command(incident.id, mode)}" for mode in modes]
+def _started(incident: Incident, task: str) -> list[str]:
+    """Return the changes that are recorded where one of the instance, or its release, failed.
+
+    They are recorded before they begin.
+    """
+    containment = incident.requested_containment
+    if not containment.changed:
+        return []
+    changed = [f"  {line}" for line in containment.changed]
+    if containment.state == "contained":
+        return ["Changed:", *changed]
+    heading = (
+        "Changes that may not be restored yet:"
+        if task == "release"
+        else "Changes that were started (some may not have taken effect):"
+    )
+    check = check_groups_command(incident.named_instance_id, incident.where.region)
+    return [heading, *changed, "The security groups that it has now:", f"  {check}"]
 
 
 def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
@@ -242,7 +250,7 @@ def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
     return subject(incident, "interface attached to a contained instance"), text(
         incident,
         f"{network_interface_id} was attached to {incident.instance_id} since that was contained. It is NOT ISOLATED "
-        "yet: that is requested, because the instance's containment was decided, and again at each sweep until it is.",
+        "yet: its isolation is requested now, and again at each sweep until it is isolated.",
         ["CloudTrail says who attached it."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
@@ -259,18 +267,25 @@ def staying_connected(incident: Incident, network_interface_id: str, why: str) -
     )
 
 
-def not_isolating(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
-    """Return subject and text: the instance is contained, but the group that should isolate it has rules."""
+def not_isolating(incident: Incident, lines: Sequence[str], groups: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """Return subject and text: the instance is contained, but the group that should isolate it has rules.
+
+    Args:
+        incident: whose instance it is.
+        lines: about its interfaces.
+        groups: the rules of these groups, by id.
+    """
     return subject(incident, "contained, but NOT ISOLATED"), text(
         incident,
         f"{incident.instance_id} is contained, but its quarantine group has rules, which Tapstack did not add.",
         list(lines),
         ["CloudTrail says who added them. Tapstack does not delete them: other instances may have the group."],
         [
-            "What to run next, to see the rules, and then to delete them by their ids:",
+            "What to run next, to delete the rules; it is isolated once they are deleted:",
             *(
-                f"  aws ec2 describe-security-group-rules --filters Name=group-id,Values={group}"
-                for group in sorted({line.split("quarantine group ")[1].split()[0] for line in lines})
+                f"  {command}"
+                for group, rules in sorted(groups.items())
+                for command in delete_rules_commands(group, rules)
             ),
         ],
     )
@@ -279,10 +294,6 @@ def not_isolating(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
 def left_open(instance_id: str) -> str:
     """Return a warning that only the first of two steps was made: the instance is open to all traffic."""
     return (
-        f"{instance_id} has the all-open security group (two_step did not finish): contain it again or release it now"
+        f"{instance_id} IS OPEN TO ALL TRAFFIC: it has the all-open security group (two_step did not finish). Contain "
+        "it again now, which isolates it; or release it, which restores its prior groups"
     )
-
-
-def _changed(incident: Incident) -> list[str]:
-    changed = incident.requested_containment.changed
-    return ["Changed:", *(f"  {line}" for line in changed)] if changed else []

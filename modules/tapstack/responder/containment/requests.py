@@ -327,10 +327,10 @@ def why_not_approved_by(incident: Incident, by: Caller, *, alone: bool = False) 
     )
     if containment.overridden_tags:
         return (
-            f"{name} requested to override what protects {incident.instance_id}, and that takes another person, also "
-            f"with the right to override (approval.other_person).{as_one} Where there is none, an administrator may "
-            f"delete its {tags_word(containment.overridden_tags)}, and the containment be requested again without "
-            "--override-protection"
+            f"{name} requested to override what protects {incident.instance_id}. A person other than {name} must "
+            f"approve it, and {name} cannot, not even with the right to override (approval.other_person).{as_one} "
+            "Where there is no other person, an administrator may delete its "
+            f"{tags_word(containment.overridden_tags)}; then run contain again without --override-protection"
         )
     requested = f"{name} requested the containment of incident {incident.id}"
     if is_policy(containment.asked_by):

@@ -132,7 +132,7 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         "",
         *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
         *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
-        f"Kept:     {kept_as or 'nowhere: the response has no landing'}",
+        f"Kept:     {kept_as or 'not stored, because this site has no telemetry bucket (xdr)'}",
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
         f"Further ones of {shown} in this hour are kept and counted (metric {ALERTS_UNMATCHED}), without a "
@@ -179,7 +179,7 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         if incident.state == "failed":
             yield f"  {undo_command(incident.id)}"
     if instance is None:
-        yield "  nothing: there is no EC2 instance to capture"
+        yield "  nothing: Tapstack captures and contains EC2 instances only"
     elif outcome.gone:
         yield "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs"
     elif incident is None or incident.state in ("closing", "closed"):

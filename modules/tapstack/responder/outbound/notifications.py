@@ -12,12 +12,13 @@ from typing import Any, Final, TypeVar
 
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
-from tapstack.domain.containment_settings import contain_command
+from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
+from tapstack.domain.proposals import CHOOSE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
@@ -120,13 +121,32 @@ def capturing(incident: Incident) -> tuple[str, str]:
         _not_mirrored("Waiting for a place at the mirror target:", incident.in_state("waiting")),
         _where(incident),
         [
-            "What to run next:",
-            f"  tapstack incident show {incident.id}",
+            CHOOSE,
+            f"  {proposal(incident.id, 'show')}",
             f"  {extend_command(incident.id, utc_now(), incident.expires_at, incidents.latest_end(incident))}",
-            f"  tapstack incident close {incident.id}",
-            *(f"  {contain_command(incident.id, mode)}" for mode in incidents.containment_modes(incident)),
+            f"  {proposal(incident.id, 'close')}",
+            *(f"  {proposal(incident.id, f'contain --mode {mode}')}" for mode in _modes(incident)),
         ],
     )
+
+
+def _modes(incident: Incident) -> list[Mode]:
+    """Return in which modes the instance, which is not contained, can be contained."""
+    return [] if incident.containment_state in incidents.WANTED_CONTAINMENT else incidents.containment_modes(incident)
+
+
+def _pending(incident: Incident) -> list[str]:
+    """Return the lines about a containment that is pending; none where none is."""
+    containment = incident.containment
+    if containment is None or containment.state != "pending":
+        return []
+    then = "it is contained" if containment.default == "contain" else "it is not contained"
+    commands = pending_commands(overrides=bool(containment.overridden_tags))
+    return [
+        f"A containment of {incident.instance_id} is still PENDING until {containment.deadline}; then {then}.",
+        CHOOSE,
+        *(f"  {proposal(incident.id, command)}" for command in commands),
+    ]
 
 
 def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
@@ -139,12 +159,15 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     left = [item for item in incident.in_state("ended") if item.session_id and item.note == untagged(item.session_id)]
     rest = "Sessions of it GO ON, and are billed" if left else "It captures nothing any more"
-    return subject(incident, "closed, containment NOT RELEASED" if still_contained else "closed"), text(
+    pending = _pending(incident)
+    said = ", containment NOT RELEASED" if still_contained else ", containment PENDING" if pending else ""
+    return subject(incident, f"closed{said}"), text(
         incident,
         f"The incident was closed{why}. {rest}; sessions shared with other incidents continue.",
         [f"  {item.network_interface_id}: {item.note}" for item in left],
         _packets(incident),
         still_contained,
+        pending,
         _where(incident),
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )
@@ -182,12 +205,15 @@ def failed(incident: Incident, failure: str, still_contained: list[str]) -> tupl
     return subject(incident, "FAILED"), text(
         incident,
         f"The response failed: {failure}",
-        ["Still in place:", *(f"  {item}" for item in in_place)] if in_place else ["Nothing is in place."],
+        ["Still in place:", *(f"  {item}" for item in in_place)]
+        if in_place
+        else ["No mirror session and no appliance of this incident remains."],
         _where(incident),
         ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"]
         if in_place
         else ["What to run next:", f"  tapstack incident show {incident.id}"],
         still_contained,
+        _pending(incident),
     )
 
 

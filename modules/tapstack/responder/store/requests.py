@@ -263,6 +263,19 @@ def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequenc
     return False
 
 
+def record_not_done(incident: Incident, not_done: Sequence[str]) -> bool:
+    """Record what a containment does not cover now; False where that, or its state, has changed since it was read."""
+    recorded = incidents.changed(
+        incident.id,
+        "SET containment.not_done = :not_done",
+        condition="containment.#state = :contained AND containment.not_done = :before",
+        contained="contained",
+        before=list(incident.requested_containment.not_done),
+        not_done=list(not_done),
+    )
+    return recorded is not None
+
+
 def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
     """Record that a containment or release failed, unless its state has changed since it was read."""
     part: Literal["containment", "release"] = "release" if incident.containment_state == "releasing" else "containment"

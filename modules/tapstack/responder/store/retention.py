@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from tapstack.domain.containment_settings import undo_containment_command
 from tapstack.domain.incidents import as_time
+from tapstack.domain.proposals import proposal
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
@@ -61,5 +61,5 @@ def still_contained(incident: Incident) -> list[str]:
     return [
         f"The containment of {incident.instance_id} is NOT RELEASED ({containment.state}). Closing does not release",
         "it; this does:",
-        f"  {undo_containment_command(incident.id)}",
+        f"  {proposal(incident.id, 'release')}",
     ]
