@@ -564,7 +564,7 @@ class TestQueue:
             assert "The policy requested it: any person with the right to approve may." in mail
             assert requests.decide(incident, "approved", by=sender).containment_state == "containing"
             return
-        assert "another person than the sender approves" in mail
+        assert "a person other than the sender must approve" in mail
         with pytest.raises(OtherPersonNeeded, match=f"policy:soar requested .* {incident}, for an alert you sent,"):
             requests.decide(incident, "approved", by=sender)
         assert requests.decide(incident, "approved", by=OTHER).containment_state == "containing"

@@ -617,7 +617,9 @@ class TestUnmatched:
 
     def test_when_there_is_no_landing_then_it_is_notified_all_the_same(self, site: Site) -> None:
         assert receive_kept(kept(generic({})))["kept_as"] is None
-        assert "Kept:     nowhere" in site.messages()[0]["Message"]
+        assert (
+            "Kept:     not stored, because this site has no telemetry bucket (xdr)\n" in site.messages()[0]["Message"]
+        )
 
     @pytest.mark.parametrize(
         ("document", "source", "why"),

@@ -20,6 +20,7 @@ from tapstack.domain.proposals import (
     CHOOSE,
     CLOSE_CONTAINS,
     CLOSE_REJECTS,
+    GOES_ON,
     ISOLATES_THE_REST,
     LEAVES_REFUSED,
     pending_commands,
@@ -43,6 +44,7 @@ _WORDS: Final = {
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _WAITS_FOR_PACKETS: Final = "waiting for packets, NOT contained: the attacker is still connected"
 _NO_ANSWER: Final = "not contained: there was no answer before the deadline"
+_WITHDRAWN: Final = "not contained: a release of the instance withdrew it"
 _STARTED: Final = {
     "containing": "being changed",
     "failed": "started",
@@ -148,11 +150,13 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
         useful = ["release --overwrite"] if not any(map(advice, differences)) else []
         commands = dict.fromkeys(["release --dry-run", *(["release"] if refused else []), *useful])
         return {**commands, "release --keep": LEAVES_REFUSED if refused else None}
-    found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)
-    if state == "failed" and _list(containment, "changed"):
-        # Where nothing was changed there is nothing to release.
-        found["release"] = None
-    return found
+    # Where nothing was changed there is nothing to go on with, and nothing to release.
+    in_part = state == "failed" and bool(_list(containment, "changed"))
+    if in_part and not containment.get("released_at"):
+        found |= {f"contain --mode {mode}": GOES_ON for mode in modes[:1]}
+    else:
+        found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)
+    return {**found, **({"release": None} if in_part else {})}
 
 
 def _extension(incident: Incident, name: str, now: datetime, options: str) -> list[str]:
@@ -247,6 +251,8 @@ def _state_of(found: Mapping[str, Any]) -> str:
         return _WAITS_FOR_PACKETS
     if state == "rejected" and found.get("decision") == "default":
         return _NO_ANSWER
+    if state == "rejected" and found.get("decided_by") == "release":
+        return _WITHDRAWN
     if state == "contained" and (gap := isolation_gap(map(str, _list(found, "not_done")))):
         return f"contained, {gap}: see not done"
     return _WORDS.get(state, plain(found.get("state")))

@@ -34,6 +34,7 @@ EFFECTS: Final[Mapping[str, str]] = {
 CLOSE_REJECTS: Final = "ends the capture and rejects the containment"
 CLOSE_CONTAINS: Final = "ends the capture and isolates the instance at once"
 LEAVES_REFUSED: Final = "leaves what AWS refuses as it is"
+GOES_ON: Final = "isolates the instance and needs no new approval"
 ISOLATES_THE_REST: Final = "isolates what is not isolated and needs no new approval"
 
 

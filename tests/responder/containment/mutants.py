@@ -68,7 +68,7 @@ MUTANTS: Final = (
     Mutant(
         "an alert that joins asks again what a responder rejected",
         "responder/incident/joining.py",
-        '_was_rejected(before) and mode == "approval"',
+        'before.rejected and mode == "approval"',
         "False",
     ),
     Mutant(

@@ -141,7 +141,8 @@ def test_when_only_the_first_of_two_steps_was_made_then_it_is_reported_as_open(s
     later = time.time() + 60 + 301
     shop.monkeypatch.setattr("time.time", lambda: later)
     open_ = (
-        f"{shop.database} has the all-open security group (two_step did not finish): contain it again or release it now"
+        f"{shop.database} IS OPEN TO ALL TRAFFIC: it has the all-open security group (two_step did not finish). "
+        "Contain it again now, which isolates it; or release it, which restores its prior groups"
     )
     assert reported(shop) == [open_]
     isolation.contain(incident)

@@ -311,9 +311,9 @@ class TestNothingWaits:
             containment_requests.decide(incident, "approved", by=OTHER)
 
 
-@pytest.mark.parametrize("state", ["failed", "contained"])
+@pytest.mark.parametrize(("state", "at"), [("failed", "_check_can_be_contained"), ("contained", "would_change")])
 def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, state: str, at: str
 ) -> None:
     incident = contained(shop.database)
     ask_again(incident, state)
@@ -322,7 +322,7 @@ def test_fails_when_it_is_released_while_it_is_requested_to_be_contained_again(
         containment_requests.release(incident, by="bob")
         return True
 
-    monkeypatch.setattr(containment_requests, "would_change", release_meanwhile)
+    monkeypatch.setattr(containment_requests, at, release_meanwhile)
     with pytest.raises(Conflict, match="is being released"):
         containment_requests.contain(incident, "now", by=CALLER)
     assert shop.state(incident) == "releasing"

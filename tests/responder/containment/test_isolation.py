@@ -403,12 +403,39 @@ class TestOptions:
         isolation.contain(incident)
         containment_steps.fail(incident, "ContainmentRefused", "it is protected")
         said = (
-            f"{shop.database} has the all-open security group (two_step did not finish): "
-            "contain it again or release it now"
+            f"{shop.database} IS OPEN TO ALL TRAFFIC: it has the all-open security group (two_step did not finish). "
+            "Contain it again now, which isolates it; or release it, which restores its prior groups"
         )
         assert item(incident)["containment"]["failure"] == f"ContainmentRefused: it is protected; {said}"
         assert said in shop.site.messages()[-1]["Message"]
         assert release(incident) == "released"
+
+    def test_when_it_failed_between_two_steps_then_containing_it_again_needs_no_new_approval(self, shop: Shop) -> None:
+        shop.set(two_step={"enabled": True, "seconds": 60})
+        incident = opened(shop.database, containment="approval")
+        containment_requests.decide(incident, "approved", by=OTHER)
+        isolation.contain(incident)
+        containment_steps.fail(incident, "ContainmentFailed", "x")
+        # Whoever controls the instance may give it the tag that protects.
+        shop.ec2.create_tags(Resources=[shop.database], Tags=[{"Key": "tapstack-protected", "Value": ""}])
+        assert containment_requests.plan_to_contain(incidents.get(incident))["refused"] is None
+        again = containment_requests.contain(incident, "approval", by=CALLER).requested_containment
+        assert (again.state, again.decision, again.decided_by) == ("containing", "approved", OTHER.name)
+        later = time.time() + 61
+        shop.monkeypatch.setattr("time.time", lambda: later)
+        assert isolation.contain(incident) == {"status": "contained"}
+        assert shop.is_isolated(shop.database)
+        assert release(incident) == "released"
+        # What was released is decided anew.
+        shop.ec2.delete_tags(Resources=[shop.database], Tags=[{"Key": "tapstack-protected"}])
+        assert containment_requests.contain(incident, "approval", by=CALLER).containment_state == "pending"
+
+    def test_when_a_containment_failed_before_it_began_then_containing_it_again_needs_an_approval(
+        self, shop: Shop
+    ) -> None:
+        incident = asked(shop.database)
+        containment_steps.fail(incident, "ContainmentRefused", "it is protected")
+        assert containment_requests.contain(incident, "approval", by=CALLER).containment_state == "pending"
 
     def test_when_a_containment_is_refused_that_another_incident_holds_then_no_release_is_proposed(
         self, shop: Shop

@@ -368,7 +368,7 @@ class TestOthers:
         subject, notified = notifications.blocked(incidents.get(incident))
         assert subject.endswith(f"{incident}: release NOT COMPLETED")
         assert "AWS refuses a part of it. Its network is restored." in notified
-        assert f"\n  tapstack incident release {incident}\n" in notified
+        assert f"\n  tapstack incident release {incident}  # RECONNECTS the instance as it was before\n" in notified
         assert "NOT RELEASED" not in notified
         assert not shop.is_isolated(web)
         assert shop.protected(web)[0]

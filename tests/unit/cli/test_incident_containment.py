@@ -382,10 +382,9 @@ def test_when_a_containment_failed_then_its_changes_are_only_started_and_it_can_
     failed = containment(state="failed", failure="ContainmentFailed: x")
     lines = card(incident(containment=failed, containment_modes=["approval", "now"]), now=NOW).splitlines()
     assert "    started    security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1" in lines
-    assert lines[-4:] == [
+    assert lines[-3:] == [
         f"    tapstack incident contain {ID} --dry-run  # shows what would change",
-        f"    tapstack incident contain {ID} --mode approval  # isolates the instance once that is approved",
-        f"    tapstack incident contain {ID} --mode now  # isolates the instance at once without an approval",
+        f"    tapstack incident contain {ID} --mode approval  # isolates the instance and needs no new approval",
         f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
     ]
 
@@ -419,6 +418,8 @@ def test_when_there_was_no_answer_then_the_card_does_not_say_that_a_responder_re
     lines = card(incident(containment=left), now=NOW).splitlines()
     assert "    state      not contained: there was no answer before the deadline" in lines
     assert "    decided    2026-01-02T03:06:05Z by the deployment's default: there was no answer" in lines
+    withdrawn = containment(state="rejected", decision="rejected", decided_by="release", changed=[])
+    assert "not contained: a release of the instance withdrew it" in card(incident(containment=withdrawn), now=NOW)
 
 
 @pytest.mark.parametrize(

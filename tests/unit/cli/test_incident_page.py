@@ -8,18 +8,38 @@ from pathlib import Path
 import pytest
 
 from tapstack.cli import main
+from tapstack.cli.incident_plan_view import plan
 from tapstack.cli.incident_view import card
 from tapstack.settings.load import parse_deployment
 from tests.unit.cli.incidents import incident
+from tests.unit.cli.test_incident_containment import containment
 from tests.unit.domain.findings import event
 
-PAGE = (Path(__file__).parents[3] / "docs" / "incidents.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "incidents.md").read_text(encoding="utf-8")
+CONTAINMENT = (DOCS / "containment.md").read_text(encoding="utf-8")
+PLAN = {
+    "instance_id": "i-0a000000000000001",
+    "changes": [
+        {"what": "shutdown", "key": "i-0a000000000000001", "from": "terminate", "to": "stop"},
+        {
+            "what": "groups",
+            "key": "eni-0a000000000000001",
+            "from": ["sg-0a000000000000001"],
+            "to": ["sg-0b000000000000001"],
+            "names": {"sg-0a000000000000001": "web", "sg-0b000000000000001": "quarantine"},
+        },
+    ],
+    "refused": None,
+    "differences": [],
+    "warnings": ["eni-0a000000000000002 STAYS CONNECTED: it is managed by an AWS service"],
+}
 FIXTURE = Path(__file__).parents[1] / "settings" / "response.yaml"
 
 
-def console(command: str) -> str:
-    """What the page shows below a command."""
-    found = re.search(rf"```console\n\$ {re.escape(command)}[^\n]*\n(.*?)\n```", PAGE, re.DOTALL)
+def console(command: str, page: str = PAGE) -> str:
+    """What a page shows below a command."""
+    found = re.search(rf"```console\n\$ {re.escape(command)}[^\n]*\n(.*?)\n```", page, re.DOTALL)
     assert found
     return found[1]
 
@@ -27,6 +47,18 @@ def console(command: str) -> str:
 def test_when_the_page_shows_an_incident_then_the_card_is_the_program_s() -> None:
     shown = incident(containment_modes=["approval", "now"])
     assert console("tapstack incident show") == card(shown, now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
+
+
+def test_when_the_page_shows_a_dry_run_then_it_is_the_program_s() -> None:
+    assert console("tapstack incident contain", CONTAINMENT) == plan(PLAN, what="contain")
+
+
+def test_when_the_page_shows_a_contained_instance_that_is_still_connected_then_it_is_the_program_s() -> None:
+    shown = incident(containment={**containment(), "not_done": PLAN["warnings"]}, containment_modes=["approval", "now"])
+    [begun, ended] = console("tapstack incident show", CONTAINMENT).split("\n...\n")
+    text = card(shown, now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
+    assert begun in text
+    assert text.endswith(ended)
 
 
 def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(

@@ -264,8 +264,7 @@ def test_when_a_containment_failed_then_its_changes_are_only_started_and_all_way
         "",
         "Commands possible now (choose one):",
         "  tapstack incident show inc-1  # shows its state and changes nothing",
-        "  tapstack incident contain inc-1 --mode approval  # isolates the instance once that is approved",
-        "  tapstack incident contain inc-1 --mode now  # isolates the instance at once without an approval",
+        "  tapstack incident contain inc-1 --mode approval  # isolates the instance and needs no new approval",
         "  tapstack incident release inc-1  # RECONNECTS the instance as it was before",
     ]
 

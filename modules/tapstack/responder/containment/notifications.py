@@ -14,7 +14,7 @@ from tapstack.domain.containment import difference_line, isolation_gap
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import check_groups_command
 from tapstack.domain.outside_text import word
-from tapstack.domain.proposals import CHOOSE, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
+from tapstack.domain.proposals import CHOOSE, GOES_ON, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
 from tapstack.domain.quarantine import delete_rules_commands
 from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.environment import environment
@@ -54,8 +54,8 @@ def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
 
 def _effect(incident: Incident, command: str) -> str | None:
     """Return the effect of a command where it is another than usual."""
-    if incident.containment_state == "contained" and command.startswith("contain "):
-        return ISOLATES_THE_REST
+    if command.startswith("contain ") and _is_decided(incident):
+        return ISOLATES_THE_REST if incident.containment_state == "contained" else GOES_ON
     return LEAVES_REFUSED if command == "release --keep" and _is_refused(incident) else None
 
 
@@ -65,8 +65,12 @@ def _is_refused(incident: Incident) -> bool:
 
 def _contain_commands(incident: Incident) -> list[str]:
     modes = incidents.containment_modes(incident)
-    # Contained already, none needs an approval.
-    return [f"contain --mode {mode}" for mode in (modes[:1] if incident.containment_state == "contained" else modes)]
+    # Where it is decided already, none needs an approval.
+    return [f"contain --mode {mode}" for mode in (modes[:1] if _is_decided(incident) else modes)]
+
+
+def _is_decided(incident: Incident) -> bool:
+    return incident.containment_state == "contained" or incident.requested_containment.failed_in_part
 
 
 def who_may_approve(incident: Incident) -> list[str]:

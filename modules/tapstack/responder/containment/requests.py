@@ -120,7 +120,7 @@ def record(
 def contain(incident_id: str, mode: Mode | None, *, by: Caller, skip_wait: bool = False) -> Incident:
     """Request containment of an incident's instance. Idempotent; `now` approves what is pending.
 
-    Requested again, it also isolates the interfaces that were attached since.
+    Requested again, it also isolates the interfaces that were attached since, or goes on where it failed in part.
 
     Args:
         incident_id: which.
@@ -170,6 +170,10 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
         if not would_change(incident):
             return incident
         asked, said = None, "again, for what was attached since"
+    elif _has_begun(incident):
+        _check_can_be_contained(incident)
+        asked = replace(incident.requested_containment, state="containing", failure=None)
+        said = "again, as decided before it failed in part"
     else:
         _check_can_be_contained(incident)
         would_change(incident)
@@ -182,6 +186,18 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
         changed = _without_wait(changed, by) if skip_wait else changed
         executions.ensure(changed, "contain")
     return changed
+
+
+def _has_begun(incident: Incident) -> bool:
+    """Return whether the containment of an incident has begun: also where it failed in part, and still holds it.
+
+    It was decided: to go on with it needs no other decision.
+    """
+    containment = incident.containment
+    if containment is None or not containment.failed_in_part:
+        return isolation.has_begun(incident)
+    there = containments.get(incident.named_instance_id, incident.where)
+    return there is not None and there.wanted and incident.id in there.holders
 
 
 def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
@@ -633,5 +649,5 @@ def _planned(incident: Incident, *, override_tags: bool = False) -> Plan:
         incident.instance_id,
         incident.where,
         override_tags=override_tags or isolation.overrides_tags(incident),
-        begun=isolation.has_begun(incident),
+        begun=_has_begun(incident),
     )

@@ -274,6 +274,11 @@ class IncidentContainment:
         return self.state == "failed" and is_refusal(str(self.failure))
 
     @property
+    def failed_in_part(self) -> bool:
+        """Whether it failed after changes were started, and no release was requested since: the decision holds."""
+        return self.state == "failed" and self.released_at is None and bool(self.changed)
+
+    @property
     def decided_by_person_at(self) -> str | None:
         """When a person decided that the instance is contained; none where the policy, or the default, did."""
         if self.as_of is not None:
