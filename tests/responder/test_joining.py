@@ -24,7 +24,7 @@ from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack
 from tapstack.responder.store.keys import incident_key, instance_key
-from tests.responder.callers import CALLER
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import Site, change, item, opened
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides, finding
@@ -445,6 +445,61 @@ class TestApi:
         assert len(joined_mails(policy)) == 1
         _, other = ask("POST", "/incidents", {**body, "instance_id": policy.instance()[0]})
         assert other["detail"].startswith(f"alert_id siem 1 belongs to incident {incident}, which captures {instance}")
+
+    @pytest.mark.parametrize(("mode", "state"), [("contain", "pending"), ("contain-now", "containing")])
+    def test_when_a_responder_requests_a_containment_that_was_rejected_then_it_is_requested_anew(
+        self, policy: Site, mode: str, state: str
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        containment_requests.decide(incident, "rejected", by=OTHER)
+        body = {"instance_id": instance, "reason": "beacons again", "alert_id": "siem-1"}
+        status, answered = ask("POST", f"/incidents/{mode}", body)
+        assert (status, answered["joined"], answered["incident"]["id"]) == (202, True, incident)
+        containment = item(incident)["containment"]
+        assert (containment["state"], containment["asked_by"]) == (state, ANN)
+        assert entries(incident, "joined")[-1].endswith(f"{OTHER.name} rejected its containment before")
+        assert f"Containment: {state}." in joined_mails(policy)[-1]
+
+    def test_when_a_responder_contains_at_once_what_is_pending_then_the_timeline_names_no_rule(
+        self, policy: Site
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        body = {"instance_id": instance, "reason": "beacons again", "alert_id": "siem-1"}
+        assert ask("POST", "/incidents/contain-now", body)[0] == 202
+        assert (item(incident)["containment"]["decided_by"], entries(incident, "containment approved")) == (
+            ANN,
+            ["now"],
+        )
+
+    @pytest.mark.parametrize("mode", ["contain", "contain-now"])
+    @pytest.mark.parametrize("state", ["releasing", "blocked"])
+    def test_fails_when_a_responder_requests_the_containment_of_what_is_being_released(
+        self, policy: Site, state: str, mode: str
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 9.0))["incident_id"]
+        change(incident, "SET containment.#state = :state", state=state)
+        body = {"instance_id": instance, "reason": "beacons again", "alert_id": "siem-1"}
+        status, answered = ask("POST", f"/incidents/{mode}", body)
+        assert (status, answered["detail"]) == (
+            409,
+            f"incident {incident} is about {instance}, and the alert would join it; not contained: it is being "
+            f"released. Once it is: tapstack incident contain {incident} --mode "
+            f"{'now' if mode == 'contain-now' else 'approval'}. Without containment the alert joins now",
+        )
+        assert entries(incident, "joined") == []
+        assert ask("POST", "/incidents", body)[1]["joined"] is True
+
+    def test_fails_when_a_responder_contains_at_once_what_waits_for_another_person(self, policy: Site) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        change(incident, "SET containment.overridden_tags = :tags", tags=["tapstack-protected=1"])
+        body = {"instance_id": instance, "reason": "beacons again", "alert_id": "siem-1"}
+        status, answered = ask("POST", "/incidents/contain-now", body)
+        assert (status, f"tapstack incident approve {incident}" in answered["detail"]) == (409, True)
+        assert entries(incident, "joined") == []
 
     def test_when_a_request_has_no_alert_id_then_it_opens_an_incident_of_its_own(self, policy: Site) -> None:
         instance, _ = policy.instance()

@@ -14,7 +14,7 @@ from typing import Final
 
 from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.callers import Caller
-from tapstack.domain.containment_settings import Mode
+from tapstack.domain.containment_settings import Mode, contain_command
 from tapstack.domain.incidents import (
     API,
     OpenRequest,
@@ -30,6 +30,7 @@ from tapstack.domain.incidents import (
 )
 from tapstack.domain.outside_text import quoted, word
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.errors import Conflict
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, notified
 from tapstack.responder.store.incidents import Incident, IncidentContainment
@@ -143,7 +144,13 @@ class Effect:
 
 
 def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Caller) -> Effect:
-    """Return what it does to an incident that a request joins it."""
+    """Return what it does to an incident that a request joins it.
+
+    Raises:
+        Conflict: a responder requests a containment that is not requested for it: the alert does not join without.
+    """
+    if not report.of_policy:
+        _check_is_contained(incident, request, report)
     until = incident.expires_at
     if report.extends and can_be_extended(incident.state):
         wanted = as_text(expiry(utc_now(), request.minutes))
@@ -153,9 +160,27 @@ def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Call
     said = [report.said, *_raised(incident, joining)]
     if until != incident.expires_at:
         said.append(f"captured until {until}")
-    if (why := why_not_contained(incident, request, report) or _despite(incident, joining)) is not None:
+    if (why := why_not_contained(incident, request, report) or _despite(incident, joining, report)) is not None:
         said.append(why)
-    return Effect(joining, (("joined", "; ".join(said)), *_asked(joining)))
+    return Effect(joining, (("joined", "; ".join(said)), *_asked(joining, report)))
+
+
+def _check_is_contained(incident: Incident, request: OpenRequest, report: Report) -> None:
+    """Refuse a request of a responder whose containment would be dropped.
+
+    Raises:
+        Conflict: with the reason, and what to run.
+    """
+    why, mode = why_not_contained(incident, request, report), _mode(request)
+    if why is None or mode is None:
+        return
+    do = f"Once it is: {contain_command(incident.id, mode)}"
+    if incident.containment_state == "pending":
+        do = f"To approve that: tapstack incident approve {incident.id}"
+    raise Conflict(
+        f"incident {incident.id} is about {incident.instance_id}, and the alert would join it; {why}. {do}. Without "
+        "containment the alert joins now"
+    )
 
 
 def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *, by: Caller) -> Effect | None:
@@ -174,12 +199,12 @@ def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *
     if joining == Joining(incident.severity, incident.expires_at):
         return None
     said = [report.said, *_raised(incident, joining)]
-    if (despite := _despite(incident, joining)) is not None:
+    if (despite := _despite(incident, joining, report)) is not None:
         said.append(despite)
-    return Effect(joining, (("updated", "; ".join(said)), *_asked(joining)))
+    return Effect(joining, (("updated", "; ".join(said)), *_asked(joining, report)))
 
 
-def _despite(incident: Incident, joining: Joining) -> str | None:
+def _despite(incident: Incident, joining: Joining, report: Report) -> str | None:
     """Return what is to be said where a person rejected what is requested now, or a rule of the settings refused it."""
     before = incident.containment
     if not joining.anew or before is None:
@@ -188,7 +213,8 @@ def _despite(incident: Incident, joining: Joining) -> str | None:
         return f"its containment is tried again; before, {before.failure}"
     if not before.rejected:
         return None
-    return f"{word(str(before.decided_by))} rejected its containment before; this rule contains without asking"
+    said = f"{word(str(before.decided_by))} rejected its containment before"
+    return f"{said}; this rule contains without asking" if report.of_policy else said
 
 
 def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
@@ -196,13 +222,13 @@ def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
         yield f"severity {incident.severity} -> {joining.severity}"
 
 
-def _asked(joining: Joining) -> Iterator[tuple[str, str]]:
+def _asked(joining: Joining, report: Report) -> Iterator[tuple[str, str]]:
     if joining.containment is None:
         return
     if joining.anew:
         yield "containment requested", containment_requests.asked_words(joining.containment)
     else:
-        yield "containment approved", "by a rule that contains without approval"
+        yield "containment approved", "by a rule that contains without approval" if report.of_policy else "now"
 
 
 def _containment(
@@ -238,7 +264,7 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
             return "not contained: it waits for a person's approval to override what protects it"
         if before.state in ("releasing", "blocked"):
             return "not contained: it is being released"
-        if before.rejected and mode == "approval":
+        if before.rejected and mode == "approval" and report.of_policy:
             return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None
     if released is not None and not report.is_newer_than(released):
