@@ -10,7 +10,7 @@ import pytest
 from tapstack.domain.callers import BY_DEFAULT, iam_caller
 from tapstack.domain.proposals import proposal
 from tapstack.responder.capture.interfaces import prepare
-from tapstack.responder.containment import isolation, steps
+from tapstack.responder.containment import isolation, restoration, steps
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.notifications import left
 from tapstack.responder.errors import Conflict, NothingToCapture, OtherPersonNeeded
@@ -245,6 +245,12 @@ class TestOtherPerson:
         assert isolation.contain(incident) == {"status": "contained"}
         steps.notify(incident)
         assert f"approved WITHOUT ANOTHER PERSON by {CALLER.name} (override)" in shop.site.messages()[-1]["Message"]
+        # What comes later says so too, and why.
+        containment_requests.release(incident, by=OTHER.name)
+        assert restoration.release(incident) == {"status": "released"}
+        steps.notify(incident, "released")
+        override = f"Override: approved WITHOUT ANOTHER PERSON by {CALLER.name}: 'alone at night'"
+        assert override in shop.site.messages()[-1]["Message"].splitlines()
 
     def test_when_the_deployment_needs_no_other_person_then_whoever_requested_it_approves_it(self, shop: Shop) -> None:
         shop.set(approval={"other_person": False})

@@ -145,6 +145,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "deadline.",
         enum=[*containment.DECISIONS, None],
     ),
+    "decision_reason": _or_null("Why it was overridden or rejected, as whoever did wrote."),
     "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
     "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
     "as_of": _or_null(

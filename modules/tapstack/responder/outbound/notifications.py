@@ -24,7 +24,7 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.store import incidents, notified
-from tapstack.responder.store.incidents import Incident, IncidentInterface
+from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
 
 T = TypeVar("T")
 INCIDENT_EVENT: Final = "Tapstack Incident"
@@ -281,10 +281,12 @@ def _pages(incident: Incident) -> list[str]:
 
 
 def _protection(incident: Incident) -> list[str]:
-    """Return a line where a containment overrides what protects the instance: who wants that, and who approved it."""
+    """Return a line where a containment overrides what protects the instance, or the other person that approves it."""
     containment = incident.containment
-    if containment is None or not containment.overridden_tags:
+    if containment is None:
         return []
+    if not containment.overridden_tags:
+        return _without_another_person(containment)
     settings = environment().containment
     asked = f"requested by {word(containment.asked_by)}: {quoted(containment.override_reason, LONG)}"
     if containment.decision not in ("approved", "overridden"):
@@ -294,6 +296,14 @@ def _protection(incident: Incident) -> list[str]:
         f"Override: PROTECTION OVERRIDDEN: its {tags_word(containment.overridden_tags)}, approved by "
         f"{word(str(containment.decided_by))}{alone}, {asked}"
     ]
+
+
+def _without_another_person(containment: IncidentContainment) -> list[str]:
+    if containment.decision != "overridden":
+        return []
+    # An earlier version recorded no reason but in the timeline.
+    why = f": {quoted(containment.decision_reason, LONG)}" if containment.decision_reason else ""
+    return [f"Override: approved WITHOUT ANOTHER PERSON by {word(str(containment.decided_by))}{why}"]
 
 
 def _stored_packets(incident: Incident) -> list[str]:

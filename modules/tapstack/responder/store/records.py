@@ -210,6 +210,7 @@ class IncidentContainment:
         decided_by: who approved, overrode or rejected it; `release` where a release of the instance ended it.
         decided_at: when.
         decision: which.
+        decision_reason: why it was overridden or rejected, as whoever did wrote; none where that was left out.
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
@@ -236,6 +237,7 @@ class IncidentContainment:
     decided_by: str | None = None
     decided_at: str | None = None
     decision: Decision | None = None
+    decision_reason: str | None = None
     deadline: str | None = None
     default: ApprovalDefault | None = None
     as_of: str | None = None

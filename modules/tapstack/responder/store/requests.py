@@ -163,7 +163,7 @@ def reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | 
     return incidents.changed(
         incident.id,
         "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
-        "containment.decided_at = :now",
+        "containment.decided_at = :now, containment.decision_reason = :reason",
         condition=f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
         owes=[decided("rejected", by, reason)],
         containing="containing",
@@ -171,6 +171,7 @@ def reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | 
         nothing=None,
         to="rejected",
         by=by,
+        reason=reason or None,
         now=as_text(utc_now()),
     )
 
@@ -373,13 +374,15 @@ def _settle(
     return incidents.changed(
         incident_id,
         "SET containment.#state = :to, containment.decision = :decision, containment.decided_by = :by, "
-        f"containment.decided_at = :now{sets}" + (" REMOVE #ttl" if to == "containing" else ""),
+        f"containment.decided_at = :now, containment.decision_reason = :reason{sets}"
+        + (" REMOVE #ttl" if to == "containing" else ""),
         condition=f"containment.#state = :pending AND {condition}",
         owes=[decided(decision, by, reason)],
         to=to,
         decision=decision,
         by=by,
         now=as_text(utc_now()),
+        reason=reason or None,
         pending="pending",
         **values,
     )

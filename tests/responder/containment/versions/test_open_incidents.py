@@ -111,7 +111,15 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
         if written["containment"] is not None:
             # No earlier version wrote them.
             unknown = dict.fromkeys(
-                ("as_of", "asked_again_at", "requester", "override_reason", "packets_until", "packets_wait")
+                (
+                    "as_of",
+                    "asked_again_at",
+                    "requester",
+                    "decision_reason",
+                    "override_reason",
+                    "packets_until",
+                    "packets_wait",
+                )
             )
             unknown |= {"not_done": [], "overridden_tags": []}
             assert not set(unknown) & set(written["containment"])
