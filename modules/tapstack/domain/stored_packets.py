@@ -12,7 +12,7 @@ OFF: Final = "evidence.appliance_snapshots of the response is null"
 
 
 def where_stored(packets: Mapping[str, Any]) -> str:
-    """Return in one line where packets are, until when, and what will become of them.
+    """Return in one line where packets are, until when, what will become of them, and what snapshots of them cost.
 
     Args:
         packets: `stored_packets` as the API has it: `state`, `snapshots`, `until` and `keep_days`.
@@ -28,7 +28,12 @@ def where_stored(packets: Mapping[str, Any]) -> str:
         return f"on the appliance, and LOST when that is deleted: {OFF}"
     if state == "snapshots":
         listed = ", ".join(snapshot_words(one) for one in snapshots)
-        return f"in {counted(len(snapshots), 'EBS snapshot')} until {word(str(packets.get('until')))}: {listed}"
+        # Snapshots are incremental: AWS bills what they store, which is at most the volumes.
+        most = sum(size for one in snapshots if isinstance(size := one.get("size_gib"), int))
+        return (
+            f"in {counted(len(snapshots), 'EBS snapshot')} until {word(str(packets.get('until')))}: {listed}; billed "
+            f"by the GB-month, at most {most} GB; to read them: docs/incidents.md, Packets of a deleted appliance"
+        )
     if state == "deleted":
         return f"deleted: they were kept in snapshots until {word(str(packets.get('until')))}"
     return f"lost with the appliance: no snapshot was taken of it{'' if keep_days else f', because {OFF}'}"

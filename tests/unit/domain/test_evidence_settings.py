@@ -52,7 +52,8 @@ def test_when_an_appliance_captured_for_many_incidents_then_tags_name_as_many_as
         ({"state": "appliance", "keep_days": None}, r"on the appliance, and LOST .*appliance_snapshots of .* is null"),
         (
             {"state": "snapshots", "until": "2026-04-02T03:04:05Z", "snapshots": [{**SNAPSHOT, "encrypted": False}]},
-            r"in 1 EBS snapshot until 2026-04-02T03:04:05Z: snap-\w+ \(vol-\w+, 100 GiB, NOT encrypted\)",
+            r"in 1 EBS snapshot until 2026-04-02T03:04:05Z: snap-\w+ \(vol-\w+, 100 GiB, NOT encrypted\); billed "
+            r"by the GB-month, at most 100 GB; to read them: docs/incidents.md, Packets of a deleted appliance",
         ),
         ({"state": "deleted", "until": "2026-04-02T03:04:05Z"}, "deleted: they were kept in snapshots until 2026-04"),
         ({"state": "lost", "keep_days": 90}, "lost with the appliance: no snapshot was taken of it"),
