@@ -1,5 +1,7 @@
 """Telemetry for Microsoft Sentinel, which shows a token of its OpenID Connect provider and reads from a queue.
 
+Its connector writes what a queue names into one table: more prefixes need a reader each.
+
 Run it with `python -m examples.telemetry_for_sentinel`.
 """
 
@@ -36,7 +38,7 @@ def build(app: App) -> TerraformStack:
             preset="sentinel",
             # Issuer and audience are the preset's; the name has the id of the workspace.
             oidc=OidcTrust(session_name="MicrosoftSentinel_3f2b8c1d-9e47-4b60-8a75-c1d2e3f40596"),
-            prefixes=("flow", "incidents"),
+            prefixes=("flow",),
         ),
     )
     TerraformOutput(stack, "role_arn", value=sentinel.role_arn)

@@ -157,6 +157,7 @@ def test_when_telemetry_is_deployed_then_a_second_plan_is_empty_readers_read_and
         "AWSLogDeliveryAclCheck",
         "AllowFeed1",
         "DenyFeedsReading",
+        "DenyFeedPutElsewhere1",
         "AllowGuardDutyLocation",
         "AllowGuardDutyPut",
     ]
@@ -207,7 +208,7 @@ def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
     producer.put_object(Bucket=bucket, Key="feeds/edr/new.gz", Body=b"z")
     assert refused(producer.put_object, Bucket=bucket, Key="feeds/other/new.gz", Body=b"z") == "AccessDenied"
     assert refused(producer.get_object, Bucket=bucket, Key="feeds/edr/new.gz") == "AccessDenied"
-    # Not with a policy of its own account, either; only with the reader's role.
+    # Not with a policy of its own account, either; only with the reader's role. Nor does that let it put elsewhere.
     iam = site.account.client("iam")
     own = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
     iam.put_role_policy(
@@ -219,6 +220,9 @@ def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
         assert refused(producer.get_object, Bucket=bucket, Key=key) == "AccessDenied"
         assert refused(producer.delete_object, Bucket=bucket, Key=key) == "AccessDenied"
     assert refused(producer.list_objects_v2, Bucket=bucket, Prefix="flow/") == "AccessDenied"
+    for key in ("incidents/v1/forged.gz", "feeds/other/new.gz", "feeds/edr-other/new.gz"):
+        assert refused(producer.put_object, Bucket=bucket, Key=key, Body=b"z") == "AccessDenied"
+    producer.put_object(Bucket=bucket, Key="feeds/edr/more.gz", Body=b"z")
     iam.delete_role_policy(RoleName="agent", PolicyName="everything")
     reader = site.client("s3", site.as_agent(roles["agent"]))
     assert reader.get_object(Bucket=bucket, Key="feeds/edr/new.gz")["Body"].read() == b"z"

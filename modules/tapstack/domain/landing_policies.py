@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.domain.errors import RuleViolation
@@ -54,29 +54,59 @@ def flow_log_statements(bucket_arn: str, partition: str, region: str, accounts: 
     ]
 
 
-def feed_statement(bucket_arn: str, sid: str, producer: str, principals: Iterable[str]) -> dict[str, Any]:
-    """Return what lets a producer put objects below its prefix, and nothing else."""
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"AWS": list(principals)},
-        "Action": "s3:PutObject",
-        "Resource": f"{bucket_arn}/{feed_prefix(producer)}*",
-    }
+def feed_sid(number: int) -> str:
+    """Return the Sid of what lets the producer of this number put: names differ in hyphens too, which no Sid takes."""
+    return f"AllowFeed{number}"
 
 
-def put_only_statement(bucket_arn: str, principals: Iterable[str]) -> dict[str, Any]:
-    """Return what refuses reading and deleting to producers, whatever policies of their own account allow them.
+def feed_statements(bucket_arn: str, feeds: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return what lets each producer put objects below its prefix, and nothing else.
 
-    A reader reads with its own role, also where a producer assumes it.
+    Policies of the bucket's account could allow its roles and users more: putting elsewhere, such as an event that no
+    incident has, reading and deleting are denied. A reader reads with its own role, also where a producer assumes it.
+
+    Args:
+        bucket_arn: of the bucket.
+        feeds: the principals of each producer.
     """
-    return {
-        "Sid": "DenyFeedsReading",
-        "Effect": "Deny",
-        "Principal": {"AWS": list(dict.fromkeys(principals))},
-        "Action": ["s3:DeleteObject*", "s3:GetObject*", "s3:ListBucket", "s3:ListBucketVersions"],
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-    }
+    own: dict[str, list[str]] = {}
+    for producer, principals in feeds.items():
+        for principal in dict.fromkeys(principals):
+            own.setdefault(principal, []).append(f"{bucket_arn}/{feed_prefix(producer)}*")
+    if not own:
+        return []
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for principal, objects in own.items():
+        alike.setdefault(tuple(objects), []).append(principal)
+    return [
+        *(
+            {
+                "Sid": feed_sid(number),
+                "Effect": "Allow",
+                "Principal": {"AWS": list(principals)},
+                "Action": "s3:PutObject",
+                "Resource": f"{bucket_arn}/{feed_prefix(producer)}*",
+            }
+            for number, (producer, principals) in enumerate(feeds.items(), 1)
+        ),
+        {
+            "Sid": "DenyFeedsReading",
+            "Effect": "Deny",
+            "Principal": {"AWS": list(own)},
+            "Action": ["s3:DeleteObject*", "s3:GetObject*", "s3:ListBucket", "s3:ListBucketVersions"],
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        },
+        *(
+            {
+                "Sid": f"DenyFeedPutElsewhere{number}",
+                "Effect": "Deny",
+                "Principal": {"AWS": principals},
+                "Action": "s3:PutObject*",
+                "NotResource": list(objects),
+            }
+            for number, (objects, principals) in enumerate(alike.items(), 1)
+        ),
+    ]
 
 
 def check_policy_size(
@@ -103,9 +133,7 @@ def check_policy_size(
     partition = found.name if found is not None else "aws"
     arn = f"arn:{partition}:s3:::{bucket}"
     flow = flow_log_statements(arn, partition, region, accounts) if accounts else []
-    put = [feed_statement(arn, f"AllowFeed{at}", *one) for at, one in enumerate(feeds.items(), 1)]
-    refused = [put_only_statement(arn, (one for each in feeds.values() for one in each))] if feeds else []
-    size = _TLS_BYTES + (_GUARDDUTY_BYTES if guardduty else 0) + _length([*flow, *put, *refused])
+    size = _TLS_BYTES + (_GUARDDUTY_BYTES if guardduty else 0) + _length([*flow, *feed_statements(arn, feeds)])
     if size <= POLICY_BYTES:
         return
     said = (

@@ -14,10 +14,10 @@ from tapstack.domain.identifiers import check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.landing_policies import (
     check_policy_size,
-    feed_statement,
+    feed_sid,
+    feed_statements,
     flow_log_conditions,
     flow_log_statements,
-    put_only_statement,
 )
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.tags import XDR, check_construct_tags
@@ -102,18 +102,13 @@ class TelemetryLanding(AwsConstruct):
         self.bucket = None if settings.bucket else self._new_bucket()
         """The new bucket; None where it exists."""
         self._accounts: list[str] = []
-        self._feeds: list[str] = []
         self._readers: dict[str, ReaderSettings] = {}
         self._notifications: LandingNotifications | None = None
         self._providers: dict[str, tuple[Any, list[str]]] = {}
         for account in settings.flow_log_accounts:
             self.deliver_flow_logs_of(account)
-        for producer, feed in (feeds or {}).items():
-            self._allow_feed(producer, feed)
         if feeds:
-            assert self.bucket is not None
-            producers = (principal for feed in feeds.values() for principal in feed.principals)
-            self.bucket.allow(put_only_statement(self.bucket.arn, producers))
+            self._allow_feeds({producer: feed.principals for producer, feed in feeds.items()})
 
     @property
     def bucket_name(self) -> str:
@@ -203,27 +198,26 @@ class TelemetryLanding(AwsConstruct):
             provider.client_id_list = rendered(audiences)
         return str(provider.arn)
 
-    def _allow_feed(self, producer: str, feed: FeedSettings) -> None:
-        """Let a producer put objects below its prefix, and nothing else.
+    def _allow_feeds(self, feeds: Mapping[str, Sequence[str]]) -> None:
+        """Let each producer put objects below its prefix, and nothing else.
 
         See "Uploading a large object to Amazon S3 with encryption using an AWS KMS key" in the AWS re:Post Knowledge
         Center for kms:Decrypt, which parts of an upload need; a producer gets no object that it could decrypt.
         """
         assert self.bucket is not None
-        principals = {"AWS": list(feed.principals)}
-        # A Sid takes no hyphens: by number, names that differ in them only have two.
-        self._feeds.append(producer)
-        sid = f"AllowFeed{len(self._feeds)}"
-        self.bucket.allow(feed_statement(self.bucket.arn, sid, producer, feed.principals))
+        self.bucket.allow(*feed_statements(self.bucket.arn, feeds))
         self.key.allow(
-            {
-                "Sid": sid,
-                "Effect": "Allow",
-                "Principal": principals,
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                "Resource": "*",
-                "Condition": self.place.via_s3,
-            }
+            *(
+                {
+                    "Sid": feed_sid(number),
+                    "Effect": "Allow",
+                    "Principal": {"AWS": list(principals)},
+                    "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                    "Resource": "*",
+                    "Condition": self.place.via_s3,
+                }
+                for number, principals in enumerate(feeds.values(), 1)
+            )
         )
 
     def _new_bucket(self) -> Bucket:

@@ -236,6 +236,38 @@ def test_when_others_put_feeds_then_no_policy_of_their_own_lets_them_read() -> N
     assert "DenyFeedsReading" not in bucket_policy(landed())
 
 
+def test_when_others_put_feeds_then_no_policy_of_their_own_lets_them_put_elsewhere() -> None:
+    both, dns = "arn:aws:iam::111122223333:role/both", "arn:aws:iam::111122223333:user/dns"
+    feeds = {
+        "edr": FeedSettings(principals=(*FEED.principals, both)),
+        "dns-logs": FeedSettings(principals=(dns, both)),
+        "edr-too": FeedSettings(principals=(dns,)),
+    }
+    policy = bucket_policy(landed(feeds=feeds))
+    assert_equal(
+        [each for sid, each in policy.items() if sid.startswith("DenyFeedPut")],
+        [
+            {
+                "Sid": f"DenyFeedPutElsewhere{number}",
+                "Effect": "Deny",
+                "Principal": {"AWS": [principal]},
+                "Action": "s3:PutObject*",
+                "NotResource": [f"<bucket>/feeds/{producer}/*" for producer in producers],
+            }
+            for number, (principal, producers) in enumerate(
+                ((FEED.principals[0], ["edr"]), (both, ["edr", "dns-logs"]), (dns, ["dns-logs", "edr-too"])), 1
+            )
+        ],
+    )
+
+
+def test_when_a_producer_has_several_principals_then_one_statement_denies_them_to_put_elsewhere() -> None:
+    roles = tuple(f"arn:aws:iam::111122223333:role/{name}" for name in "ab")
+    policy = bucket_policy(landed(feeds={"edr": FeedSettings(principals=roles)}))
+    assert policy["DenyFeedPutElsewhere1"]["Principal"] == {"AWS": list(roles)}
+    assert "DenyFeedPutElsewhere2" not in policy
+
+
 def test_when_other_accounts_deliver_flow_logs_then_they_may_without_any_flow_log_here() -> None:
     found = landed(settings=LandingSettings(flow_log_accounts=("444455556666",)))
     assert bucket_policy(found)["AWSLogDeliveryWrite"]["Resource"] == ["<bucket>/flow/AWSLogs/444455556666/*"]
