@@ -83,7 +83,8 @@ class AlertMapping:
         match: True of the documents that the mapping is for: anything but null, false and what is empty.
         alert_id: What later occurrences of the same alert have, too. The ARN of a GuardDuty finding stands for the
             finding, whichever way it comes.
-        severity: A word (informational, low, medium, high, critical) or a number on the scale.
+        severity: A number on the scale, or a word for where a level begins on that to 10: informational or info 0, low
+            1, medium 4, high 7, critical 9, fatal 10.
         each: The list whose entries are alerts; all other expressions but `match` are then relative to an entry.
             By default the document is one alert.
         title: One sentence.

@@ -338,7 +338,7 @@ class ReaderSettings:
         own: Roles or users of one's own assume the role.
         queue: Make a queue that Amazon S3 notifies of new objects. By default as the preset needs it; none without one.
         notifications: `none` for a preset that makes the notifications of the bucket itself (`hunters`): it then may
-            not, and looks for new objects by listing.
+            not. Ask the vendor how it then finds new objects. What it has made stays: see docs/xdr.md.
 
     Raises:
         RuleViolation: values that do not fit together, or not the preset.

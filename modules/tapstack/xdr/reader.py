@@ -25,8 +25,9 @@ class XdrReader(AwsConstruct):
     """A role with which an XDR reads some prefixes of a landing, and a queue where it needs one.
 
     Three shapes of trust: a vendor with an external id, a token of an OpenID Connect provider, or roles and users of
-    one's own. The role gets and lists objects below its prefixes only, decrypts by way of S3 only, and never sees
-    `unmatched/`. A preset adds what the vendor's product needs besides, and nothing else. Alarms watch how long
+    one's own. The role gets and lists objects below its prefixes only, decrypts by way of S3 only, and gets and lists
+    none below `unmatched/`. A preset adds what the vendor's product needs besides: `hunters`, unless `notifications` is
+    none, sets the notifications of the whole bucket, makes topics, and lists the names of all. Alarms watch how long
     messages wait in its queue, and its dead letters: messages that the reader received five times and did not delete.
 
     Args:
