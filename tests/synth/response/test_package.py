@@ -15,7 +15,8 @@ import tapstack.response.package as package_module
 from tapstack.response.package import MissingPackageError, build_package
 from tests.synth.response.building import NAMES
 
-LARGEST = 1_700_000
+# Bytes, not compressed: sources alone, of Tapstack and two libraries. One dependency more would be over it.
+LARGEST = 1_900_000
 PROGRAM = """
 import importlib, json, os, sys
 sys.path[:0] = [sys.argv[1]]
