@@ -139,12 +139,16 @@ def test_when_the_bucket_exists_then_the_function_uses_the_key_of_that_by_way_of
         }
 
 
-def test_when_events_cannot_be_written_then_an_alarm_notifies(made: Template) -> None:
-    alarm = made.resource("aws_cloudwatch_metric_alarm")
-    assert alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC]
-    assert plain(alarm["dimensions"]["QueueName"]) == "<incidents_DeadLetters.name>"
-    assert (alarm["namespace"], alarm["metric_name"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-    assert "alarm_actions" not in telemetry().resource("aws_cloudwatch_metric_alarm")
+def test_when_events_cannot_be_written_or_wait_then_alarms_notify(made: Template) -> None:
+    alarms = made.resources["aws_cloudwatch_metric_alarm"].values()
+    assert all(alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC] for alarm in alarms)
+    assert {alarm["metric_name"]: plain(alarm["dimensions"]["QueueName"]) for alarm in alarms} == {
+        "ApproximateNumberOfMessagesVisible": "<incidents_DeadLetters.name>",
+        "ApproximateAgeOfOldestMessage": "<incidents_Queue.name>",
+    }
+    assert {alarm["namespace"] for alarm in alarms} == {"AWS/SQS"}
+    unheard = telemetry().resources["aws_cloudwatch_metric_alarm"].values()
+    assert not any("alarm_actions" in alarm for alarm in unheard)
 
 
 def test_fails_when_a_topic_is_none() -> None:
