@@ -16,6 +16,8 @@ from tapstack.domain.globs import matches
 from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.model import Deployment
 
+pytestmark = pytest.mark.thorough
+
 ROOT: Final = deploying.ROOT
 NEEDS, TYPES = deploying.read_needs(deploying.NEEDS.read_text(encoding="utf-8"))
 AGAIN: Final = "not recorded: run python -m scripts.deploying_policies, which takes minutes"
