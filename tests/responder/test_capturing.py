@@ -144,7 +144,7 @@ class TestStart:
         for number in (1, 2, 3):
             site.session_of_others(full, number)
         incident = prepared(instance)
-        with pytest.raises(NothingMirrored, match=f"{full}: it is in 3 sessions of others"):
+        with pytest.raises(NothingMirrored, match=f"{full}: it is in 3 other mirror sessions already"):
             capture_steps.start(incident)
         assert site.ours() == []
 
