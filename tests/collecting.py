@@ -48,4 +48,14 @@ def say_so(config: pytest.Config, quiet: float = QUIET) -> None:
     """Register the plugin, in the process that a person sees."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Collecting(reporter.write_line, quiet), NAME)
+        config.pluginmanager.register(Collecting(_shown_at_once(reporter), quiet), NAME)
+
+
+def _shown_at_once(reporter: pytest.TerminalReporter) -> Callable[[str], None]:
+    """Return what writes a line that is seen at once also where the output is a pipe, which Python buffers."""
+
+    def write(line: str) -> None:
+        reporter.write_line(line)
+        reporter.flush()
+
+    return write
