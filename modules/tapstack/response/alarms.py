@@ -85,33 +85,21 @@ class ResponseAlarms(AwsConstruct):
         self._alarm(
             "dead-letters",
             "A finding or a sweep could not be delivered: inspect the dead-letter queue.",
-            namespace="AWS/SQS",
-            metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": watched.dead_letters},
-            statistic="Maximum",
-            period=_MINUTE,
+            **_of_queue(watched.dead_letters, "ApproximateNumberOfMessagesVisible"),
         )
         if watched.alert_dead_letters is not None:
             self._alarm(
                 "alert-dead-letters",
                 "An alert of another tool could not be decided about: inspect the log of the function findings, then "
                 "move the alerts back (aws sqs start-message-move-task).",
-                namespace="AWS/SQS",
-                metric_name="ApproximateNumberOfMessagesVisible",
-                dimensions={"QueueName": watched.alert_dead_letters},
-                statistic="Maximum",
-                period=_MINUTE,
+                **_of_queue(watched.alert_dead_letters, "ApproximateNumberOfMessagesVisible"),
             )
         if watched.alert_queue is not None:
             self._alarm(
                 "alert-age",
                 "Alerts of other tools have waited for more than 10 minutes to be decided about: one source may send "
                 "too many, or the function findings fails. `tapstack xdr status` shows the sources; inspect its log.",
-                namespace="AWS/SQS",
-                metric_name="ApproximateAgeOfOldestMessage",
-                dimensions={"QueueName": watched.alert_queue},
-                statistic="Maximum",
-                period=_MINUTE,
+                **_of_queue(watched.alert_queue, "ApproximateAgeOfOldestMessage"),
                 threshold=10 * _MINUTE,
             )
         for metric, words in (
@@ -242,3 +230,14 @@ class ResponseAlarms(AwsConstruct):
             **metric,
         )
         self.names.append(str(alarm.alarm_name))
+
+
+def _of_queue(name: str, metric: str) -> dict[str, Any]:
+    """Return what an alarm on a queue watches: the greatest value of each minute."""
+    return {
+        "namespace": "AWS/SQS",
+        "metric_name": metric,
+        "dimensions": {"QueueName": name},
+        "statistic": "Maximum",
+        "period": _MINUTE,
+    }
