@@ -9,9 +9,11 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.lambda_.service import service
 from strictmoto.recorder import Record
 from tapstack.responder.containment.changes.snapshots import TAG_CONTAINMENT
 from tests.end_to_end.deployed import LEFT_ALONE, DeployedResponse, Incident, NotThereError, wait_for
@@ -20,8 +22,6 @@ from tests.end_to_end.walking import Walk
 
 _SHORTER: Final = 0.05
 """An hour without a decision takes a second, where an hour of waiting takes 18."""
-_HELD_SECONDS: Final = 7.0
-"""A function's client asks again after 8 seconds, and gets the state of that time."""
 _PROTECTS: Final = {"Key": "tapstack-protected", "Value": "yes"}
 
 
@@ -302,24 +302,22 @@ def _balanced(response: DeployedResponse, names: set[str]) -> list[str]:
 
 @contextmanager
 def _about_to_change(response: DeployedResponse) -> Iterator[Callable[[], bool]]:
-    """Hold the next containment between its record and its first change, until the end or for some seconds.
+    """Stop the next containment between its record and its first change, until the end.
 
-    What is yielded returns whether it has come so far.
+    What is yielded returns whether it has come so far. Its process is stopped, because a client that waited for an
+    answer would ask again, and get the state of that time.
     """
     role, read = response.role("containment"), itertools.count(1)
-    reached, go_on = threading.Event(), threading.Event()
+    reached = threading.Event()
 
-    def hold(record: Record) -> None:
+    def stop(record: Record) -> None:
         # It reads the record when it inspects the instance, and again when it has recorded what it changes.
         if (record.principal, record.call.action) == (role, "Query") and next(read) == 2:
+            stopped.enter_context(service().paused(ACCOUNT_ID, REGION, response.function("containment")))
             reached.set()
-            go_on.wait(_HELD_SECONDS)
 
-    with response.account.recorder.heard_by(hold):
-        try:
-            yield reached.is_set
-        finally:
-            go_on.set()
+    with ExitStack() as stopped, response.account.recorder.heard_by(stop):
+        yield reached.is_set
 
 
 @contextmanager

@@ -178,6 +178,16 @@ class Environment:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stop the process and all it has started where they are, until `resume`; its timeout goes on."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGCONT)
+
     def close(self) -> None:
         """End the process and leave nothing behind."""
         self.kill()

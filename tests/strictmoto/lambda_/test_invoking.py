@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.lambda_.service import service
 from tests.strictmoto.lambda_.functions import Lambda, until, zipped
 
 ECHO = "def handler(event, context):\n    return event\n"
@@ -342,6 +344,23 @@ class TestWarmth:
         thread.join()
         functions.create(COUNT)
         assert found[0]["served"] == functions.invoke().payload["served"] == 1
+
+    def test_when_a_function_is_paused_at_work_then_another_process_serves_until_it_goes_on(
+        self, functions: Lambda, notes: Path
+    ) -> None:
+        begin = f"    if 'for' in event: open({str(notes)!r}, 'w').close()\n    time.sleep"
+        functions.create(COUNT.replace("    time.sleep", begin))
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.append(functions.invoke({"for": 0.3}).payload))
+        thread.start()
+        until(notes.exists)
+        with service().paused(ACCOUNT_ID, REGION, "work"):
+            other = functions.invoke().payload
+            thread.join(0.6)
+            assert not found
+        thread.join()
+        assert (found[0]["served"], other["served"]) == (1, 1)
+        assert found[0]["process"] != other["process"]
 
     def test_when_the_account_is_killed_then_its_processes_end(self, notes: Path) -> None:
         spin = f"import os\nopen({str(notes)!r}, 'w').write(str(os.getpid()))\nwhile True: pass\n"
