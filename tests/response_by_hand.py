@@ -154,8 +154,8 @@ def deploy(
     return Deployed(account, endpoint, api_id, machine, variables, vpc, subnet)
 
 
-def create_table(dynamodb: Any, name: str) -> None:
-    """Make the table of incidents."""
+def create_table(dynamodb: Any, name: str, **more: Any) -> None:
+    """Make the table of incidents; `more` are parameters of CreateTable."""
     dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -173,6 +173,7 @@ def create_table(dynamodb: Any, name: str) -> None:
                 "Projection": {"ProjectionType": "ALL"},
             }
         ],
+        **more,
     )
 
 

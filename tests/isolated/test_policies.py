@@ -86,7 +86,7 @@ def policies(synthesize: Synthesize) -> list[Policy]:
     made = synthesize("policies", TAPSTACK_DEPLOYMENT=str(ROOT / "tests/unit/settings/xdr.yaml"))
     found = [policy for file in sorted(made.glob("stacks/*/cdk.tf.json")) for policy in _synthesized(file)]
     folder = ROOT / "docs/iam"
-    for file in (*folder.glob("*.json"), *folder.glob("responders/*.json")):
+    for file in (*folder.glob("*.json"), *folder.glob("operators/*.json"), *folder.glob("responders/*.json")):
         found.append(Policy(file.name, "identity", json.loads(file.read_text(encoding="utf-8"))))
     return found
 
