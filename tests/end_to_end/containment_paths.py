@@ -6,6 +6,7 @@ The incidents beside are those whose instances are contained: other paths have a
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -22,6 +23,11 @@ from tests.end_to_end.walking import Walk
 
 _SHORTER: Final = 0.05
 """An hour without a decision takes a second, where an hour of waiting takes 18."""
+_DENIES: Final = "denied-by-others"
+_DENIAL: Final = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Deny", "Action": "ec2:ModifyNetworkInterfaceAttribute", "Resource": "*"},
+}
 _PROTECTS: Final = {"Key": "tapstack-protected", "Value": "yes"}
 
 
@@ -155,8 +161,8 @@ def overtaken(walk: Walk) -> Incident:
     return second
 
 
-def refused(walk: Walk) -> Incident:
-    """Between the two steps, an operator protects the instance: it is not isolated, and the changes are reported."""
+def denied(walk: Walk) -> Incident:
+    """Between the two steps, somebody denies the function the second: the changes are reported, and taken back."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident)
     wait_for(
@@ -165,12 +171,21 @@ def refused(walk: Walk) -> Incident:
         ),
         lambda: f"the first step is not made: {response.containment(incident)}",
     )
-    response.account.client("ec2").create_tags(Resources=[response.company.instances["database"]], Tags=[_PROTECTS])
+    response.account.client("iam").put_role_policy(
+        RoleName=response.role("containment").rpartition("/")[2], PolicyName=_DENIES, PolicyDocument=json.dumps(_DENIAL)
+    )
     response.until_settled(incident, "failed")
     failed = response.containment(incident)
-    assert failed["failure"].startswith("ContainmentRefused"), failed
+    assert "NOT isolated" in failed["failure"], failed
     assert any(line.startswith("security groups of ") for line in failed["changed"]), failed
     return _released(response, incident)
+
+
+def allow_again(response: DeployedResponse) -> None:
+    """Take the denial away, where it is in place."""
+    iam, role = response.account.client("iam"), response.role("containment").rpartition("/")[2]
+    if _DENIES in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=role, PolicyName=_DENIES)
 
 
 def give_back(response: DeployedResponse) -> None:

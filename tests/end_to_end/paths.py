@@ -230,11 +230,11 @@ PATHS: Final = {
             roles=frozenset({"release"}),
         ),
         Path(
-            "contain, be refused between two steps, release",
-            containment.refused,
+            "contain, be denied the second of two steps, release",
+            containment.denied,
             _CONTAINED,
             contains=True,
-            tidy=containment.unprotect,
+            tidy=containment.allow_again,
         ),
     )
 }
