@@ -91,8 +91,9 @@ class AlertMapping:
         type: What the tool calls this kind of alert; rules of the policy match it.
         time: When it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch. The moment at which it was
             received counts where it says none.
-        technique: Of ATT&CK, such as T1071.004; one, or a list.
-        tactics: Of ATT&CK, by name or id; one, or a list.
+        technique: Of ATT&CK, such as T1071.004, or with its name behind it, as in `T1071 - Application Layer Protocol`;
+            one, or a list.
+        tactics: Of ATT&CK, by name or id, or id and name; one, or a list.
         account_id: The account that it is about; the site's by default.
         region: The Region that it is about; the site's by default.
         instance_id: The instance. All of these keys that answer something must agree, otherwise the alert is unmatched.
@@ -688,13 +689,18 @@ def _tactic(part: Part) -> str:
     text = part.text()
     if text.startswith(_TTPS):
         text = text.removeprefix(_TTPS).partition("/")[0]
-    if (found := tactic_named(text)) is not None:
+    if (found := tactic_named(_without_name(text))) is not None:
         return found
     raise part.refusal(f"a tactic of ATT&CK, such as {next(iter(TACTICS))} or TA0043")
 
 
+def _without_name(text: str) -> str:
+    """Return the id of an id with its name behind it, as Cortex writes both: T1071 - Application Layer Protocol."""
+    return text.partition(" - ")[0]
+
+
 def _technique(part: Part) -> str:
-    text = part.text().strip().upper()
+    text = _without_name(part.text()).strip().upper()
     if re.fullmatch(TECHNIQUE_PATTERN, text, re.ASCII):
         return text
     raise part.refusal("a technique of ATT&CK, such as T1071 or T1071.004")

@@ -55,6 +55,19 @@ def mapped(document: Any, mapping: AlertMapping = MINE, name: str = "edr") -> Ma
     return map_alerts(name, AlertSource(mapping=mapping), document, home=HOME)
 
 
+@pytest.mark.parametrize(
+    ("technique", "tactic"),
+    [
+        ("T1071.001", "TA0011"),
+        ("T1071.001 - Web Protocols", "TA0011 - Command and Control"),
+        ("t1071.001", "Command and Control"),
+    ],
+)
+def test_when_a_tool_writes_ids_with_their_names_then_the_ids_are_read(technique: str, tactic: str) -> None:
+    found = alert(technique=[technique], tactics=[tactic])
+    assert (found.techniques, found.tactics, found.left_out) == (("T1071.001",), ("CommandAndControl",), ())
+
+
 def alert(mapping: AlertMapping = MINE, **values: Any) -> Alert:
     """The one alert of a document, which has the least besides what is given; None takes a key away."""
     document = {key: value for key, value in {**LEAST, **values}.items() if value is not None}
