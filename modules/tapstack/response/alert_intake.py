@@ -10,18 +10,10 @@ from tapstack.capture.iam_documents import document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name, webhook_secret_name
-from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
+from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters, deliveries, hidden_seconds
 from tapstack.response.functions import ResponderFunction
 from tapstack.response.key import ResponseKey
 
-DELIVERIES: Final = 24
-"""How often an alert is tried, over an hour; then it is a dead letter."""
-_MARGIN_SECONDS: Final = 30
-"""An alert that is decided about is hidden so much longer than the function may run: no second one takes it meanwhile.
-
-AWS advises six times as long, for batches that wait for a function; what fails would then be decided about after twelve
-minutes only.
-"""
 BATCH: Final = 1
 """One alert has the time of a function for itself, and is hidden no longer than that takes."""
 AT_ONCE: Final = 5
@@ -75,8 +67,10 @@ class AlertIntake(AwsConstruct):
             name=name,
             kms_master_key_id=key.arn,
             message_retention_seconds=RETENTION_SECONDS,
-            visibility_timeout_seconds=seconds + _MARGIN_SECONDS,
-            redrive_policy=json_text({"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": DELIVERIES}),
+            visibility_timeout_seconds=hidden_seconds(seconds),
+            redrive_policy=json_text(
+                {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": deliveries(seconds)}
+            ),
             # With the queue, so that it is never without: a policy of its own takes Terraform 25 seconds more.
             policy=json_text(document([secure_transport(place.arn("sqs", name), ["sqs:*"])])),
             tags=self._tags,

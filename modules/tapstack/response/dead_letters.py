@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
+_MARGIN_SECONDS: Final = 30
+_TRIED_SECONDS: Final = 3600
+"""How long what fails is tried again: a service may be out of reach for a while."""
 """The maximum retention of SQS."""
 
 
@@ -81,3 +85,21 @@ class DeadLetters(AwsConstruct):
     def name(self) -> str:
         """Its name, as a token."""
         return str(self.resource.name)
+
+
+def hidden_seconds(timeout_seconds: int) -> int:
+    """Return how long a queue hides a message that it gave to a function: until that has ended, and a little longer.
+
+    AWS advises six times the function's timeout, so that Lambda can wait for a function where there are too many. What
+    fails is then tried again only after that time. Messages of Tapstack are idempotent: one that comes again while
+    another function has it changes nothing.
+
+    Args:
+        timeout_seconds: how long the function may run.
+    """
+    return timeout_seconds + _MARGIN_SECONDS
+
+
+def deliveries(timeout_seconds: int) -> int:
+    """Return how often a message is tried, over an hour at least, before it is a dead letter."""
+    return math.ceil(_TRIED_SECONDS / hidden_seconds(timeout_seconds))

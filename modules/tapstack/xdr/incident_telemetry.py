@@ -22,7 +22,7 @@ from tapstack.domain.telemetry import (
     landing_name,
 )
 from tapstack.domain.xdr_settings import IncidentTelemetrySettings
-from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters
+from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters, deliveries, hidden_seconds
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.package import build_package
 from tapstack.xdr.landing import TelemetryLanding
@@ -30,11 +30,7 @@ from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters
 
 TIMEOUT_SECONDS: Final = 60
 _OLDEST_SECONDS: Final = 30 * 60
-"""Age of an event in its queue from which an alarm lasts: one that fails is tried again after six minutes."""
-_HIDDEN_SECONDS: Final = 6 * TIMEOUT_SECONDS
-"""How long a message is hidden while it is processed, as AWS advises: six times as long as the function may run."""
-_DELIVERIES: Final = 10
-"""An hour of them: S3 may be out of reach for a while."""
+"""Age of an event in its queue from which an alarm lasts: one that fails is tried again within a minute and a half."""
 _CONCURRENT: Final = 10
 """Functions at once: what they take of the account's concurrency, other functions lack."""
 _EVENT_AGE_SECONDS: Final = 24 * 3600
@@ -125,9 +121,9 @@ class IncidentTelemetry(AwsConstruct):
             name=event_queue_name(self._landing.deployment, self._landing.site),
             kms_master_key_id=self._landing.key.arn,
             message_retention_seconds=RETENTION_SECONDS,
-            visibility_timeout_seconds=_HIDDEN_SECONDS,
+            visibility_timeout_seconds=hidden_seconds(TIMEOUT_SECONDS),
             redrive_policy=json_text(
-                {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": _DELIVERIES},
+                {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": deliveries(TIMEOUT_SECONDS)},
             ),
             tags=self._landing.tags,
         )

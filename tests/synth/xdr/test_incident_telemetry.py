@@ -70,10 +70,11 @@ def test_when_events_wait_then_encrypted_and_what_fails_ends_among_the_dead_lett
     assert plain(queue["kms_master_key_id"]) == "<landing_Key.arn>"
     assert queue["message_retention_seconds"] == 14 * 24 * 3600
     redrive = document(queue["redrive_policy"])
-    assert redrive == {"deadLetterTargetArn": "<incidents_DeadLetters.arn>", "maxReceiveCount": 10}
+    assert redrive == {"deadLetterTargetArn": "<incidents_DeadLetters.arn>", "maxReceiveCount": 40}
     function = made.resource("aws_lambda_function")
-    # As AWS advises.
-    assert queue["visibility_timeout_seconds"] == 6 * function["timeout"]
+    # No second function takes it meanwhile; what fails is soon tried again, for an hour.
+    assert function["timeout"] < queue["visibility_timeout_seconds"] <= 90
+    assert queue["visibility_timeout_seconds"] * redrive["maxReceiveCount"] >= 3600
     policies = {name: document(body["policy"]) for name, body in made.resources["aws_sqs_queue_policy"].items()}
     assert len(policies) == 2
     for policy in policies.values():
