@@ -26,8 +26,9 @@ from tapstack.responder.handlers import findings as handler
 from tapstack.responder.incident import alerts, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
+from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import alerts as alerts_store
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, notified
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
@@ -118,6 +119,24 @@ FINDING_ARN = "arn:aws:guardduty:eu-central-1:123456789012:detector/d/finding/01
 
 
 class TestDecisions:
+    def test_when_alerts_of_a_source_flood_then_those_of_another_are_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        decides(monkeypatch)
+        monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T03")
+        instance, _ = site.instance()
+        for number in range(NOTIFIED_IN_AN_HOUR + 2):
+            document = generic({"instance_id": instance}, alert_id=f"a-{number}")
+            assert decided(document, f"msg_{number}")["action"] == "notify"
+        assert len(site.messages()) == NOTIFIED_IN_AN_HOUR
+        assert "no further alerts of soc with severity high that change" in site.messages()[-1]["Message"]
+        assert capsys.readouterr().out.count('"AlertsNotNotified":[1.0]') == 2
+        # Subscribers and `xdr status` have all.
+        assert len(site.events("Tapstack Alert")) == NOTIFIED_IN_AN_HOUR + 2
+        document = {**sample("hunters"), "entities": [{"kind": "aws_instance_id", "value": instance}]}
+        assert decided(document, "lead", "hunters")["action"] == "notify"
+        assert site.messages()[-1]["Subject"].startswith("[tapstack frankfurt] hunters high")
+
     def test_when_a_rule_captures_then_the_incident_says_who_raised_the_alert(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:

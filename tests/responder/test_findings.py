@@ -20,6 +20,8 @@ from tapstack.responder.handlers import findings
 from tapstack.responder.incident import commands, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
+from tapstack.responder.store import notified
 from tests.responder.conftest import Site, configure, item, opened
 from tests.unit.domain.findings import document
 
@@ -500,6 +502,51 @@ def test_when_something_optional_is_odd_then_the_finding_is_acted_on_and_the_not
     ]
 
 
+def test_when_findings_flood_then_operators_are_notified_of_twelve_of_a_level_an_hour(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decides(monkeypatch)
+    monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T03")
+    instance, _ = site.instance()
+
+    def found(number: int, severity: float = 5.0) -> None:
+        event = finding(instance, severity)
+        event["detail"]["id"] = f"{number:032x}"
+        assert decided(event)["action"] == "notify"
+
+    for number in range(NOTIFIED_IN_AN_HOUR + 3):
+        found(number)
+    says_so = [
+        "no further findings of GuardDuty with severity medium that change nothing within this clock hour" in mail
+        for mail in (message["Message"] for message in site.messages())
+    ]
+    assert says_so == [False] * (NOTIFIED_IN_AN_HOUR - 1) + [True]
+    assert capsys.readouterr().out.count('"AlertsNotNotified":[1.0]') == 3
+    assert len(site.events("Tapstack Finding")) == NOTIFIED_IN_AN_HOUR + 3
+
+    # Neither what is more severe nor what the policy captures is lost among them, and another hour begins anew.
+    found(100, 8.0)
+    assert site.messages()[-1]["Subject"].startswith("[tapstack frankfurt] GuardDuty high")
+    decides(monkeypatch, CAPTURE)
+    assert decided(finding(site.instance()[0], 5.0))["action"] == "capture"
+    decides(monkeypatch)
+    monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T04")
+    before = len(site.messages())
+    found(101)
+    assert len(site.messages()) == before + 1
+
+
+def test_when_events_flood_that_are_no_findings_then_operators_are_notified_of_twelve_an_hour(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T03")
+    for _ in range(NOTIFIED_IN_AN_HOUR + 2):
+        assert findings.handler({"detail": {}}, None)["finding"] is None
+    assert len(site.messages()) == NOTIFIED_IN_AN_HOUR
+    assert "no further events that are no findings within" in site.messages()[-1]["Message"]
+    assert capsys.readouterr().out.count('"AlertsNotNotified":[1.0]') == 2
+
+
 def test_when_a_great_deal_is_odd_then_some_of_it_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     decides(monkeypatch)
     event = finding(site.instance()[0])
@@ -547,7 +594,8 @@ def test_when_it_is_no_finding_then_one_notification_says_what_it_is_and_nothing
     assert lines[2].startswith(f"Why:      {why}")
     assert lines[3].startswith("Event:    '")
     assert len(lines) == 6
-    assert (site.calls("dynamodb"), site.calls("states")) == ([], [])
+    # Counted, nothing else.
+    assert (site.calls("dynamodb"), site.calls("states")) == (["UpdateItem"], [])
 
 
 def test_fails_when_the_policy_cannot_be_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.incident.joining import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack
 from tapstack.responder.store.keys import incident_key, instance_key

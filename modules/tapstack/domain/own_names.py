@@ -22,6 +22,8 @@ ALERTS_KEPT: Final = "AlertsKept"
 WEBHOOKS_REFUSED: Final = "WebhooksRefused"
 ALERTS_UNMATCHED: Final = "AlertsUnmatched"
 """Metrics of alerts that other tools send."""
+ALERTS_NOT_NOTIFIED: Final = "AlertsNotNotified"
+"""Of alerts, GuardDuty's findings too, that operators were not notified of: there were too many within the hour."""
 
 TAG_PURPOSE: Final = "tapstack:purpose"
 """On the security groups of containment: which of the two it is."""

@@ -8,6 +8,7 @@ from tapstack.bindings import AwsConstruct, Construct, aws, json_text
 from tapstack.capture.place import Place
 from tapstack.domain.own_names import (
     ALERTS_KEPT,
+    ALERTS_NOT_NOTIFIED,
     ALERTS_UNMATCHED,
     APPLIANCE_HOURS,
     METRICS_NAMESPACE,
@@ -93,6 +94,11 @@ def _widgets(place: Place, watched: Watched) -> list[dict[str, Any]]:
             "Bytes not mirrored, by source",
             "Maximum",
             [[{"expression": found.format(f"NetworkSkipMirror{way}")}] for way in ("In", "Out")],
+        ),
+        (
+            "Alerts that operators were not notified of",
+            "Sum",
+            [[METRICS_NAMESPACE, ALERTS_NOT_NOTIFIED, *own]],
         ),
         ("Launched appliance: hours", "Maximum", [[METRICS_NAMESPACE, APPLIANCE_HOURS, *own]]),
     ]

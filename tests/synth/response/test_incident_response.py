@@ -337,7 +337,7 @@ def test_when_topics_exist_then_alarms_and_functions_know_them_too() -> None:
 
 def test_when_there_is_a_dashboard_then_it_shows_what_is_watched(launching: Response) -> None:
     body = json.loads(launching.one("aws_cloudwatch_dashboard")["dashboard_body"])
-    assert len(body["widgets"]) == 9
+    assert len(body["widgets"]) == 10
     assert {widget["properties"]["region"] for widget in body["widgets"]} == {"<region.id>"}
 
 

@@ -13,7 +13,7 @@ from tapstack.domain.console import instance_page
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
 from tapstack.domain.outside_text import one_line, quoted, word
-from tapstack.domain.own_names import ALERTS_UNMATCHED
+from tapstack.domain.own_names import ALERTS_NOT_NOTIFIED, ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import attack_lines
@@ -62,8 +62,14 @@ class Outcome:
         }
 
 
-def decided(alert: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
-    """Return subject and text about an alert."""
+def decided(alert: Alert, outcomes: Sequence[Outcome], *, last: bool = False) -> tuple[str, str]:
+    """Return subject and text about an alert.
+
+    Args:
+        alert: what was raised.
+        outcomes: what was done about each of its instances.
+        last: whether operators are notified of no further one of its source and level within the hour.
+    """
     source, what = title_of(alert.source), f"{alert.noun.capitalize()}:"
     lines = [
         f"{source} reports {alert.shown_type}, severity {alert.severity:g} ({alert.level}).",
@@ -78,6 +84,9 @@ def decided(alert: Alert, outcomes: Sequence[Outcome]) -> tuple[str, str]:
         lines.append(f"Left out: {counted(further, 'more value')}")
     for outcome in outcomes:
         lines += ["", *_lines(alert, outcome)]
+    if last:
+        which = f"{alert.noun}s of {source} with severity {alert.level} that change nothing"
+        lines += ["", f"{_last(which)} The events for subscribers have each."]
     return f"{_prefix()} {source} {alert.level}: {alert.shown_type}", "\n".join(lines) + "\n"
 
 
@@ -94,12 +103,20 @@ def _decided(outcome: Outcome) -> str:
             return done
 
 
-def unreadable(event: object, problem: str) -> tuple[str, str]:
+def _last(which: str) -> str:
+    return (
+        f"You are notified of no further {which} within this clock hour (UTC): they are counted only (metric "
+        f"{ALERTS_NOT_NOTIFIED})."
+    )
+
+
+def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str, str]:
     """Return subject and text about an event that is no finding.
 
     Args:
         event: what came.
         problem: why it cannot be read.
+        last: whether operators are notified of no further one within the hour.
     """
     try:
         shown = json.dumps(event)
@@ -112,6 +129,7 @@ def unreadable(event: object, problem: str) -> tuple[str, str]:
         f"Event:    {quoted(shown, _EVENT_LENGTH)}",
         "",
         "What to run next: inspect GuardDuty's findings of this time.",
+        *(["", _last("events that are no findings")] if last else []),
     ]
     return f"{_prefix()} GuardDuty: an event that is no finding", "\n".join(lines) + "\n"
 

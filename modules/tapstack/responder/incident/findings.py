@@ -15,6 +15,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import OpenRequest
 from tapstack.domain.outside_text import quoted
+from tapstack.domain.own_names import ALERTS_NOT_NOTIFIED
 from tapstack.domain.policy import Decision
 from tapstack.domain.policy_rules import ACTIONS
 from tapstack.responder.aws.errors import is_transient
@@ -23,8 +24,9 @@ from tapstack.responder.incident import finding_notices, opening
 from tapstack.responder.incident.finding_notices import Done, Outcome
 from tapstack.responder.incident.joining import Report
 from tapstack.responder.incident.targets import Existing, existing
-from tapstack.responder.observability import logger
+from tapstack.responder.observability import count, logger
 from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, notified
 from tapstack.responder.store.incidents import Incident
 
@@ -46,7 +48,12 @@ def receive(event: object) -> dict[str, Any]:
     try:
         finding = parse_finding(event)
     except RuleViolation as violation:
-        notifications.publish(*finding_notices.unreadable(event, str(violation)))
+        if (number := notified.count_alert(GUARDDUTY, "unreadable")) <= NOTIFIED_IN_AN_HOUR:
+            notifications.publish(
+                *finding_notices.unreadable(event, str(violation), last=number == NOTIFIED_IN_AN_HOUR)
+            )
+        else:
+            count(ALERTS_NOT_NOTIFIED)
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
     decisions, left_out = notifications.fitting(decide(finding, _delivery(event)))
     result = {"finding": finding.id, "type": finding.type, "decisions": decisions, "left_out": left_out}
@@ -211,12 +218,21 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
 
 
 def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
-    """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident."""
+    """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident.
+
+    Of what only notifies, a source may send any number: operators are notified of so many of each level in an hour, so
+    that neither what changes something nor what is more severe is lost among them. Events have all.
+    """
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
     new = [i for i in found if not notified.is_notified(i, _NOTIFIED)] if alert.is_attack_sequence else []
     listed = _listed(outcomes)
-    if new or listed or any(outcome.done == "notify" for outcome in outcomes):
+    if new or listed:
         notifications.publish(*finding_notices.decided(alert, outcomes))
+    elif any(outcome.done == "notify" for outcome in outcomes):
+        if (number := notified.count_alert(alert.source, alert.level)) <= NOTIFIED_IN_AN_HOUR:
+            notifications.publish(*finding_notices.decided(alert, outcomes, last=number == NOTIFIED_IN_AN_HOUR))
+        else:
+            count(ALERTS_NOT_NOTIFIED)
     for incident in new:
         notified.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:

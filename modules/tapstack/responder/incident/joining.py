@@ -38,9 +38,6 @@ from tapstack.responder.store.opening import Joining
 
 _ENDS_NOW: Final = timedelta(seconds=10)
 """An incident whose time is over in less may be closing already."""
-NOTIFIED_IN_AN_HOUR: Final = 12
-"""How many alerts that join an incident operators are notified of within a clock hour, besides those that change it:
-a flood of alerts would hide them."""
 _LAST_OF_THE_HOUR: Final = (
     "Of further alerts that join within this clock hour you are notified only where they raise the severity or change "
     "the containment. The timeline lists all of them."
@@ -300,13 +297,13 @@ def complete(
         before: the incident before the alert joined; none where another call wrote that.
     """
     proceed(incident, before)
-    number = 0 if _changes(incident, before) else notified.count(incident.id, f"joins of {as_text(utc_now())[:13]}")
+    number = 0 if _changes(incident, before) else notified.count(incident.id, f"joins of {notified.this_hour()}")
     notifications.notify_once(
         incident,
         "joined",
-        *_notification(incident, request, report, last=number == NOTIFIED_IN_AN_HOUR),
+        *_notification(incident, request, report, last=number == notifications.NOTIFIED_IN_AN_HOUR),
         once=_mark(request, source),
-        to_operators=number <= NOTIFIED_IN_AN_HOUR,
+        to_operators=number <= notifications.NOTIFIED_IN_AN_HOUR,
     )
 
 

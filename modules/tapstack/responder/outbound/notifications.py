@@ -31,6 +31,9 @@ INCIDENT_EVENT: Final = "Tapstack Incident"
 FINDING_EVENT: Final = "Tapstack Finding"
 ALERT_EVENT: Final = "Tapstack Alert"
 SWEEP_EVENT: Final = "Tapstack Sweep"
+NOTIFIED_IN_AN_HOUR: Final = 12
+"""How many notifications that change nothing operators get of one origin within a clock hour: a flood would hide what
+matters."""
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144

@@ -1,16 +1,18 @@
-"""Which notifications of an incident were published: an item for each, beside the incident's.
+"""Which notifications were published, and how many of what may come often.
 
-There may be any number of them, because each alert that joins is one, and an item of DynamoDB has 400 KB at most.
+Those of an incident are an item each, beside the incident's: there may be any number of them, because each alert that
+joins is one, and an item of DynamoDB has 400 KB at most.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from tapstack.domain.incidents import MINUTES, utc_now
+from tapstack.domain.incidents import MINUTES, as_text, utc_now
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents, table
-from tapstack.responder.store.keys import notification_key
+from tapstack.responder.store.keys import notification_key, request_key
 from tapstack.responder.store.records import Incident
 
 
@@ -44,10 +46,33 @@ def count(incident_id: str, what: str) -> int:
 
     A function that is killed after it counts again: there may be fewer notifications than that, never more.
     """
+    return _counted(notification_key(incident_id, what), what, _until())
+
+
+def count_alert(source: str, kind: str) -> int:
+    """Count one more alert of a source that operators would be notified of; return how many there are in this hour.
+
+    As `count`, where there is no incident.
+
+    Args:
+        source: of the alert.
+        kind: what is counted apart, such as its level of severity.
+    """
+    hour = this_hour()
+    day = incidents.epoch(utc_now() + timedelta(days=1))
+    return _counted(request_key("notified", (source, kind), hour), f"{kind} of {source} in {hour}", day)
+
+
+def this_hour() -> str:
+    """Return the clock hour, such as 2026-01-02T03."""
+    return as_text(utc_now())[:13]
+
+
+def _counted(key: dict[str, Any], what: str, until: int) -> int:
     counted = table.change(
-        notification_key(incident_id, what),
+        key,
         "SET what = :what, #ttl = :ttl ADD times :one",
-        values={"what": what, "ttl": _until(), "one": 1},
+        values={"what": what, "ttl": until, "one": 1},
         names={"ttl": "ttl"},
     )
     assert counted is not None
