@@ -665,7 +665,7 @@ def the_schedule_starts_the_sweeper(its: Scenarios) -> None:
 
 
 def _swept(response: DeployedResponse) -> bool:
-    """Whether a round ended: what closed incidents owe is listed last, then a launched appliance is read."""
+    """Whether a round ended: what closed incidents did not emit is listed last, then a launched appliance is read."""
     asked = [record.requested for record in response.records("sweeper")]
     listed = [
         position

@@ -14,7 +14,7 @@ from tapstack.domain.regions import AccountRegion
 from tapstack.rehearsal.errors import RehearsalFailedError
 from tapstack.rehearsal.xdr import reader as module
 from tapstack.rehearsal.xdr.actor import Xdr
-from tapstack.rehearsal.xdr.reader import Reader, find_reader, owed
+from tapstack.rehearsal.xdr.reader import Reader, expected_events, find_reader
 from tapstack.settings.load import parse_deployment
 from tapstack.settings.xdr import Xdr as Telemetry
 
@@ -124,9 +124,9 @@ def landing(aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Landing:
 
 
 def test_when_an_incident_ended_then_its_timeline_says_what_it_owes() -> None:
-    assert sorted(owed(INCIDENT).elements()) == sorted(EVENTS)
+    assert sorted(expected_events(INCIDENT).elements()) == sorted(EVENTS)
     at_once = {**INCIDENT, "containment": {"mode": "now"}}
-    assert set(owed(at_once)) == {*EVENTS} - {"approval_asked"}
+    assert set(expected_events(at_once)) == {*EVENTS} - {"approval_asked"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Everything that happens to an incident is emitted once, whatever becomes of the function that did it.
 
 Courses are walked on the workflow's own definition. One is walked again with a function killed after a call that
-changes what is owed, or emits it: two of these calls in CI, every one with TAPSTACK_EVERY_POINT=1.
+records what happened, or emits it: two of these calls in CI, every one with TAPSTACK_EVERY_POINT=1.
 """
 
 from __future__ import annotations
@@ -324,11 +324,11 @@ def test_when_an_event_cannot_be_built_then_the_others_are_emitted_and_it_is_a_p
 ) -> None:
     broken, other = str(opened(course.shop.database)), str(opened(course.shop.site.instance()[0]))
     unknown = json.dumps(
-        {**json.loads(OWED), "what": "joined", "facts": {"alert": {"techniques": [], "tactics": ["Gone"]}}}
+        {**json.loads(RECORDED), "what": "joined", "facts": {"alert": {"techniques": [], "tactics": ["Gone"]}}}
     )
     change(broken, "ADD owed :owed", owed={unknown})
     for number, incident in enumerate((broken, other)):
-        change(incident, "ADD owed :owed", owed={json.dumps({**json.loads(OWED), "id": f"0000000{number}"})})
+        change(incident, "ADD owed :owed", owed={json.dumps({**json.loads(RECORDED), "id": f"0000000{number}"})})
     report = sweep()
     assert "closed" in [one["what"] for one in events(course.shop.site, other)]
     assert [problem for problem in report.problems if problem.startswith("telemetry")] == [
@@ -340,7 +340,7 @@ def test_when_an_event_cannot_be_built_then_the_others_are_emitted_and_it_is_a_p
 
 def test_when_a_closed_incident_still_owes_something_then_the_sweeper_emits_it(course: Course) -> None:
     incident = opened(course.shop.database)
-    change(incident, "SET listing = :closed, #state = :closed ADD owed :owed", closed="closed", owed={OWED})
+    change(incident, "SET listing = :closed, #state = :closed ADD owed :owed", closed="closed", owed={RECORDED})
     sweep()
     assert [one["what"] for one in events(course.shop.site, incident)] == ["opened", "closed"]
 
@@ -350,7 +350,7 @@ def test_when_another_function_has_just_recorded_it_then_it_is_left_to_that_one_
     incident = opened(course.shop.database)
     ago = {name: datetime.now(UTC) - timedelta(seconds=seconds) for name, seconds in (("late", 61), ("now", 1))}
     owed = {
-        json.dumps({**json.loads(OWED), "id": f"0000000{number}", "origin": "other", "at": as_precise_text(at)})
+        json.dumps({**json.loads(RECORDED), "id": f"0000000{number}", "origin": "other", "at": as_precise_text(at)})
         for number, at in enumerate(ago.values())
     }
     change(incident, "ADD owed :owed", owed=owed)
@@ -367,7 +367,7 @@ def test_when_another_function_has_just_recorded_it_then_it_is_left_to_that_one_
 def test_when_events_cannot_be_emitted_for_long_then_alerts_still_join(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "OWED_AT_MOST", 2)
+    monkeypatch.setattr(opening, "RECORDED_AT_MOST", 2)
     monkeypatch.setattr(notifications, "emit", _refused)
     incident = opened(course.shop.database, alert_id="first")
     for number in range(3):
@@ -381,7 +381,7 @@ def _refused(detail_type: str, _: object) -> None:
         raise TryAgain("the bus did not take the event")
 
 
-OWED = json.dumps(
+RECORDED = json.dumps(
     {"id": "0abcdef0", "what": "closed", "at": "2026-01-02T03:04:05.678Z", "by": None, "detail": "expired", "facts": {}}
 )
 
@@ -395,7 +395,7 @@ def test_when_an_earlier_version_opened_it_then_it_is_emitted_without_what_that_
     found = [one for one in events(course.shop.site, incident) if one["what"] == "closed"]
     assert len(found) == 1
     assert found[0]["entities"]["addresses"] == found[0]["entities"]["vpc_ids"] == []
-    assert incidents.get(incident).owed == ()
+    assert incidents.get(incident).unemitted == ()
 
 
 def test_when_containment_is_decided_in_other_ways_then_each_decision_is_emitted_with_who_and_why(

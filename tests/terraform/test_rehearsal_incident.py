@@ -84,7 +84,7 @@ def test_when_the_example_is_rehearsed_then_the_incident_is_shown_and_the_accoun
         r"close requested  'seen enough'",
         r"closed",
         r"The XDR reads what landed, with the role of its reader and nothing else",
-        r"incidents/v1/: 9 events, what the incident owes and each once: "
+        r"incidents/v1/: 9 events, those of its timeline and each once: "
         r"opened, (?:approval_asked, mirroring|mirroring, approval_asked), joined, packets_seen, decided, contained, "
         r"released, closed",
         r"flow/: 4 records of eni-\w+ and eni-",
@@ -160,7 +160,7 @@ def test_when_another_partition_is_rehearsed_then_the_incident_runs_to_its_end(
     assert "another tool reports it here instead" in run.out
     assert re.search(r"joined  alert 'edr-92': 'C2 beacon'; severity medium -> high", run.out), run.out
     assert "rule hunters captures, and asks whether to contain the instance" in run.out
-    assert "incidents/v1/: 9 events, what the incident owes and each once" in run.out
+    assert "incidents/v1/: 9 events, those of its timeline and each once" in run.out
     assert "The account is back to where it was." in run.out
 
 

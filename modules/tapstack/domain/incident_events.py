@@ -50,13 +50,13 @@ ORIGIN: Final = secrets.token_hex(4)
 """Of this process, in all that it records: it emits its own, and leaves what others have just recorded to them."""
 LEFT_SECONDS: Final = 60
 """After so long, what another process recorded and did not emit is emitted by whoever finds it."""
-OWED_AT_MOST: Final = 200
-"""Alerts that join are no longer recorded where an incident owes as much: an item of DynamoDB has 400 KB at most, and
+RECORDED_AT_MOST: Final = 200
+"""Alerts that join are no longer recorded where so much is not emitted yet: an item of DynamoDB has 400 KB at most, and
 no alert is refused because events cannot be emitted."""
 DETAIL_LENGTH: Final = 2000
 """Characters of the text of others, or of a failure, that an event has at most."""
 JOINED_LENGTH: Final = 100
-"""Likewise, of an alert that joined: an incident owes as many of them as `OWED_AT_MOST`, all in its one item."""
+"""Likewise, of an alert that joined: an incident has as many of them as `RECORDED_AT_MOST`, all in its one item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,10 +330,10 @@ def _containments(report: Report) -> None:
 def _telemetry(report: Report) -> None:
     """Emit what happened to incidents, where a function was killed before it did, or this sweep found it."""
     # The listings are eventually consistent; what this sweep has found is of open incidents.
-    owing = {one.id for one in incidents.listed("open")} | {one.id for one in incidents.owing()}
-    for incident in incidents.get_all(owing).values():
+    found = {one.id for one in incidents.listed("open")} | {one.id for one in incidents.with_unemitted()}
+    for incident in incidents.get_all(found).values():
         try:
-            telemetry.emit_owed(incident)
+            telemetry.emit_recorded(incident)
         except Exception as error:
             # Whatever is wrong with one incident, the events of the others are not kept back by it.
             logger.exception("an incident's telemetry could not be emitted", incident=incident.id)

@@ -1,4 +1,4 @@
-"""What an incident owes, as its item has it."""
+"""What happened to an incident and is not emitted yet, as its item has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tapstack.domain.incident_events import OWED_AT_MOST, Occurrence, read_recorded, recorded
+from tapstack.domain.incident_events import RECORDED_AT_MOST, Occurrence, read_recorded, recorded
 from tapstack.domain.threats import TACTICS
 
 ITEM_BYTES = 400 * 1024
@@ -17,9 +17,9 @@ ITEM_BYTES = 400 * 1024
 def test_when_many_alerts_with_long_titles_join_then_all_fit_into_the_item_of_the_incident(letter: str) -> None:
     alert = {"source": "x" * 64, "id": "x" * 256, "techniques": ["T1071.004"] * 20, "tactics": list(TACTICS)}
     joined = Occurrence("joined", by="policy:GuardDuty", detail=letter * 5000, facts={"alert": alert})
-    owed = {text for _ in range(OWED_AT_MOST) for text in recorded([joined])}
-    assert sum(len(text.encode()) for text in owed) < ITEM_BYTES * 3 // 4
-    assert {one.detail for one in read_recorded(owed).values()} == {letter * 100}
+    texts = {text for _ in range(RECORDED_AT_MOST) for text in recorded([joined])}
+    assert sum(len(text.encode()) for text in texts) < ITEM_BYTES * 3 // 4
+    assert {one.detail for one in read_recorded(texts).values()} == {letter * 100}
 
 
 def test_when_text_is_longer_than_an_event_takes_then_it_is_cut_and_can_be_stored() -> None:

@@ -41,10 +41,10 @@ _HAPPENS: Final[Mapping[str, str]] = {
     "failed": "failed",
     "closed": "closed",
 }
-"""What event an incident owes for an entry of its timeline; for others none."""
+"""The event of an entry of the timeline; others have none."""
 
 
-def owed(incident: Mapping[str, Any]) -> Counter[str]:
+def expected_events(incident: Mapping[str, Any]) -> Counter[str]:
     """Return what must have landed of an incident, by its timeline: how many events of each kind.
 
     Args:
@@ -166,7 +166,7 @@ class Reader:
             RehearsalFailedError: one of them is missing, is there twice, or was not to be; or their keys are not in
                 the order of time.
         """
-        expected, read = owed(incident), dict[str, dict[str, Any]]()
+        expected, read = expected_events(incident), dict[str, dict[str, Any]]()
         deadline = time.monotonic() + SECONDS
         while True:
             for key in self._keys(INCIDENTS):
@@ -179,7 +179,7 @@ class Reader:
             time.sleep(_POLL_SECONDS)
         self._check(expected, there, events)
         listed = ", ".join(event["what"] for event in events)
-        self._say(f"{INCIDENTS}: {len(events)} events, what the incident owes and each once: {listed}")
+        self._say(f"{INCIDENTS}: {len(events)} events, those of its timeline and each once: {listed}")
         return events
 
     def read_flows(self, interfaces: Sequence[str]) -> list[dict[str, str]]:

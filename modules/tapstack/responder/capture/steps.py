@@ -102,7 +102,7 @@ def start(incident_id: str) -> dict[str, int]:
         by="capture",
         detail=detail,
         sets={"packets": known.as_dict()},
-        owes=[Occurrence("mirroring", detail=detail)],
+        occurrences=[Occurrence("mirroring", detail=detail)],
     )
     return {"mirrored": mirrored, "refused": len(entries) - mirrored}
 

@@ -38,11 +38,11 @@ def _is_watched(incident: Incident) -> bool:
     if incident.state != "capturing" or incident.close_requested or incident.interface_ids() == _waiting(incident):
         return False
     # A function may have been killed before it notified.
-    return incident.packets is None or incident.packets.state != "packets seen" or _is_owed(incident)
+    return incident.packets is None or incident.packets.state != "packets seen" or _corrects_a_warning(incident)
 
 
-def _is_owed(incident: Incident) -> bool:
-    """Return whether responders were warned that no packets were seen, and not that they were seen since."""
+def _corrects_a_warning(incident: Incident) -> bool:
+    """Return whether responders were warned that there are no packets, and not notified of packets since."""
     return notified.is_notified(incident, packet_notices.WARNED) and not notified.is_notified(
         incident, packet_notices.SEEN
     )
@@ -102,7 +102,7 @@ def _notify(incident: Incident) -> None:
     if found.state == "no packets seen" and not notified.is_notified(incident, packet_notices.WARNED):
         causes = _causes(incident, found, _others(incident))
         notifications.notify_once(incident, packet_notices.WARNED, *packet_notices.missing(incident, found, causes))
-    elif found.state == "packets seen" and _is_owed(incident):
+    elif found.state == "packets seen" and _corrects_a_warning(incident):
         notifications.notify_once(incident, packet_notices.SEEN, *packet_notices.seen(incident, found))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tapstack.domain.callers import Caller
 from tapstack.domain.containment_settings import Requested, contain_command
-from tapstack.domain.incident_events import OWED_AT_MOST, Occurrence, recorded
+from tapstack.domain.incident_events import RECORDED_AT_MOST, Occurrence, recorded
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
@@ -223,7 +223,7 @@ class _Opening:
             by=self.by.name,
             entries=changes.entries,
             is_listed=is_listed,
-            owes=[joined] if len(incident.owed) < OWED_AT_MOST else [],
+            occurrences=[joined] if len(incident.unemitted) < RECORDED_AT_MOST else [],
             besides=self._recorded(incident, "joined"),
         ):
             return None
@@ -253,15 +253,15 @@ class _Opening:
             tactics=self.report.tactics,
         )
         opened = Occurrence("opened", detail=incident.reason)
-        incident = replace(incident, owed=tuple(recorded([opened])))
+        incident = replace(incident, unemitted=tuple(recorded([opened])))
         if self.request.containment == "none":
             return incident, []
         if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:
             return incident, [("remark", why)]
         containment = containment_requests.record(self.request.containment, self.by, as_of=self.report.as_of)
         asked = ("containment requested", containment_requests.asked_words(containment))
-        owed = recorded([opened, *requests.asked_for_approval(containment)])
-        return replace(incident, containment=containment, contain_runs=1, owed=tuple(owed)), [asked]
+        happened = recorded([opened, *requests.asked_for_approval(containment)])
+        return replace(incident, containment=containment, contain_runs=1, unemitted=tuple(happened)), [asked]
 
 
 def _check_same(incident: Incident, request: OpenRequest) -> None:

@@ -21,8 +21,8 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 
 
-def emit_owed(incident: Incident, *, of_others: bool = False) -> None:
-    """Emit what an incident owes, oldest first.
+def emit_recorded(incident: Incident, *, of_others: bool = False) -> None:
+    """Emit what happened to an incident and is not emitted yet, oldest first.
 
     Args:
         incident: as it is now.
@@ -32,17 +32,17 @@ def emit_owed(incident: Incident, *, of_others: bool = False) -> None:
         TryAgain: the bus did not accept an event.
     """
     now = datetime.now(UTC)
-    owed = {text: one for text, one in read_recorded(incident.owed).items() if of_others or one.is_left(now)}
-    for one in owed.values():
+    left = {text: one for text, one in read_recorded(incident.unemitted).items() if of_others or one.is_left(now)}
+    for one in left.values():
         notifications.emit(DETAIL_TYPE, event(incident, one))
-    if owed:
-        incidents.mark_emitted(incident.id, owed)
+    if left:
+        incidents.mark_emitted(incident.id, left)
 
 
 def settle(incident: Incident, *, of_others: bool = False) -> None:
-    """Emit what an incident owes; where that fails, the sweeper does it later: no response waits for telemetry."""
+    """Emit what is not emitted yet; where that fails, the sweeper does it later: no response waits for telemetry."""
     try:
-        emit_owed(incident, of_others=of_others)
+        emit_recorded(incident, of_others=of_others)
     except Exception as error:
         # Whatever it is: an event that cannot be built fails no request about its incident either.
         why = f"{type(error).__name__}: {said_by(error)}"

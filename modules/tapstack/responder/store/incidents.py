@@ -313,12 +313,12 @@ def wait_for_launch(incident: Incident, generation: int) -> None:
         changed(incident.id, "SET waits_for_launch = :generation", generation=generation)
 
 
-def mark_emitted(incident_id: str, owed: Iterable[str]) -> None:
-    """Record that some of what an incident owed was emitted."""
-    changed(incident_id, "DELETE owed :owed", owed=set(owed))
+def mark_emitted(incident_id: str, emitted: Iterable[str]) -> None:
+    """Record that some of what happened to an incident was emitted."""
+    changed(incident_id, "DELETE owed :emitted", emitted=set(emitted))
 
 
-def owing() -> Iterator[Incident]:
+def with_unemitted() -> Iterator[Incident]:
     """Yield the incidents, open or closed, of which something is not emitted yet; eventually consistent."""
     for listing in (OPEN, CLOSED):
         yield from map(incident_of, table.listed(listing, FilterExpression="attribute_exists(owed)"))
@@ -347,7 +347,7 @@ def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int
             "undo": None,
         },
         remove=("token",),
-        owes=[Occurrence("closed", detail=because)],
+        occurrences=[Occurrence("closed", detail=because)],
         besides=[] if incident.instance_id is None else [_no_longer_listed(incident)],
     )
 
@@ -413,7 +413,7 @@ def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], u
             "failed_at": as_text(utc_now()),
         },
         remove=("token",),
-        owes=[failed_or_refused("capture", detail, refused=False)],
+        occurrences=[failed_or_refused("capture", detail, refused=False)],
     )
     return get(incident.id)
 
@@ -438,7 +438,12 @@ def expire(incident: Incident, at: int | None) -> Incident | None:
 
 
 def changed(
-    incident_id: str, update: str, *, condition: str | None = None, owes: Iterable[Occurrence] = (), **values: Any
+    incident_id: str,
+    update: str,
+    *,
+    condition: str | None = None,
+    occurrences: Iterable[Occurrence] = (),
+    **values: Any,
 ) -> Incident | None:
     """Change an incident and return it; None when the condition does not hold. For the store alone.
 
@@ -446,10 +451,10 @@ def changed(
         incident_id: which; it must exist.
         update: DynamoDB's update expression; `#state` and `#token` stand for those attributes.
         condition: DynamoDB's condition expression.
-        owes: what happens with that, to be emitted; the update has no ADD of its own then.
+        occurrences: what happens with that, to be emitted; the update has no ADD of its own then.
         **values: of both.
     """
-    update, values = _owing(update, owes, values)
+    update, values = _recording(update, occurrences, values)
     both = "attribute_exists(pk)" + (f" AND ({condition})" if condition else "")
     item = table.change(
         incident_key(incident_id), update, condition=both, values=values, names=_names(f"{update} {both}")
@@ -463,10 +468,10 @@ def check(incident_id: str, condition: str, **values: Any) -> dict[str, Any]:
 
 
 def update(
-    incident_id: str, update: str, condition: str, *, owes: Iterable[Occurrence] = (), **values: Any
+    incident_id: str, update: str, condition: str, *, occurrences: Iterable[Occurrence] = (), **values: Any
 ) -> dict[str, Any]:
-    """Return an update of an incident for a transaction; names, and `owes`, as in `changed`."""
-    update, values = _owing(update, owes, values)
+    """Return an update of an incident for a transaction; names, and `occurrences`, as in `changed`."""
+    update, values = _recording(update, occurrences, values)
     return table.part(incident_key(incident_id), update, condition, values, _names(f"{update} {condition}"))
 
 
@@ -479,7 +484,7 @@ def transition(
     detail: str = "",
     sets: Mapping[str, Any] | None = None,
     remove: Sequence[str] = (),
-    owes: Iterable[Occurrence] = (),
+    occurrences: Iterable[Occurrence] = (),
     besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Change the state of an incident, with an entry in its timeline; return whether this call changed it.
@@ -492,7 +497,7 @@ def transition(
         detail: for the timeline.
         sets: further attributes to set.
         remove: attributes to remove.
-        owes: what happens with that, to be emitted.
+        occurrences: what happens with that, to be emitted.
         besides: what else is written in the same transaction.
     """
     given = {"state": state, **(sets or {})}
@@ -504,15 +509,15 @@ def transition(
     names = {f"n{n}": name for n, name in enumerate(given)} | {f"r{n}": name for n, name in enumerate(remove)}
     condition = "attribute_exists(pk) AND #n0 IN (" + ", ".join(f":s{n}" for n in range(len(before))) + ")"
     values |= {f"s{n}": name for n, name in enumerate(before)}
-    update, values = _owing(update, owes, values)
+    update, values = _recording(update, occurrences, values)
     write = table.part(incident_key(incident_id), update, condition, values, names)
     return table.write_together([write, event(incident_id, by, what or state, detail), *besides])
 
 
-def _owing(update: str, owes: Iterable[Occurrence], values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _recording(update: str, occurrences: Iterable[Occurrence], values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return an update, and its values, with what happens by it."""
-    owed = recorded(owes)
-    return (f"{update} ADD owed :owed", {**values, "owed": owed}) if owed else (update, values)
+    happened = recorded(occurrences)
+    return (f"{update} ADD owed :happened", {**values, "happened": happened}) if happened else (update, values)
 
 
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:

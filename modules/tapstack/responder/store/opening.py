@@ -225,7 +225,7 @@ def join(
     by: str,
     entries: Sequence[tuple[str, str]],
     is_listed: bool,
-    owes: Sequence[Occurrence] = (),
+    occurrences: Sequence[Occurrence] = (),
     besides: Sequence[dict[str, Any]] = (),
 ) -> bool:
     """Let an alert join an incident; return whether it is as it was read, so that it did.
@@ -237,7 +237,7 @@ def join(
         by: who sent it.
         entries: of the timeline: what, and details.
         is_listed: whether the item of its instance has it already.
-        owes: what happens with that, to be emitted, besides what is asked or decided about its containment.
+        occurrences: what happens with that, to be emitted, besides what is asked or decided about its containment.
         besides: what else is written in the same transaction.
     """
     before = incident.containment
@@ -267,10 +267,10 @@ def join(
         conditions.append("contain_runs = :runs_before" if runs else "attribute_not_exists(contain_runs)")
         values |= {"runs": runs + 1, **({"runs_before": runs} if runs else {})}
     update = f"SET {', '.join(sets)}" + (" REMOVE approval_token" if joining.anew else "")
-    happens = [*owes, *_of_containment(joining, by)]
+    happens = [*occurrences, *_of_containment(joining, by)]
     return table.write_together(
         [
-            incidents.update(incident.id, update, " AND ".join(conditions), owes=happens, **values),
+            incidents.update(incident.id, update, " AND ".join(conditions), occurrences=happens, **values),
             *(incidents.event(incident.id, by, what, detail) for what, detail in entries),
             *(_put_key(key, incident.id, incident.minutes, named) for key, named in keys.items()),
             *(() if is_listed else _list_of_instance(incident, None)),

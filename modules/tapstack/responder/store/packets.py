@@ -19,7 +19,7 @@ def record(incident: Incident, found: IncidentPackets, detail: str, *, by: str =
         incident.id,
         "SET packets = :packets",
         f"attribute_exists(pk) AND #state = :capturing AND {known}",
-        owes=[Occurrence("packets_seen", detail=detail)] if found.state == "packets seen" else (),
+        occurrences=[Occurrence("packets_seen", detail=detail)] if found.state == "packets seen" else (),
         packets=found.as_dict(),
         capturing="capturing",
         **({"before": before.state} if before is not None else {}),

@@ -352,7 +352,8 @@ class Incident:
         waits_for_launch: which launch of the appliance it waits for, or waited for: to be complete, or started again.
         notified: which notifications an earlier version published and recorded here, the attribute `told` of the item;
             `store.notified` has the others.
-        owed: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it.
+        unemitted: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it; the attribute
+            `owed` of the item.
         ttl: when the item is deleted, in seconds of the epoch; none while it is kept.
     """
 
@@ -402,7 +403,7 @@ class Incident:
     source_number: int | None = None
     waits_for_launch: int = 0
     notified: tuple[str, ...] = ()
-    owed: tuple[str, ...] = ()
+    unemitted: tuple[str, ...] = ()
     ttl: int | None = None
 
     @property
@@ -464,6 +465,7 @@ class Incident:
 def incident_of(item: dict[str, Any]) -> Incident:
     """Return the incident of an item of the table."""
     known = {**_known(Incident, item), "where": where_of(item), "notified": tuple(item.get("told", ()))}
+    known["unemitted"] = tuple(item.get("owed", ()))
     if known.get("appliance") is not None:
         known["appliance"] = IncidentAppliance(**_known(IncidentAppliance, known["appliance"]))
     if known.get("packets") is not None:
@@ -491,8 +493,8 @@ def public(incident: Incident) -> dict[str, Any]:
 def new_item(incident: Incident) -> dict[str, Any]:
     """Return the item of a new incident. Attributes without a value are absent, because conditions test for that."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
-    owed = {"owed": frozenset(incident.owed)} if incident.owed else {}
-    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **owed}
+    unemitted = {"owed": frozenset(incident.unemitted)} if incident.unemitted else {}
+    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **unemitted}
 
 
 def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:

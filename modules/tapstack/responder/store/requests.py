@@ -44,7 +44,7 @@ def request_containment(incident: Incident, asked: IncidentContainment) -> Incid
         "contain",
         f"containment = :asked REMOVE approval_token{kept}",
         condition=_same(incident),
-        owes=asked_for_approval(asked),
+        occurrences=asked_for_approval(asked),
         asked=asked.as_dict(),
     )
 
@@ -120,7 +120,7 @@ def withdraw(incident: Incident, released_by: str | None = None) -> Incident | N
         "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :release, "
         "containment.decided_at = :now, containment.released_by = :by, containment.released_at = :at",
         condition="containment.#state = :before AND containment.asked_at = :asked_at",
-        owes=[decided("rejected", released_by or BY_RELEASE)],
+        occurrences=[decided("rejected", released_by or BY_RELEASE)],
         to="rejected",
         release=BY_RELEASE,
         now=now,
@@ -165,7 +165,7 @@ def reject_waiting(incident: Incident, by: str, reason: str = "") -> Incident | 
         "SET containment.#state = :to, containment.decision = :to, containment.decided_by = :by, "
         "containment.decided_at = :now, containment.decision_reason = :reason",
         condition=f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
-        owes=[decided("rejected", by, reason)],
+        occurrences=[decided("rejected", by, reason)],
         containing="containing",
         asked_at=incident.requested_containment.asked_at,
         nothing=None,
@@ -186,7 +186,7 @@ def release_waiting(incident: Incident, by: str) -> Incident | None:
         incident.id,
         "SET containment.#state = :to, containment.released_by = :by, containment.released_at = :now",
         f"{_WANTED} AND {_NO_VALUE.format('packets_wait')}",
-        owes=[Occurrence("released", by=by, detail=NOTHING_CHANGED)],
+        occurrences=[Occurrence("released", by=by, detail=NOTHING_CHANGED)],
         containing="containing",
         asked_at=incident.requested_containment.asked_at,
         nothing=None,
@@ -248,12 +248,12 @@ def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequenc
         # This function was killed after it had recorded that.
         ("containment.#state = :contained", (), {}),
     )
-    for condition, owes, values in conditions:
+    for condition, occurrences, values in conditions:
         recorded = incidents.changed(
             incident_id,
             "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done",
             condition=condition,
-            owes=owes,
+            occurrences=occurrences,
             contained="contained",
             changed=list(changed),
             not_done=list(not_done),
@@ -285,7 +285,7 @@ def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> 
         incident.id,
         "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
         condition="containment.#state = :before",
-        owes=[failed_or_refused(part, failure, refused=refused)],
+        occurrences=[failed_or_refused(part, failure, refused=refused)],
         failed="failed",
         failure=failure,
         changed=list(changed),
@@ -323,8 +323,10 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     given = {"not_restored": list(not_restored), "differences": [], "changed": []}
     update, condition, values = _ending("released", **given)
     check = containments.being_released(containment)
-    owes = _ended("released", **given)
-    if table.write_together([check, incidents.update(incident_id, update, condition, owes=owes, **values)]):
+    occurrences = _ended("released", **given)
+    if table.write_together(
+        [check, incidents.update(incident_id, update, condition, occurrences=occurrences, **values)]
+    ):
         return True
     now = containments.get(containment.instance_id, containment.where)
     if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
@@ -338,7 +340,7 @@ def _requested(
     update: str = "",
     *,
     condition: str = "",
-    owes: Iterable[Occurrence] = (),
+    occurrences: Iterable[Occurrence] = (),
     **values: Any,
 ) -> Incident | None:
     run = incident.runs(task)
@@ -348,7 +350,7 @@ def _requested(
         incident.id,
         f"SET {task}_runs = :next" + (f", {update}" if update else ""),
         condition=same + (f" AND {condition}" if condition else ""),
-        owes=owes,
+        occurrences=occurrences,
         next=run + 1,
         **({"run": run} if run else {}),
         **({"state": state} if condition and state else {}),
@@ -377,7 +379,7 @@ def _settle(
         f"containment.decided_at = :now, containment.decision_reason = :reason{sets}"
         + (" REMOVE #ttl" if to == "containing" else ""),
         condition=f"containment.#state = :pending AND {condition}",
-        owes=[decided(decision, by, reason)],
+        occurrences=[decided(decision, by, reason)],
         to=to,
         decision=decision,
         by=by,
@@ -390,8 +392,8 @@ def _settle(
 
 def _end(incident_id: str, state: End, **values: Any) -> bool:
     update, condition, given = _ending(state, **values)
-    owes = _ended(state, **values)
-    return incidents.changed(incident_id, update, condition=condition, owes=owes, **given) is not None
+    occurrences = _ended(state, **values)
+    return incidents.changed(incident_id, update, condition=condition, occurrences=occurrences, **given) is not None
 
 
 def _ended(state: End, not_restored: Sequence[str] = (), differences: Sequence[Any] = (), **_: Any) -> list[Occurrence]:
