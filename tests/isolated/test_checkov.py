@@ -113,6 +113,7 @@ def test_every_suppression_is_needed(scanned: Scan, terraform: Path) -> None:
     assert scanned.skipped == written
 
 
+@pytest.mark.long
 def test_fails_where_a_suppression_is_taken_out(scanned: Scan, scan: Scanner, terraform: Path, tmp_path: Path) -> None:
     # given one suppression of each kind of check, which checkov runs in different ways
     python_check = _first(terraform, "CKV_")
@@ -127,6 +128,7 @@ def test_fails_where_a_suppression_is_taken_out(scanned: Scan, scan: Scanner, te
     assert result.failed - scanned.failed == {python_check, graph_check}
 
 
+@pytest.mark.long
 def test_fails_where_a_suppression_has_no_reason(scanned: Scan, scan: Scanner, terraform: Path, tmp_path: Path) -> None:
     unexplained = _first(terraform, "CKV_")
     copy = _copy_without(terraform, tmp_path, {unexplained}, instead={"id": unexplained.check, "comment": " "})

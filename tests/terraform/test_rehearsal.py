@@ -174,6 +174,7 @@ sites:
     assert printed.endswith("ward: the account is as it was\n")
 
 
+@pytest.mark.long
 def test_when_a_proxy_is_set_then_terraform_deploys_without_it(
     terraform: Terraform, proxy: RecordingProxy, aws_account: Account, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def standing(ward: SmallSite) -> SmallSite:
     return ward
 
 
+@pytest.mark.long
 def test_when_the_stack_is_updated_then_nothing_else_is_touched_and_another_place_is_refused(
     standing: SmallSite,
 ) -> None:
@@ -410,6 +411,7 @@ def numbers(ward: SmallSite) -> list[int]:
     return sorted(session["SessionNumber"] for session in found)
 
 
+@pytest.mark.long
 def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_the_plan_says_so(
     ward: SmallSite,
 ) -> None:
@@ -451,6 +453,7 @@ def test_when_lookups_find_nothing_overlap_or_find_what_cannot_be_mirrored_then_
     ward.deployed.destroy()
 
 
+@pytest.mark.long
 def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_is_refused(ward: SmallSite) -> None:
     ward.site["targets"] = {"sensor": {"network_interface_id": ward.company.interfaces["database"][0]}}
     assert "CreateTrafficMirrorTarget" in ward.apply()

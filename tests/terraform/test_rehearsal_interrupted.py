@@ -28,7 +28,7 @@ def scratch() -> Iterator[Path]:
     ("moment", "how", "terminal", "code"),
     [
         ("An AWS account on this machine", "Ctrl-C", True, 128 + signal.SIGINT),
-        ("listening on", "SIGTERM", False, 128 + signal.SIGTERM),
+        pytest.param("listening on", "SIGTERM", False, 128 + signal.SIGTERM, marks=pytest.mark.long),
         ("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT),
         pytest.param("  launching  stack", "close", True, 128 + signal.SIGHUP, marks=pytest.mark.long),
     ],

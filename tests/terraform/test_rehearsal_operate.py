@@ -124,6 +124,7 @@ def test_when_a_response_uses_what_the_capture_made_then_each_is_deployed_alone_
     assert differences(before, take_snapshot(project.account, region=REGION)) == []
 
 
+@pytest.mark.long
 def test_when_a_response_uses_the_appliance_of_its_site_then_it_is_planned_alone(project: Project) -> None:
     appliance = (
         f"{{template_url: '{publish_template(project.account.client('s3'))}', "

@@ -21,7 +21,7 @@ from tests.terraform.small_site import SmallSite
 FIXTURES = sorted((Path(__file__).parent / "upgrade").glob("version_*.json"))
 
 
-@pytest.mark.thorough
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.stem)
 def test_when_a_version_follows_another_then_nothing_is_replaced_or_destroyed(
     fixture: Path, terraform: Terraform, aws_account: Account, tmp_path: Path

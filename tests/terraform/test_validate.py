@@ -31,6 +31,7 @@ def _verdicts(terraform: Terraform, directories: list[Path]) -> dict[str, list[s
     }
 
 
+@pytest.mark.long
 def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     terraform: Terraform, tmp_path: Path
 ) -> None:

@@ -43,7 +43,11 @@ from tests.responder.containment.versions.playing import (
 )
 
 HERE = Path(__file__).parent
-VERSIONS = ("version_0_2_0", "before_typed", "before_joining")
+VERSIONS = (
+    "version_0_2_0",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("before_typed", "before_joining")),
+)
+"""The one that was released, and two between releases."""
 
 
 @pytest.fixture(params=VERSIONS)
