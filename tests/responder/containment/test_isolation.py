@@ -226,17 +226,29 @@ class TestGuardRails:
         shop.set()
         self.refused(shop, shop.company.instances["legacy"], "is a mirror target of this response")
 
-    def behind_the_target(self, shop: Shop, vpc: str, target: str, protocol: str = "UDP", zone: str = "") -> None:
+    def behind_the_target(
+        self,
+        shop: Shop,
+        vpc: str,
+        target: str,
+        protocol: str = "UDP",
+        *,
+        zone: str = "",
+        listener: int = 4789,
+        port: int = 4789,
+    ) -> None:
         """Have the load balancer of the mirror target forward to an instance, or to an address."""
         elbv2 = shop.client("elbv2")
         [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
         kind = "instance" if target.startswith("i-") else "ip"
-        group = elbv2.create_target_group(Name="sensors", Protocol=protocol, Port=4789, VpcId=vpc, TargetType=kind)
+        group = elbv2.create_target_group(
+            Name=f"sensors-{listener}", Protocol=protocol, Port=port, VpcId=vpc, TargetType=kind
+        )
         arn = group["TargetGroups"][0]["TargetGroupArn"]
         elbv2.create_listener(
             LoadBalancerArn=balancer["LoadBalancerArn"],
             Protocol=protocol,
-            Port=4789,
+            Port=listener,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
         )
         zones = {"AvailabilityZone": zone} if zone else {}
@@ -270,6 +282,18 @@ class TestGuardRails:
         self.behind_the_target(shop, shop.company.shop.id, shop.database, "TCP")
         contained(shop.database)
         assert shop.is_isolated(shop.database)
+
+    def test_when_the_load_balancer_forwards_only_other_udp_to_it_then_it_is_contained(self, shop: Shop) -> None:
+        legacy = shop.company.instances["legacy"]
+        self.behind_the_target(shop, shop.company.shop.id, legacy)
+        self.behind_the_target(shop, shop.company.shop.id, shop.database, listener=514, port=514)
+        contained(shop.database)
+        assert shop.is_isolated(shop.database)
+        self.refused(shop, legacy, "is a mirror target of this response")
+
+    def test_fails_when_the_listener_maps_the_port_of_mirrored_packets_to_another(self, shop: Shop) -> None:
+        self.behind_the_target(shop, shop.company.shop.id, shop.database, port=8472)
+        self.refused(shop, shop.database, "is a mirror target of this response")
 
     def test_fails_when_too_many_instances_were_contained_in_this_hour(self, shop: Shop) -> None:
         shop.set(per_hour=1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
+from tapstack.domain import limits
 from tapstack.domain.containment import DEREGISTERED, REGISTERED, PriorState, Registration, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.parallel import each
@@ -100,9 +101,12 @@ def targets(arn: str) -> list[Registration]:
 
 
 def mirroring_targets(arn: str) -> list[tuple[str, Registration]]:
-    """Return the targets to which a load balancer may forward mirrored packets, each with the VPC of its target group.
+    """Return the targets to which a load balancer forwards mirrored packets, each with the VPC of its target group.
 
-    Mirrored packets are UDP. There are none where the load balancer, or its target groups, no longer exist.
+    Mirrored packets are VXLAN: they come by UDP, to the listener on port 4789. Its target groups, or their targets,
+    have that port unless the listener maps it to another one. Where none has it, those of all UDP listeners count: a
+    mirror target that is contained ends captures. There are none where the load balancer, or its target groups, no
+    longer exist.
     """
     pages = client("elbv2").get_paginator("describe_target_groups")
     try:
@@ -110,9 +114,11 @@ def mirroring_targets(arn: str) -> list[tuple[str, Registration]]:
             groups = [group for page in pages.paginate(LoadBalancerArn=arn) for group in page["TargetGroups"]]
     except Gone:
         return []
-    return [
-        (str(group.get("VpcId")), target)
+    found = [
+        (group, target)
         for group in groups
         if group.get("Protocol") in _UDP
         for target in _targets_if_there(group["TargetGroupArn"])
     ]
+    of_port = [(group, target) for group, target in found if limits.VXLAN_PORT in (group.get("Port"), target.port)]
+    return [(str(group.get("VpcId")), target) for group, target in of_port or found]
