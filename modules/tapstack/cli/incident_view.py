@@ -217,6 +217,7 @@ def _containment(incident: Incident) -> list[str]:
     decided = _joined(" by ", plain(found.get("decision")), by)
     if found.get("decision") == "default":
         decided = f"by {plain(found.get('decided_by'))}: there was no answer"
+    decided = _joined(": ", decided, _quoted(found.get("decision_reason")))
     differences = _entries(found, "differences")
     refused = bool(refusals(differences))
     state = str(found.get("state"))

@@ -422,6 +422,16 @@ def test_when_there_was_no_answer_then_the_card_does_not_say_that_a_responder_re
     assert "not contained: a release of the instance withdrew it" in card(incident(containment=withdrawn), now=NOW)
 
 
+@pytest.mark.parametrize("decision", ["rejected", "overridden"])
+def test_when_a_decision_has_a_reason_then_the_card_quotes_it(decision: str) -> None:
+    hostile = "false alarm\n  commands possible now (choose one)"
+    for reason, said in ((hostile, f": {hostile!r}"), (None, "")):
+        found = containment(decision=decision, decision_reason=reason)
+        lines = card(incident(containment=found), now=NOW).split("\n")
+        assert f"    decided    2026-01-02T03:06:05Z {decision} by {ANA}{said}" in lines
+        assert lines.count("  commands possible now (choose one)") == 1
+
+
 @pytest.mark.parametrize(
     ("command", "states", "code"),
     [
