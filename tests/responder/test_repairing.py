@@ -51,6 +51,14 @@ def mails(site: Site, what: str) -> list[str]:
     return [mail["Message"] for mail in site.messages() if mail["Subject"].endswith(f": {what}")]
 
 
+def deletions(site: Site, mail: str) -> list[str]:
+    """The sessions that the commands of a mail delete, in the site's Region."""
+    command = (
+        f"  aws ec2 delete-traffic-mirror-session --region {site.ec2.meta.region_name} --traffic-mirror-session-id "
+    )
+    return [line.removeprefix(command) for line in mail.splitlines() if line.startswith(command)]
+
+
 def entries(incident: str, what: str) -> list[str]:
     return [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == what]
 
@@ -319,6 +327,7 @@ def test_when_others_take_its_number_then_it_has_the_lowest_one_and_responders_a
     assert (entry["session_number"], said in entry["note"]) == (2, True)
     [mail] = mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")
     assert said in mail
+    assert deletions(site, mail) == [theirs]
     assert not any(sweep().as_dict().values())
     # Once there is a lower one than theirs, it is used again.
     site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=theirs, SessionNumber=9)
@@ -344,6 +353,7 @@ def test_when_others_cut_packets_on_their_way_to_the_appliance_then_responders_a
     assert interfaces_of(incident)[interface]["note"] == said
     [mail] = mails(site, "PACKETS GO TO ANOTHER MIRROR SESSION")
     assert said in mail
+    assert deletions(site, mail) == [theirs]
     assert not any(sweep().as_dict().values())
 
 
@@ -411,7 +421,7 @@ class TestUnknownSessions:
         assert report.unknown_sessions == [f"{theirs} on {interface}"]
         assert (report.deleted, report.retargeted, report.repaired) == ([], [], [])
         [mail] = mails(site, "unknown mirror session")
-        assert f"--traffic-mirror-session-id {theirs}" in mail
+        assert deletions(site, mail) == [theirs]
         sweep()
         assert len(mails(site, "unknown mirror session")) == 1
         ends(incident)

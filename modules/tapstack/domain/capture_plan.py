@@ -194,6 +194,23 @@ def other_sessions(
     return "; ".join(said)
 
 
+def preceding(
+    number: int, sessions: Sequence[Session], *, target_id: str, packet_length: int | None = None
+) -> list[Session]:
+    """Return the sessions on an interface that take packets before one of this number, or cut them, the lowest first.
+
+    Args:
+        number: of the session that captures the interface.
+        sessions: the others on it.
+        target_id: as in `other_sessions`.
+        packet_length: likewise.
+    """
+    before = [one for one in sessions if one.number < number]
+    return sorted(
+        (one for one in before if one.target_id != target_id or one.cuts(packet_length)), key=lambda one: one.number
+    )
+
+
 MORE_PLACES: Final = (
     "close incidents that are over, put the appliance behind a Network Load Balancer, which has no such limit, or use "
     f"one of the largest instance types as appliance, which take {limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}"

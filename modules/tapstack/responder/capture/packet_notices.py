@@ -31,8 +31,21 @@ def repaired(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     )
 
 
-def preceded(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
-    """Return subject and text: sessions of others that take packets of this incident were created, or changed."""
+def _delete(incident: Incident, session_id: str) -> str:
+    return (
+        f"  aws ec2 delete-traffic-mirror-session --region {incident.where.region} "
+        f"--traffic-mirror-session-id {session_id}"
+    )
+
+
+def preceded(incident: Incident, lines: Sequence[str], session_ids: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: sessions of others that take packets of this incident were created, or changed.
+
+    Args:
+        incident: whose packets.
+        lines: about its interfaces.
+        session_ids: of the sessions of others.
+    """
     return subject(incident, "PACKETS GO TO ANOTHER MIRROR SESSION"), text(
         incident,
         "Mirror sessions that Tapstack did not create, with a lower number, take packets of this incident. AWS sends "
@@ -40,7 +53,7 @@ def preceded(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         [f"  {line}" for line in lines],
         [
             "CloudTrail says who created them. What to run next, if they are not needed:",
-            "  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id ID",
+            *(_delete(incident, session_id) for session_id in session_ids),
             f"  tapstack incident show {incident.id}",
         ],
     )
@@ -115,7 +128,7 @@ def unknown(incident: Incident, session_id: str, network_interface_id: str) -> t
         "who created it.",
         [
             "What to run next, if it is not needed:",
-            f"  aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}",
+            _delete(incident, session_id),
         ],
     )
 

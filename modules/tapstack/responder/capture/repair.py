@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -88,12 +89,14 @@ class _Beside:
         number: its session number.
         remark: which of the others take packets before it, or lose some to it.
         earlier: the part of that about those that take packets.
+        takers: the ids of those.
     """
 
     session_id: str
     number: int
     remark: str
     earlier: str
+    takers: tuple[str, ...]
 
 
 def _with_remarks(incident: Incident, there: Collection[_Beside]) -> tuple[IncidentInterface, ...]:
@@ -110,13 +113,13 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
     """Record the numbers of an incident's sessions, and notify where others take packets that did not before."""
     by_id = {one.session_id: one for one in there}
 
-    def attempt() -> list[str] | None:
+    def attempt() -> list[tuple[str, _Beside]] | None:
         incident = incidents.get(incident_id)
         entries = _with_remarks(incident, there)
         if incident.state != "capturing" or entries == incident.interfaces:
             return []
         new = [
-            f"{before.network_interface_id}: {seen.earlier}"
+            (f"{before.network_interface_id}: {seen.earlier}", seen)
             for before in incident.in_state("mirrored")
             if (seen := by_id.get(str(before.session_id))) is not None
             and seen.earlier
@@ -125,11 +128,14 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
         return None if incidents.record_interfaces(incident, entries) is None else new
 
     try:
-        lines = retried(attempt, "the interfaces of the incident are changed at the same time")
+        new = retried(attempt, "the interfaces of the incident are changed at the same time")
     except TryAgain as again:
         report.problems.append(f"{incident_id}: {again}")
         return
-    _say(incident_id, "packets go to others", packet_notices.preceded, lines, _moment(), report)
+    lines = [line for line, _ in new]
+    takers = list(dict.fromkeys(session_id for _, seen in new for session_id in seen.takers))
+    notice = partial(packet_notices.preceded, session_ids=takers)
+    _say(incident_id, "packets go to others", notice, lines, _moment(), report)
 
 
 def _moment() -> str:
@@ -242,14 +248,14 @@ def _restore(
             _say(holder, "mirroring repaired", packet_notices.repaired, [line], mark, report)
     elif tags:
         report.done.append(f"{session_id} on {eni}: {TAG_EXPIRES} is {tags[TAG_EXPIRES]}")
-    before = [one for one in there if one.number < number]
     target_id = session["TrafficMirrorTargetId"]
     length = environment().capture.packet_length
+    before = capture_plan.preceding(number, there, target_id=target_id, packet_length=length)
     remark, earlier = (
         capture_plan.other_sessions(eni, number, some, target_id=target_id, packet_length=length)
         for some in (there, before)
     )
-    return _Beside(session_id, number, remark, earlier)
+    return _Beside(session_id, number, remark, earlier, tuple(one.id for one in before))
 
 
 def _numbers(session: Described, capture: Capture, known: Mapping[str, Incident]) -> tuple[int, int]:
@@ -306,10 +312,8 @@ def _number(now: int, created: int, others: Sequence[Session], target_id: str) -
     free = capture_plan.first_free_number(taken)
     best = min(now, free) if created in taken else created
     length = environment().capture.packet_length
-    takes_packets = [
-        one.number for one in others if one.number < best and (one.target_id != target_id or one.cuts(length))
-    ]
-    return min(best, free) if takes_packets and free < min(takes_packets) else best
+    takers = capture_plan.preceding(best, others, target_id=target_id, packet_length=length)
+    return min(best, free) if takers and free < takers[0].number else best
 
 
 def _tags_to_set(session: Described, capture: Capture, known: Mapping[str, Incident]) -> tuple[dict[str, str], str]:
