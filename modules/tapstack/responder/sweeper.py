@@ -30,7 +30,7 @@ from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
-from tapstack.responder.store import captures, incidents, notified
+from tapstack.responder.store import captures, incidents, notified, retention
 from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import Task
@@ -97,6 +97,7 @@ def sweep() -> Report:
         _packets,
         _snapshots,
         _containments,
+        _lifetimes,
         _telemetry,
     )
     for part in parts:
@@ -325,6 +326,11 @@ def _containments(report: Report) -> None:
         report.instances += containment_attachments.isolate()
         report.audit += audit.findings()
         report.audit += quarantine.check()
+
+
+def _lifetimes(report: Report) -> None:
+    """Keep what belongs to an incident as long as the incident; that is no correction, and not reported."""
+    retention.keep_belongings()
 
 
 def _telemetry(report: Report) -> None:

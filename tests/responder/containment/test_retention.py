@@ -1,4 +1,7 @@
-"""A closed incident is deleted in its time; never while what is needed to release its instance is in it."""
+"""A closed incident is deleted in its time; never while what is needed to release its instance is in it.
+
+What belongs to it goes after it, and stays as long as it does.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,18 @@ from typing import Any, Literal
 
 import pytest
 
-from tapstack.domain.incidents import as_time
+from tapstack.domain.incidents import as_time, utc_now
+from tapstack.domain.table_names import EVENT, INCIDENT, PARTITION_KEY, REQUEST, SORT_KEY
 from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.containment import isolation
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
+from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.store import incidents, retention
+from tapstack.responder.store import incidents, lifetimes, retention, table
+from tapstack.responder.store.items import pack, unpack_item
+from tapstack.responder.sweeper import sweep
 from tests.responder.callers import OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, asked, contained, release
@@ -113,6 +121,91 @@ def test_when_others_change_its_containment_meanwhile_then_it_is_read_again(
 
     monkeypatch.setattr(incidents, "changed", overtaken)
     assert retention.keep(incident).containment_state == "released"
+
+
+def items(shop: Shop) -> list[dict[str, Any]]:
+    """All items of the table."""
+    pages = shop.client("dynamodb").get_paginator("scan").paginate(TableName=environment().table)
+    return [unpack_item(one) for page in pages for one in page["Items"]]
+
+
+def belongings(shop: Shop, incident: str) -> list[dict[str, Any]]:
+    """The items of an incident besides its own."""
+    partition = item(incident)[PARTITION_KEY]
+    return [one for one in items(shop) if one[PARTITION_KEY] == partition and one[SORT_KEY] != INCIDENT]
+
+
+def test_when_nothing_is_open_or_contained_then_every_item_goes_in_time(shop: Shop) -> None:
+    incident = asked(shop.database, alert_id="siem-1")
+    assert isolation.contain(incident) == {"status": "contained"}
+    sweep()
+    close(incident)
+    assert release(incident) == "released"
+    containment_steps.notify(incident)
+    assert {one[SORT_KEY] for one in items(shop) if "ttl" not in one} == set()
+    kept_for = {one["ttl"] - item(incident)["ttl"] for one in belongings(shop, incident)}
+    # Each goes after its incident, and not long after.
+    assert min(kept_for) >= 0
+    assert max(kept_for) <= timedelta(days=9).total_seconds()
+
+
+def test_when_an_incident_is_extended_then_its_alert_opens_no_other_while_it_is_kept(shop: Shop) -> None:
+    incident = opened(shop.database, alert_id="siem-1", minutes=1)
+    now = incidents.get(incident)
+    extended = incidents.extend(now, incidents.latest_end(now))
+    assert extended is not None
+    [key] = [one for one in items(shop) if one[SORT_KEY] == REQUEST and one["incident_id"] == incident]
+    assert key["ttl"] > lifetimes.of_closed_incident(as_time(extended.expires_at))
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_when_an_incident_is_kept_longer_than_most_then_so_is_its_timeline(shop: Shop, is_closed: bool) -> None:
+    incident = contained(shop.database)
+    if is_closed:
+        close(incident)
+    sweep()
+    before = {one[SORT_KEY]: one["ttl"] for one in belongings(shop, incident)}
+    sweep()
+    assert {one[SORT_KEY]: one["ttl"] for one in belongings(shop, incident)} == before
+    soon = int((utc_now() + timedelta(days=2)).timestamp())
+    for one in belongings(shop, incident):
+        key = {name: pack(one[name]) for name in (PARTITION_KEY, SORT_KEY)}
+        table.change(key, "SET #ttl = :soon", values={"soon": soon}, names={"ttl": "ttl"})
+    change(incident, "SET kept_until = :soon", soon=soon)
+    sweep()
+    later = [one["ttl"] for one in belongings(shop, incident)]
+    assert len(later) >= len(before)
+    assert min(later) > (utc_now() + timedelta(days=365)).timestamp()
+
+
+def test_when_an_earlier_version_wrote_the_timeline_of_an_open_incident_then_it_goes_in_time(shop: Shop) -> None:
+    incident = contained(shop.database)
+    for one in belongings(shop, incident):
+        key = {name: pack(one[name]) for name in (PARTITION_KEY, SORT_KEY)}
+        table.change(key, "REMOVE #ttl", names={"ttl": "ttl"})
+    change(incident, "REMOVE kept_until")
+    sweep()
+    assert all("ttl" in one for one in belongings(shop, incident))
+
+
+def test_when_an_entry_goes_meanwhile_then_it_does_not_come_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    incident = contained(shop.database)
+    change(incident, "SET kept_until = :now", now=0)
+    before = len(belongings(shop, incident))
+    real = table.beginning_with
+
+    def gone(*args: Any) -> Any:
+        for one in list(real(*args)):
+            if one[SORT_KEY].startswith(EVENT):
+                key = {name: pack(one[name]) for name in (PARTITION_KEY, SORT_KEY)}
+                shop.client("dynamodb").delete_item(TableName=environment().table, Key=key)
+            yield one
+
+    monkeypatch.setattr(table, "beginning_with", gone)
+    retention.keep_belongings()
+    monkeypatch.setattr(table, "beginning_with", real)
+    assert len(belongings(shop, incident)) < before
+    assert incidents.timeline(incident) == []
 
 
 def test_fails_when_there_is_no_such_incident(shop: Shop) -> None:

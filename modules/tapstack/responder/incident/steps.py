@@ -9,7 +9,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.incidents import Because, as_text, as_time, undo_command, utc_now
 from tapstack.responder.capture import places
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import appliance, captures, incidents, retention
+from tapstack.responder.store import appliance, captures, incidents, lifetimes, retention
 from tapstack.responder.store.incidents import Incident
 
 _OFTEN: Final = 100
@@ -88,7 +88,7 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
     if because is None:
         because = "closed" if incident.close_requested else "expired"
     now = utc_now()
-    ttl = None if retention.still_contained(incident) else retention.deletion_time(now)
+    ttl = None if retention.still_contained(incident) else lifetimes.of_closed_incident(now)
     incidents.record_closed(incident, because, as_text(now), ttl)
     # Its containment may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)

@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from tapstack.domain.containment_settings import Requested
-from tapstack.domain.incidents import utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.table_names import ALERTS, LISTING, OPENED_AT
-from tapstack.responder.store import incidents, table
+from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.items import pack_item
 from tapstack.responder.store.keys import request_key
 from tapstack.responder.store.opening import caller_scope
-
-KEPT: Final = timedelta(days=30)
-"""How long an outcome is kept: longer than a queue keeps its messages, and than senders try again."""
 
 
 def outcome(alert: KeptAlert) -> dict[str, Any] | None:
     """Return what came of an alert; None where it was not received yet, or its outcome is not kept any more."""
     item = table.read(_key(alert))
-    if item is None or item["ttl"] < incidents.epoch(utc_now()):
+    if item is None or item["ttl"] < lifetimes.now():
         return None
     return dict(item["outcome"])
 
@@ -40,9 +36,9 @@ def record(alert: KeptAlert, outcome: dict[str, Any]) -> bool:
         "source": alert.source,
         "delivery": alert.delivery,
         "outcome": outcome,
-        "ttl": incidents.epoch(utc_now() + KEPT),
+        "ttl": lifetimes.after(lifetimes.UNUSED),
     }
-    now = {"now": incidents.epoch(utc_now())}
+    now = {"now": lifetimes.now()}
     place = {**_key(alert), **pack_item(item)}
     return table.write_together([table.put(place, "attribute_not_exists(pk) OR #ttl < :now", now, {"ttl": "ttl"})])
 
@@ -84,7 +80,7 @@ def recorded(delivery: Sequence[str], alert_id: str | None, instance_id: str | N
         "incident_id": deed.incident_id,
         "how": deed.how,
         "containment": deed.containment,
-        "ttl": incidents.epoch(utc_now() + KEPT),
+        "ttl": lifetimes.after(lifetimes.UNUSED),
     }
     return table.put({**_deed_key(delivery, alert_id, instance_id), **pack_item(item)})
 
@@ -100,7 +96,7 @@ def was_notified(source: str, hour: str) -> bool:
 
 def mark_notified(source: str, hour: str) -> None:
     """Record that operators were notified of an unmatched alert of a source in an hour."""
-    item = {"ttl": incidents.epoch(utc_now() + timedelta(days=1))}
+    item = {"ttl": lifetimes.after(timedelta(days=1))}
     table.write_together([table.put({**request_key("unmatched", (source,), hour), **pack_item(item)})])
 
 

@@ -16,7 +16,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import CAPTURES
 from tapstack.responder.environment import environment
-from tapstack.responder.store import table
+from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.keys import capture_key, named, where_of
 
 
@@ -217,7 +217,7 @@ def finish(capture: Capture, ended_sessions: Iterable[str] = ()) -> None:
             "one": 1,
             "generation": capture.generation,
             "yes": True,
-            "ttl": int(time.time()) + table.UNUSED_KEPT_SECONDS,
+            "ttl": lifetimes.after(lifetimes.UNUSED),
             **({"ended": ended} if ended else {}),
             **({"begun": begun} if begun else {}),
         },

@@ -17,7 +17,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import CONTAINED, PRIOR_STATE, PRIOR_STATES
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.store import incidents, table
+from tapstack.responder.store import incidents, lifetimes, table
 from tapstack.responder.store.items import pack_item
 from tapstack.responder.store.keys import containment_key, containments_key, named, prior_state_key, where_of
 from tapstack.responder.store.records import Incident
@@ -109,7 +109,7 @@ def count(instance_id: str, limit: int, where: AccountRegion | None = None, *, b
             "instances": {name},
             "instance": name,
             "limit": limit,
-            "ttl": int(now.timestamp()) + table.UNUSED_KEPT_SECONDS,
+            "ttl": lifetimes.after(lifetimes.UNUSED),
         },
         names={"ttl": "ttl"},
     )
@@ -345,7 +345,7 @@ def mark_restored(containment: Containment, prior: PriorState, note: str = "") -
             "yes": True,
             "now": now,
             "note": note,
-            "ttl": now + table.UNUSED_KEPT_SECONDS,
+            "ttl": lifetimes.after(lifetimes.UNUSED),
             "generation": containment.generation,
         },
         {"ttl": "ttl"},
@@ -368,7 +368,7 @@ def finish_release(containment: Containment) -> None:
         to="absent",
         one=1,
         now=as_text(utc_now()),
-        ttl=int(time.time()) + table.UNUSED_KEPT_SECONDS,
+        ttl=lifetimes.after(lifetimes.UNUSED),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from tapstack.domain.appliance_settings import DeployedLaunch
@@ -26,10 +26,19 @@ from tapstack.domain.incidents import (
     utc_now,
 )
 from tapstack.domain.regions import AccountRegion
-from tapstack.domain.table_names import CLOSED, EVENT, LISTING, OPEN, OPENED_AT
+from tapstack.domain.table_names import (
+    CLOSED,
+    EVENT,
+    LISTING,
+    NOTIFICATION,
+    OPEN,
+    OPENED_AT,
+    PARTITION_KEY,
+    SORT_KEY,
+)
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
-from tapstack.responder.store import table
+from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.items import pack, pack_item
 from tapstack.responder.store.keys import event_key, incident_key, instance_key
 from tapstack.responder.store.records import (
@@ -50,8 +59,6 @@ ONGOING_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("pending", "containi
 _UNCONTAINED: Final[tuple[ContainmentState | None, ...]] = (None, "rejected", "released", "failed")
 WANTED_CONTAINMENT: Final[tuple[ContainmentState, ...]] = ("containing", "contained")
 """States of a containment in which its incident holds the instance contained."""
-_LISTED: Final = timedelta(days=30)
-"""How long the list of an instance's incidents is kept after the last one was opened: each ends within a week."""
 
 
 def new(
@@ -88,6 +95,7 @@ def new(
         alert_id=request.alert_id,
         instance_id=request.instance_id,
         network_interface_ids=request.network_interface_ids,
+        kept_until=lifetimes.of_belongings(),
     )
 
 
@@ -358,7 +366,7 @@ def _no_longer_listed(incident: Incident) -> dict[str, Any]:
         # An incident that an earlier version opened is not listed, and its instance may have no item yet.
         "SET #ttl = if_not_exists(#ttl, :ttl) DELETE open_incidents :this",
         "",
-        {"ttl": instance_ttl(), "this": {incident.id}},
+        {"ttl": lifetimes.after(lifetimes.UNUSED), "this": {incident.id}},
         _names("#ttl"),
     )
 
@@ -371,7 +379,7 @@ def released_before_change(incident: Incident, at: str) -> dict[str, Any]:
         "",
         {
             "at": at,
-            "ttl": instance_ttl(),
+            "ttl": lifetimes.after(lifetimes.UNUSED),
             "instance": incident.named_instance_id,
             "account": incident.where.account_id,
             "region": incident.where.region,
@@ -384,11 +392,6 @@ def last_release_before_change(instance_id: str, where: AccountRegion) -> str | 
     """Return when an instance was released last before it was contained; None where it was not."""
     released_at: str | None = (table.read(instance_key(instance_id, where)) or {}).get("released_at")
     return released_at
-
-
-def instance_ttl() -> int:
-    """Return when the list of an instance's incidents is deleted, which is later than any of them ends."""
-    return epoch(utc_now() + _LISTED)
 
 
 def record_failed(incident: Incident, detail: str, *, in_place: Sequence[str], undo: str) -> Incident:
@@ -523,6 +526,21 @@ def _recording(update: str, occurrences: Iterable[Occurrence], values: dict[str,
 def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
     """Add an entry to an incident's timeline."""
     table.write_together([event(incident_id, by, what, detail)])
+
+
+def keep_belongings(incident: Incident, until: int) -> None:
+    """Keep the timeline of an incident, and the marks of its notifications, until a time, in seconds of the epoch."""
+    key = incident_key(incident.id)
+    for item in (one for beginning in (EVENT, NOTIFICATION) for one in table.beginning_with(key, beginning)):
+        table.change(
+            {name: pack(item[name]) for name in (PARTITION_KEY, SORT_KEY)},
+            "SET #ttl = :until",
+            # DynamoDB may delete it meanwhile.
+            condition="attribute_exists(pk) AND (attribute_not_exists(#ttl) OR #ttl < :until)",
+            values={"until": until},
+            names={"ttl": "ttl"},
+        )
+    changed(incident.id, "SET kept_until = :until", until=until)
 
 
 def timeline(incident_id: str) -> list[dict[str, str]]:
@@ -660,10 +678,5 @@ def event(incident_id: str, by: str, what: str, detail: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     # Entries of one transaction stay in their order. Two of one microsecond must not be one.
     sort = f"{now:%Y-%m-%dT%H:%M:%S.%f}Z#{secrets.token_hex(3)}"
-    entry = {"at": as_text(now), "by": by, "what": what, "detail": detail}
+    entry = {"at": as_text(now), "by": by, "what": what, "detail": detail, "ttl": lifetimes.of_belongings()}
     return table.put({**event_key(incident_id, sort), **pack_item(entry)})
-
-
-def epoch(moment: datetime) -> int:
-    """Return a time in seconds of the epoch, as `ttl` has it."""
-    return int(moment.timestamp())

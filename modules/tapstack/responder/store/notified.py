@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tapstack.domain.incidents import MINUTES, as_text, utc_now
-from tapstack.responder.environment import environment
-from tapstack.responder.store import incidents, table
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.keys import notification_key, request_key
 from tapstack.responder.store.records import Incident
 
@@ -28,15 +27,11 @@ def is_notified(incident: Incident, what: str) -> bool:
 
 
 def mark_notified(incident_id: str, what: str) -> None:
-    """Record that a notification was published.
-
-    It is kept as long as an incident is that is not contained. Of what is still wrong with a contained instance after
-    that, operators are notified again.
-    """
+    """Record that a notification was published."""
     table.change(
         notification_key(incident_id, what),
         "SET what = :what, #ttl = :ttl",
-        values={"what": what, "ttl": _until()},
+        values={"what": what, "ttl": lifetimes.of_belongings()},
         names={"ttl": "ttl"},
     )
 
@@ -46,7 +41,7 @@ def count(incident_id: str, what: str) -> int:
 
     A function that is killed after it counts again: there may be fewer notifications than that, never more.
     """
-    return _counted(notification_key(incident_id, what), what, _until())
+    return _counted(notification_key(incident_id, what), what, lifetimes.of_belongings())
 
 
 def count_alert(source: str, kind: str) -> int:
@@ -59,7 +54,7 @@ def count_alert(source: str, kind: str) -> int:
         kind: what is counted apart, such as its level of severity.
     """
     hour = this_hour()
-    day = incidents.epoch(utc_now() + timedelta(days=1))
+    day = lifetimes.after(timedelta(days=1))
     return _counted(request_key("notified", (source, kind), hour), f"{kind} of {source} in {hour}", day)
 
 
@@ -77,7 +72,3 @@ def _counted(key: dict[str, Any], what: str, until: int) -> int:
     )
     assert counted is not None
     return int(counted["times"])
-
-
-def _until() -> int:
-    return incidents.epoch(utc_now() + timedelta(minutes=MINUTES[1], days=environment().retention_days))

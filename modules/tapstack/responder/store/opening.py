@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.callers import without_session
 from tapstack.domain.incident_events import Occurrence, decided
-from tapstack.domain.incidents import API, Severity, Source, utc_now
+from tapstack.domain.incidents import API, Severity, Source
 from tapstack.domain.regions import AccountRegion
-from tapstack.responder.environment import environment
-from tapstack.responder.store import incidents, requests, table
+from tapstack.responder.store import incidents, lifetimes, requests, table
 from tapstack.responder.store.items import pack_item
 from tapstack.responder.store.keys import incident_key, instance_key, request_key, unscoped_request_key
 from tapstack.responder.store.records import Incident, IncidentContainment, new_item
-
-REPEATS_KEPT: Final = timedelta(hours=24)
-"""How long an Idempotency-Key is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +89,7 @@ def find(key: RequestKey) -> Known | None:
 
 def _read(key: dict[str, Any]) -> Known | None:
     item = table.read(key)
-    if item is None or item["ttl"] < incidents.epoch(utc_now()):
+    if item is None or item["ttl"] < lifetimes.now():
         return None
     return Known(item["incident_id"], incidents.read(item["incident_id"]), item["fingerprint"])
 
@@ -166,7 +161,7 @@ def put(
         table.put({**incident_key(incident.id), **pack_item(new_item(incident))}, "attribute_not_exists(pk)"),
         incidents.event(incident.id, incident.opened_by, "opened", incident.reason),
         *(incidents.event(incident.id, incident.opened_by, what, detail) for what, detail in entries),
-        *(_put_key(key, incident.id, incident.minutes, before) for key, before in keys.items()),
+        *(_put_key(key, incident.id, before) for key, before in keys.items()),
         *besides,
     ]
     # A retry after a lost response finds what the first call wrote.
@@ -181,7 +176,7 @@ def _list_of_instance(
         "instance": incident.instance_id,
         "account": incident.where.account_id,
         "region": incident.where.region,
-        "ttl": incidents.instance_ttl(),
+        "ttl": lifetimes.after(lifetimes.UNUSED),
     }
     sets = "#ttl = :ttl, instance_id = :instance, account_id = :account, #region = :region"
     update, condition = f"SET {sets} ADD open_incidents :these", ""
@@ -272,7 +267,7 @@ def join(
         [
             incidents.update(incident.id, update, " AND ".join(conditions), occurrences=happens, **values),
             *(incidents.event(incident.id, by, what, detail) for what, detail in entries),
-            *(_put_key(key, incident.id, incident.minutes, named) for key, named in keys.items()),
+            *(_put_key(key, incident.id, named) for key, named in keys.items()),
             *(() if is_listed else _list_of_instance(incident, None)),
             *besides,
         ]
@@ -287,20 +282,15 @@ def _of_containment(joining: Joining, by: str) -> Sequence[Occurrence]:
     return [decided("approved", by, "by a rule that contains without approval")]
 
 
-def _put_key(key: RequestKey, incident_id: str, minutes: int, before: str | None) -> dict[str, Any]:
-    now = utc_now()
-    # An alert opens no other incident while its incident is kept.
-    kept = {
-        "idempotency-key": REPEATS_KEPT,
-        "alert": timedelta(minutes=minutes, days=environment().retention_days),
-    }
+def _put_key(key: RequestKey, incident_id: str, before: str | None) -> dict[str, Any]:
+    is_alert = key.kind == "alert"
     item = {
         "incident_id": incident_id,
         "fingerprint": key.fingerprint,
-        "ttl": incidents.epoch(now + kept[key.kind]),
+        "ttl": lifetimes.of_belongings() if is_alert else lifetimes.after(lifetimes.REPEATS),
     }
     # DynamoDB deletes what has expired within days, not at once.
     condition = "attribute_not_exists(pk) OR #ttl < :now" + (" OR incident_id = :before" if before else "")
-    values = {"now": incidents.epoch(now), **({"before": before} if before else {})}
+    values = {"now": lifetimes.now(), **({"before": before} if before else {})}
     place = request_key(key.kind, key.scope, key.value)
     return table.put({**place, **pack_item(item)}, condition, values, {"ttl": "ttl"})

@@ -355,6 +355,8 @@ class Incident:
         unemitted: what happened and is not emitted as telemetry yet, as `domain.incident_events` has it; the attribute
             `owed` of the item.
         ttl: when the item is deleted, in seconds of the epoch; none while it is kept.
+        kept_until: until when its timeline, and the marks of its notifications, are kept at least, likewise; none where
+            an earlier version opened it.
     """
 
     id: str
@@ -405,6 +407,7 @@ class Incident:
     notified: tuple[str, ...] = ()
     unemitted: tuple[str, ...] = ()
     ttl: int | None = None
+    kept_until: int | None = None
 
     @property
     def technique(self) -> str | None:
@@ -494,7 +497,8 @@ def new_item(incident: Incident) -> dict[str, Any]:
     """Return the item of a new incident. Attributes without a value are absent, because conditions test for that."""
     runs = {"contain_runs": incident.contain_runs} if incident.contain_runs else {}
     unemitted = {"owed": frozenset(incident.unemitted)} if incident.unemitted else {}
-    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **unemitted}
+    kept = {"kept_until": incident.kept_until} if incident.kept_until is not None else {}
+    return {**public(incident), **incident.where.as_dict(), "listing": incident.listing, **runs, **unemitted, **kept}
 
 
 def _known(kind: type[Any], item: dict[str, Any]) -> dict[str, Any]:

@@ -1,24 +1,24 @@
-"""How long an incident is kept: `retention_days` after it is closed, and while its instance is contained."""
+"""How long an incident is kept: `retention_days` after it is closed, and while its instance is contained.
+
+What belongs to it is kept at least as long.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from tapstack.domain.incidents import as_time
 from tapstack.domain.proposals import proposal
-from tapstack.responder.environment import environment
-from tapstack.responder.store import incidents
+from tapstack.domain.table_names import OPEN
+from tapstack.responder.store import containments, incidents, lifetimes
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.retry import retried
 
 IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
 """States in which an instance is, or may be, contained."""
-
-
-def deletion_time(closed_at: datetime) -> int:
-    """Return when an incident is deleted, from when it was closed, in seconds of the epoch."""
-    return int((closed_at + timedelta(days=environment().retention_days)).timestamp())
+_SOON: Final = timedelta(days=7)
+"""Shorter than what is written for an incident is kept, and long enough for sweeps that fail."""
 
 
 def keep(incident_id: str) -> Incident:
@@ -45,7 +45,22 @@ def _keep_once(incident_id: str) -> Incident | None:
     contained = bool(still_contained(incident))
     if incident.state != "closed" or (incident.ttl is not None) != contained:
         return incident
-    return incidents.expire(incident, None if contained else deletion_time(as_time(str(incident.closed_at))))
+    return incidents.expire(
+        incident, None if contained else lifetimes.of_closed_incident(as_time(str(incident.closed_at)))
+    )
+
+
+def keep_belongings() -> None:
+    """Keep what belongs to the incidents that are kept longer than most: open ones, and those of contained instances.
+
+    The sweeper runs it. What is kept is written again a week before its time is over, and only then.
+    """
+    soon = lifetimes.after(_SOON)
+    found = {incident.id: incident for incident in incidents.listed(OPEN)}
+    holders = {holder for one in containments.listed() for holder in one.holders | one.releasing_for}
+    for incident in (found | incidents.get_all(holders)).values():
+        if incident.ttl is None and (incident.kept_until is None or incident.kept_until < soon):
+            incidents.keep_belongings(incident, lifetimes.of_belongings())
 
 
 def still_contained(incident: Incident) -> list[str]:

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import KEPT_SNAPSHOTS
-from tapstack.responder.store import table
+from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.keys import snapshots_key, where_of
 from tapstack.responder.store.records import Snapshot
-
-_FORGOTTEN: Final = timedelta(days=30)
-"""How long an item stays after its snapshots are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +127,7 @@ def warned(retirement: str) -> Kept:
 
 def forget(retirement: str) -> None:
     """Record that the snapshots are deleted: they are listed no more."""
-    ttl = int((utc_now() + _FORGOTTEN).timestamp())
-    _changed(retirement, "SET #ttl = :ttl REMOVE listing", ttl=ttl)
+    _changed(retirement, "SET #ttl = :ttl REMOVE listing", ttl=lifetimes.after(lifetimes.UNUSED))
 
 
 def listed() -> Iterator[Kept]:

@@ -19,8 +19,6 @@ from tapstack.responder.store.items import of_listing, pack, unpack_item
 from tapstack.responder.store.retry import retried
 
 _BATCH: Final = 100
-UNUSED_KEPT_SECONDS: Final = 30 * 24 * 3600
-"""How long what no incident needs any more is kept. Generations begin with the time, so that none is used twice."""
 
 
 def read(key: dict[str, Any]) -> dict[str, Any] | None:
