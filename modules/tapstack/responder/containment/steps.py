@@ -13,10 +13,8 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.observability import count
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import containments, incidents, requests, retention
+from tapstack.responder.store import containments, incidents, notified, requests, retention
 from tapstack.responder.store.incidents import Incident
-
-"""Metrics that there are alarms on."""
 
 
 def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
@@ -77,34 +75,41 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
         _notify(
             incident, f"released {incident.release_runs}", lambda found: containment_notifications.held(found, others)
         )
-    elif state == "blocked":
+    elif state == "blocked" and _notify(
+        incident, f"blocked {incident.release_runs}", containment_notifications.blocked
+    ):
         count(RELEASES_BLOCKED)
-        _notify(incident, f"blocked {incident.release_runs}", containment_notifications.blocked)
     return {}
 
 
 def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     """Record that a containment, or a release, failed, what is changed, and how to undo it; notify operators.
 
+    It counts when it notifies: the step may be repeated.
+
     Args:
         incident_id: which.
         error: the error's name.
         cause: the error's message, as Step Functions passes it.
     """
-    count(CONTAINMENTS_FAILED)
     before = incidents.get(incident_id)
     failure = f"{executions.failure(error, cause)}{_left_open(before)}"
-    if before.containment_state in incidents.ONGOING_CONTAINMENT:
-        requests.record_failure(before, failure, what_is_changed(before))
-        incidents.add_event(incident_id, "containment", "containment failed", failure)
-    else:
-        # Only a later step, such as notifying, has failed.
-        incidents.add_event(incident_id, "containment", "after containment", failure)
+    mark = f"containment failed {_mark(before, failure)}"
+    ongoing = before.containment_state in incidents.ONGOING_CONTAINMENT
+    recorded = ongoing and requests.record_failure(before, failure, what_is_changed(before))
+    if not (recorded or _is_recorded(before, failure) or notified.is_notified(before, mark)):
+        # Otherwise only a later step, such as notifying, has failed.
+        what = "containment failed" if ongoing else "after containment"
+        incidents.add_event(incident_id, "containment", what, failure)
     incident = retention.keep(incident_id)
-    notifications.notify_once(
-        incident, f"containment failed {_mark(before, failure)}", *containment_notifications.failed(incident, failure)
-    )
+    if notifications.notify_once(incident, mark, *containment_notifications.failed(incident, failure)):
+        count(CONTAINMENTS_FAILED)
     return {}
+
+
+def _is_recorded(incident: Incident, failure: str) -> bool:
+    """Return whether an earlier attempt of this step has recorded the failure."""
+    return incident.containment_state == "failed" and incident.requested_containment.failure == failure
 
 
 def _mark(incident: Incident, failure: str) -> str:
@@ -140,6 +145,6 @@ def what_is_changed(incident: Incident) -> list[str]:
     return [str(one) for one in containments.waiting(there, containments.prior_states(instance_id, there.where))]
 
 
-def _notify(incident: Incident, what: str, message: Callable[[Incident], tuple[str, str]]) -> None:
-    """Notify once for each request of containment."""
-    notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *message(incident))
+def _notify(incident: Incident, what: str, message: Callable[[Incident], tuple[str, str]]) -> bool:
+    """Notify once for each request of containment; return whether this call did."""
+    return notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *message(incident))

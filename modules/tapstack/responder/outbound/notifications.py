@@ -43,19 +43,20 @@ _ENTRIES_BYTES: Final = 131_072
 
 def notify_once(
     incident: Incident, what: str, subject: str, text: str, *, once: str | None = None, to_operators: bool = True
-) -> None:
+) -> bool:
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
     A function that is killed before the notification is recorded sends it again. Without `to_operators` subscribers
-    alone are notified.
+    alone are notified. Return whether this call notified.
     """
     mark = once or what
     if notified.is_notified(incident, mark):
-        return
+        return False
     if to_operators:
         publish(subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
     notified.mark_notified(incident.id, mark)
+    return True
 
 
 def publish(subject: str, text: str) -> None:

@@ -277,20 +277,22 @@ def record_not_done(incident: Incident, not_done: Sequence[str]) -> bool:
     return recorded is not None
 
 
-def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> None:
-    """Record that a containment or release failed, unless its state has changed since it was read."""
+def record_failure(incident: Incident, failure: str, changed: Sequence[str]) -> bool:
+    """Record that a containment or release failed, with an entry in the timeline; False where its state has changed."""
     part: Literal["containment", "release"] = "release" if incident.containment_state == "releasing" else "containment"
     refused = is_refusal(failure)
-    incidents.changed(
+    write = incidents.update(
         incident.id,
         "SET containment.#state = :failed, containment.failure = :failure, containment.changed = :changed",
-        condition="containment.#state = :before",
+        "containment.#state = :before",
         occurrences=[failed_or_refused(part, failure, refused=refused)],
         failed="failed",
         failure=failure,
         changed=list(changed),
         before=incident.containment_state,
     )
+    entry = incidents.event(incident.id, "containment", "containment failed", failure)
+    return table.write_together([write, entry])
 
 
 def record_not_contained(incident_id: str, not_restored: Sequence[str] | None = None) -> bool:
