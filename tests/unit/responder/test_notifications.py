@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment import Kind, PriorState
 from tapstack.domain.containment_release import refusal
 from tapstack.domain.containment_settings import DeployedContainment
-from tapstack.domain.incidents import Because
+from tapstack.domain.evidence_settings import ApplianceSnapshots
+from tapstack.domain.incidents import Because, as_time
+from tapstack.domain.names import workflow_name
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.outbound import notifications
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, keys, retention
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
-from tapstack.responder.store.records import IncidentAppliance
+from tapstack.responder.store.records import IncidentAppliance, incident_of
+from tests.unit.cli.incidents import incident as shown_incident
+
+PAGE = (Path(__file__).parents[3] / "docs" / "incidents.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +306,38 @@ def test_when_an_incident_expires_then_the_notification_says_that_its_containmen
 def test_when_mirroring_starts_of_a_contained_instance_then_no_containment_is_proposed() -> None:
     assert "tapstack incident contain" not in notifications.capturing(incident())[1]
     assert "  tapstack incident contain inc-1 --mode now  #" in notifications.capturing(incident(state="released"))[1]
+
+
+def _mail(subject_and_text: tuple[str, str]) -> str:
+    subject, text = subject_and_text
+    return f"Subject: {subject}\n\n{text}"
+
+
+def test_when_the_page_shows_the_notifications_of_an_incident_then_they_are_the_program_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch = DeployedLaunch("tapstack-production-epb", "", None, {}, (), 60, 30, ApplianceSnapshots())
+    where = AccountRegion("111122223333", "eu-central-1")
+    settings = SimpleNamespace(
+        site="production",
+        home=where,
+        appliance=launch,
+        containment=DeployedContainment(modes=("approval", "now")),
+        capture=CaptureSettings(),
+    )
+    for module in (notifications, incidents, keys, retention):
+        monkeypatch.setattr(module, "environment", lambda: settings, raising=False)
+    monkeypatch.setattr(notifications, "utc_now", lambda: as_time("2026-01-02T03:05:00Z"))
+    opened = shown_incident()
+    opened["appliance"] |= {"target_id": "tmt-0a000000000000001", "filter_id": "tmf-0a000000000000001"}
+    opened["appliance"] |= {"launched_by_us": True}
+    opened |= where.as_dict()
+    workflow = workflow_name("tapstack", "production")
+    opened["execution_arn"] = f"arn:aws:states:eu-central-1:111122223333:execution:{workflow}:{opened['id']}"
+    packets = {"state": "packets seen", "since": "2026-01-02T03:05:00Z", "seen_at": "2026-01-02T03:05:00Z"}
+    closed = incident_of({**opened, "state": "closed", "closed_because": "closed", "packets": packets})
+    mails = [
+        notifications.capturing(incident_of(opened)),
+        notifications.closed(closed, retention.still_contained(closed)),
+    ]
+    assert re.findall(r"```text\n(Subject: .*?)```", PAGE, re.DOTALL) == [_mail(mail) for mail in mails]
