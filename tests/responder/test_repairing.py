@@ -163,6 +163,50 @@ def test_when_it_is_closed_before_then_what_stays_is_said_and_the_incident_close
     assert not held.ending
 
 
+def test_when_a_stop_is_killed_before_it_records_what_stays_then_the_next_one_does(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident, interface, before = capturing(site)
+    untag(site, before)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(incidents, "add_event", killed)
+        with pytest.raises(KeyboardInterrupt):
+            capture_steps.stop(incident)
+    ends(incident)
+    [said] = entries(incident, "session left")
+    assert before in said
+    [mail] = mails(site, "closed")
+    assert mail.startswith("The incident was closed by a command. Sessions of it GO ON, and are billed;")
+    assert f"\n  {interface}: {said}\n" in mail
+
+
+def test_when_a_stop_is_killed_before_it_hands_a_session_over_then_nobody_is_said_to_have_changed_its_tags(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, session = capturing(site)
+    second = prepared(incidents.get(first).named_instance_id)
+    capture_steps.start(second)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(capture_steps, "_hand_over", killed)
+        with pytest.raises(KeyboardInterrupt):
+            capture_steps.stop(first)
+    assert tags(site.ours()[0])[TAG_INCIDENT] == first
+    sweep()
+    [now] = site.ours()
+    assert (now["TrafficMirrorSessionId"], tags(now)[TAG_INCIDENT]) == (session, second)
+    assert tags(now)[TAG_EXPIRES] == incidents.get(second).expires_at
+    assert mails(site, "mirroring repaired") == []
+    assert entries(second, "mirroring repaired") == []
+
+
 def test_when_it_cannot_be_made_again_then_that_is_said_once_and_each_sweep_tries_it_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

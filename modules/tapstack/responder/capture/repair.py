@@ -326,11 +326,14 @@ def _tags_to_set(session: Described, capture: Capture, known: Mapping[str, Incid
     if not holders:
         return {}, ""
     heir, stack = holders[0], is_of_stack(session)
-    wrong = [] if tags.get(TAG_INCIDENT) in capture.holders else [TAG_INCIDENT]
+    named = tags.get(TAG_INCIDENT, "")
+    # An incident that has ended may have been interrupted before it handed its session over.
+    stale = named not in capture.holders and _has_captured(named, eni, known)
+    wrong = [] if stale or named in capture.holders else [TAG_INCIDENT]
     until = tags.get(TAG_EXPIRES, "")
     # The stack of an appliance gives its session no time, and a name of its own.
-    late = not stack and until not in {one.expires_at for one in holders}
-    if late and not any(_was_its_end(one, until) for one in holders):
+    late = stale or (not stack and until not in {one.expires_at for one in holders})
+    if late and not stale and not any(_was_its_end(one, until) for one in holders):
         wrong.append(TAG_EXPIRES)
     if not stack and not _names(tags.get("Name", ""), eni, known):
         wrong.append("Name")
@@ -354,8 +357,12 @@ def _names(name: str, network_interface_id: str, known: Mapping[str, Incident]) 
     incident_id = name.removesuffix(f" {network_interface_id}")
     if name != sessions.name_of(incident_id, network_interface_id):
         return False
-    creator = known.get(incident_id) or incidents.read(incident_id)
-    return creator is not None and creator.entry_of(network_interface_id) is not None
+    return _has_captured(incident_id, network_interface_id, known)
+
+
+def _has_captured(incident_id: str, network_interface_id: str, known: Mapping[str, Incident]) -> bool:
+    found = known.get(incident_id) or incidents.read(incident_id)
+    return found is not None and found.entry_of(network_interface_id) is not None
 
 
 def is_of_stack(session: Described) -> bool:

@@ -254,18 +254,27 @@ def change(session_id: str, fields: Mapping[str, Any]) -> None:
     client("ec2").modify_traffic_mirror_session(TrafficMirrorSessionId=session_id, **fields)
 
 
-def finish(ending: Iterable[Capture]) -> list[str]:
+def finish(ending: Iterable[Capture], recorded: Mapping[str, str] | None = None) -> list[str]:
     """Finish captures that are ending; return the sessions that stay.
 
     Sessions in the table are deleted whether EC2 shows them or not: it is eventually consistent. A function may have
     been killed before it recorded the session that it created: the table says which one was begun. A session that
     lacks our tags by now cannot be deleted by any function, and stays.
+
+    Args:
+        ending: the captures; those that are not ending are left out.
+        recorded: the sessions that an incident has of these interfaces, by interface. A function that was killed may
+            have finished the capture, which names the session no longer, before the incident says that it stays.
     """
     listed = [capture for capture in ending if capture.ending]
     if not listed:
         return []
     left: list[str] = []
-    ours: dict[str, set[str]] = {c.network_interface_id: {c.session_id} if c.session_id else set() for c in listed}
+    named = recorded or {}
+    ours: dict[str, set[str]] = {
+        c.network_interface_id: {one for one in (c.session_id, named.get(c.network_interface_id)) if one is not None}
+        for c in listed
+    }
     of = {capture.network_interface_id: capture for capture in listed}
     for session in on_interfaces(list(ours)):
         eni, session_id = session["NetworkInterfaceId"], session["TrafficMirrorSessionId"]

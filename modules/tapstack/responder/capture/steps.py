@@ -352,7 +352,8 @@ def stop(incident_id: str) -> dict[str, int]:
         if capture
     ]
     _hand_over(incident_id, [capture for capture in released if not capture.ending])
-    left = {session_id: notifications.untagged(session_id) for session_id in sessions.finish(released)}
+    recorded = {one.network_interface_id: one.session_id for one in incident.in_state("mirrored") if one.session_id}
+    left = {session_id: notifications.untagged(session_id) for session_id in sessions.finish(released, recorded)}
     for said in left.values():
         incidents.add_event(incident_id, "capture", "session left", said)
     entries = [
