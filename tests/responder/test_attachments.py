@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from moto.ec2.models import ec2_backends
@@ -12,7 +14,8 @@ from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.store import incidents
+from tapstack.responder.outbound import notifications
+from tapstack.responder.store import incidents, notified, table
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, interfaces_of, prepared
 
@@ -117,6 +120,57 @@ def test_when_it_stops_again_then_responders_are_notified_again(site: Site) -> N
         sweep()
         assert len(mails(site, "instance changed")) == 2 * turn
     assert len(entries(incident, "instance changed")) == 4
+
+
+class Killed(BaseException):
+    """The function is killed."""
+
+
+def swept_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweep, killed once after each way to record or publish something, and then to the end."""
+    for owner, name in ((notifications, "publish"), (notified, "mark_notified"), (table, "write_together")):
+        real = getattr(owner, name)
+        left = 1
+
+        def killed(*args: Any, real: Any = real, **more: Any) -> Any:
+            nonlocal left
+            if left:
+                left -= 1
+                raise Killed
+            return real(*args, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, killed)
+            with suppress(Killed):
+                sweep()
+    sweep()
+
+
+def test_when_the_sweeper_is_killed_then_the_next_one_notifies_of_what_was_attached(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident, instance = capturing(site)
+    interface = site.attach(instance)
+    swept_until_it_ends(monkeypatch)
+    assert interfaces_of(incident)[interface]["state"] == "mirrored"
+    assert len(entries(incident, "interface attached")) == 1
+    [mail, *repeated] = mails(site, "interface attached")
+    assert interface in mail
+    # What is killed after it published, and before it recorded that, publishes again.
+    assert len(repeated) <= 1
+    assert sweep().instances == []
+
+
+def test_when_the_sweeper_is_killed_then_the_next_one_notifies_of_an_instance_that_stopped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident, instance = capturing(site)
+    site.ec2.stop_instances(InstanceIds=[instance])
+    swept_until_it_ends(monkeypatch)
+    assert len(entries(incident, "instance changed")) == 1
+    [mail, *repeated] = mails(site, "instance changed")
+    assert f"{instance} was stopped" in mail
+    assert len(repeated) <= 1
 
 
 def test_when_it_is_terminated_then_the_timeline_says_what_the_capture_has(site: Site) -> None:

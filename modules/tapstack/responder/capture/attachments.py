@@ -44,19 +44,28 @@ def follow() -> list[str]:
 
 
 def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
+    # A sweep may have been killed before it notified.
+    _notify_of_change(incident)
     now = _state_of(instance)
     before = incident.instance_state
     if before == now:
         return []
     said = None if before is None else _said(incident, before, now, instance)
-    if not incidents.record_instance_state(incident, now, said):
+    # What it was before has the time of its last start: it may stop again.
+    if not incidents.record_instance_state(incident, now, said, f"instance {now} after {before}"):
         return []
     if said is None:
         return []
-    notice = packet_notices.instance_changed(incident, said)
-    # What it was before has the time of its last start: it may stop again.
-    notifications.notify_once(incident, "instance changed", *notice, once=f"instance {now} after {before}")
+    _notify_of_change(incidents.get(incident.id))
     return [f"{incident.id}: {said}"]
+
+
+def _notify_of_change(incident: Incident) -> None:
+    owed = incident.instance_notice
+    if owed is not None:
+        notice = packet_notices.instance_changed(incident, owed["said"])
+        notifications.notify_once(incident, "instance changed", *notice, once=owed["once"])
+        incidents.instance_notified(incident)
 
 
 def _state_of(instance: Described | None) -> str:
@@ -93,14 +102,16 @@ def _said(incident: Incident, before: str, now: str, instance: Described | None)
 def _attached(incident: Incident, instance: Described) -> list[str]:
     known = {one.network_interface_id for one in incident.interfaces if one.state != "eligible"}
     new = [one for one in interfaces.of_instance(instance) if one.id not in known]
-    lines = []
-    for entry in capture_steps.add(incident.id, new):
-        lines.append(f"{entry.network_interface_id} was attached to {incident.instance_id}: {_mirrored(entry)}")
+    capture_steps.add(incident.id, new)
+    # A sweep may have been killed before it notified.
+    after = incidents.get(incident.id) if new else incident
+    owed = [one for one in after.interfaces if one.network_interface_id in after.attached and one.state != "eligible"]
+    lines = [f"{one.network_interface_id} was attached to {incident.instance_id}: {_mirrored(one)}" for one in owed]
     if lines:
-        incidents.add_event(incident.id, "sweeper", "interface attached", "; ".join(lines))
-        after = incidents.get(incident.id)
-        mark = f"attached {' '.join(sorted(one.id for one in new))}"
-        notifications.notify_once(after, "interface attached", *packet_notices.attached(after, lines), once=mark)
+        ids = sorted(one.network_interface_id for one in owed)
+        notice = packet_notices.attached(after, lines)
+        notifications.notify_once(after, "interface attached", *notice, once=f"attached {' '.join(ids)}")
+        incidents.record_attached(incident.id, ids, "; ".join(lines))
     return [f"{incident.id}: {line}" for line in lines]
 
 

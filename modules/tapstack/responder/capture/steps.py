@@ -312,7 +312,14 @@ def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentIn
         IncidentInterface(one.id, "refused" if one.id in refused else "eligible", note=refused.get(one.id, ""))
         for one in found
     ]
-    listed = incidents.record_interfaces(incident, (*others, *new), {one.id: one.place for one in found})
+    # With that, the notification of them is owed: this function may be killed before it.
+    known = {one.network_interface_id for one in incident.interfaces}
+    listed = incidents.record_interfaces(
+        incident,
+        (*others, *new),
+        {one.id: one.place for one in found},
+        attached=[one.id for one in found if one.id not in known],
+    )
     if listed is None:
         return None
     outcome = _mirror(listed, wanted)

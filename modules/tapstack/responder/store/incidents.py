@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -175,7 +175,10 @@ def _as_read(incident: Incident) -> tuple[str, dict[str, Any]]:
 
 
 def record_interfaces(
-    incident: Incident, interfaces: Iterable[IncidentInterface], places: Mapping[str, Any] | None = None
+    incident: Incident,
+    interfaces: Iterable[IncidentInterface],
+    places: Mapping[str, Any] | None = None,
+    attached: Iterable[str] = (),
 ) -> Incident | None:
     """Record the states of the interfaces of an incident; return the incident afterwards.
 
@@ -185,11 +188,14 @@ def record_interfaces(
         incident: which.
         interfaces: all of them.
         places: VPC and addresses of those that are new, by id.
+        attached: ids of those that were attached later: operators are to be notified of them.
     """
     condition, values = _as_read(incident)
     update = f"SET {_INTERFACES}"
     if places:
         update, values = f"{update}, places = :places", {**values, "places": {**incident.places, **places}}
+    if attached := set(attached):
+        update, values = f"{update} ADD attached :attached", {**values, "attached": attached}
     return changed(incident.id, update, condition=condition, **_written(interfaces), **values)
 
 
@@ -231,27 +237,55 @@ def took_places(incident: Incident, of: Iterable[str], said: str) -> list[dict[s
     return [write, event(incident.id, "capture", "place taken", said)]
 
 
-def record_instance_state(incident: Incident, now: str, said: str | None) -> bool:
+def record_attached(incident_id: str, interface_ids: Collection[str], said: str) -> None:
+    """Record that operators were notified of interfaces that were attached, with an entry in the timeline."""
+    named: dict[str, Any] = {f"eni{number}": eni for number, eni in enumerate(sorted(interface_ids))}
+    write = update(
+        incident_id,
+        "DELETE attached :these",
+        # Of two sweeps at once, one makes the entry.
+        " AND ".join(f"contains(attached, :{name})" for name in named),
+        these=set(interface_ids),
+        **named,
+    )
+    table.write_together([write, event(incident_id, "sweeper", "interface attached", said)])
+
+
+def record_instance_state(incident: Incident, now: str, said: str | None, once: str) -> bool:
     """Record the state of an incident's instance; False where it was closed, or this was recorded, since it was read.
 
     Args:
         incident: which.
         now: the state.
-        said: what the timeline says of the change; None where the state was not known before.
+        said: what the timeline says of the change, and operators are to be notified of; None where the state was not
+            known before.
+        once: the mark of that notification.
     """
     before = incident.instance_state
     known: dict[str, Any] = {} if before is None else {"before": before}
+    notice: dict[str, Any] = {} if said is None else {"notice": {"said": said, "once": once}}
     write = update(
         incident.id,
-        "SET instance_state = :now",
+        "SET instance_state = :now" + ("" if said is None else ", instance_notice = :notice"),
         "#state = :capturing AND "
         + ("attribute_not_exists(instance_state)" if before is None else "instance_state = :before"),
         now=now,
         capturing="capturing",
         **known,
+        **notice,
     )
     entry = [] if said is None else [event(incident.id, "sweeper", "instance changed", said)]
     return table.write_together([write, *entry])
+
+
+def instance_notified(incident: Incident) -> None:
+    """Record that operators were notified of the last change of the state of an incident's instance."""
+    changed(
+        incident.id,
+        "REMOVE instance_notice",
+        condition="instance_notice = :notice",
+        notice=dict(incident.instance_notice or {}),
+    )
 
 
 def record_gone(incident_id: str) -> None:

@@ -322,8 +322,11 @@ class Incident:
         instance_id: whose interfaces are captured; none where interfaces are named.
         network_interface_ids: as requested.
         instance_state: of its instance, as the sweeper saw it last: `running since` a time, `stopped` or `terminated`.
+        instance_notice: the change of that state of which operators are not notified yet: what was `said`, and the mark
+            with which it is sent `once`; none where they are.
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
+        attached: of these, what was attached later, and of which operators are not notified yet.
         interfaces_written: how often these were written, so that no function overwrites what it has not read.
         places: `vpc_id` and `addresses` of its interfaces, when they were found, by id.
         displacements: its interfaces that gave their place at the mirror target to more severe incidents, a line each.
@@ -375,9 +378,11 @@ class Incident:
     alert_id: str | None = None
     instance_id: str | None = None
     instance_state: str | None = None
+    instance_notice: Mapping[str, str] | None = None
     instance_gone: bool = False
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()
+    attached: tuple[str, ...] = ()
     interfaces_written: int = 0
     places: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     displacements: tuple[str, ...] = ()

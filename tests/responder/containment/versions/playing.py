@@ -29,7 +29,7 @@ CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN, LAUNCHED = (f"inc-20260102T0
 and closed; the legacy server, whose containment was killed before isolation; one with an appliance of its own."""
 
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?=[Z.])")
-_SECONDS = {"ttl", "session_since", "launched_at", "released_at", "untracked_at", "restored_at"}
+_SECONDS = {"ttl", "kept_until", "session_since", "launched_at", "released_at", "untracked_at", "restored_at"}
 """Attributes that are times, in seconds of the epoch."""
 
 
