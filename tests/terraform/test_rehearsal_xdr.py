@@ -253,3 +253,18 @@ def test_when_the_reader_makes_the_notifications_then_terraform_leaves_them_alon
     sns.delete_topic(TopicArn=topic)
     deployed.destroy()
     assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
+
+
+def test_when_records_and_files_go_back_to_the_default_then_the_flow_logs_are_replaced(site: Site) -> None:
+    deployed = site.deploy(" {}", "{file_format: parquet, record_format: extended}")
+    deployed.apply()
+    for given, changed in (("{file_format: parquet}", "log_format"), ("{}", "destination_options")):
+        deployed = site.deploy(" {}", given)
+        [(address, actions)] = deployed.changes().items()
+        assert (address.split(".")[0], sorted(actions)) == ("aws_flow_log", ["create", "delete"]), changed
+        deployed.apply_planned()
+        assert deployed.changes() == {}
+    [log] = site.account.client("ec2", region=REGION).describe_flow_logs()["FlowLogs"]
+    assert (len(log["LogFormat"].split()), log["DestinationOptions"]["FileFormat"]) == (14, "plain-text")
+    deployed.destroy()
+    assert differences(site.before, take_snapshot(site.account, region=REGION)) == []

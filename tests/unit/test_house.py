@@ -482,7 +482,7 @@ def test_when_a_variable_of_the_functions_is_named_then_one_module_does() -> Non
 @pytest.mark.parametrize(
     ("text", "home"),
     [
-        ("aws:SecureTransport", "tapstack.capture.iam_documents"),
+        ("aws:SecureTransport", "tapstack.domain.iam_documents"),
         ("shutting-down", "tapstack.domain.instance_states"),
         (":assumed-role/", "tapstack.domain.callers"),
     ],

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.iam_documents import trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
 from tapstack.domain.appliance_calls import CHANGED, DESCRIBED, USED
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.packet_basics import Capability, check_stack_name_for_roles, makes_iam
 
 _BOUNDED = (

@@ -1,35 +1,11 @@
-"""Documents of IAM: policies, and trust policies of roles that a service assumes."""
+"""Trust policies of roles that a service assumes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.capture.place import Place
-
-Statement = dict[str, Any]
-
-
-def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a policy of these statements."""
-    return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
-
-
-def secure_transport(resource: str | list[str], action: str | list[str]) -> Statement:
-    """Return a statement that denies requests by plain HTTP, for the policy of a bucket, a topic or a queue.
-
-    Args:
-        resource: its ARN; of a bucket also that of its objects.
-        action: all actions of its service that such a policy takes.
-    """
-    return {
-        "Sid": "DenyInsecureTransport",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": action,
-        "Resource": resource,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+from tapstack.domain.iam_documents import Statement, document
 
 
 def trusting(service: str, place: Place | None = None, *, for_arn: str | None = None) -> dict[str, Any]:

@@ -1,25 +1,24 @@
-"""Statements of the policy of a landing's bucket that grow with the settings, and how many of them one policy takes.
+"""Statements of the policy of a landing's bucket, and how many of them one policy takes.
 
 Sources: Amazon VPC User Guide, "Amazon S3 bucket permissions for flow logs"; Amazon S3 User Guide, "Bucket policies for
-Amazon S3" (a policy has at most 20 KB).
+Amazon S3" (a policy has at most 20 KB); Amazon GuardDuty User Guide, "Exporting findings".
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.iam_documents import document, secure_transport
 from tapstack.domain.regions import partition_of
-from tapstack.domain.telemetry import FLOW, feed_prefix
+from tapstack.domain.telemetry import FLOW, GUARDDUTY, feed_prefix
 
 POLICY_BYTES: Final = 20_480
-_TLS_BYTES: Final = 200
-"""The statement that refuses plain HTTP has more; the smallest that it can be."""
-_GUARDDUTY_BYTES: Final = 600
-"""Likewise, the two statements of GuardDuty."""
+_ACCOUNT: Final = "111122223333"
+"""The id of an account has as many digits as any other."""
 _SHORTEST_REGION: Final = "eu-west-1"
 
 
@@ -109,13 +108,41 @@ def feed_statements(bucket_arn: str, feeds: Mapping[str, Sequence[str]]) -> list
     ]
 
 
+def guardduty_statements(bucket_arn: str, account: str, detector_arn: str) -> list[dict[str, Any]]:
+    """Return what lets GuardDuty export the findings of a detector of the bucket's account."""
+    return [
+        guardduty_statement(sid, action, resource, account, detector_arn)
+        for sid, action, resource in (
+            ("AllowGuardDutyLocation", "s3:GetBucketLocation", bucket_arn),
+            ("AllowGuardDutyPut", "s3:PutObject", f"{bucket_arn}/{GUARDDUTY}*"),
+        )
+    ]
+
+
+def guardduty_statement(sid: str, action: str, resource: str, account: str, detector_arn: str) -> dict[str, Any]:
+    """Return a statement that lets GuardDuty do something for a detector, in the policy of a bucket or a key."""
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "guardduty.amazonaws.com"},
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"StringEquals": {"aws:SourceAccount": account, "aws:SourceArn": detector_arn}},
+    }
+
+
+def tls_statement(bucket_arn: str) -> dict[str, Any]:
+    """Return what refuses plain HTTP to a bucket and its objects."""
+    return secure_transport([bucket_arn, f"{bucket_arn}/*"], "s3:*")
+
+
 def check_policy_size(
     bucket: str,
     accounts: Sequence[str],
     feeds: Mapping[str, Sequence[str]],
     *,
     region: str = _SHORTEST_REGION,
-    guardduty: bool = False,
+    detector_id: str | None = None,
 ) -> None:
     """Refuse what no policy of a bucket can hold.
 
@@ -124,7 +151,7 @@ def check_policy_size(
         accounts: whose flow logs are delivered.
         feeds: the principals of each.
         region: of the site; where it is not known, one with a short name.
-        guardduty: whether GuardDuty exports into it.
+        detector_id: of the detector whose findings GuardDuty exports into it; none by default.
 
     Raises:
         RuleViolation: the policy would have more than 20,480 bytes.
@@ -132,20 +159,25 @@ def check_policy_size(
     found = partition_of(region)
     partition = found.name if found is not None else "aws"
     arn = f"arn:{partition}:s3:::{bucket}"
-    flow = flow_log_statements(arn, partition, region, accounts) if accounts else []
-    size = _TLS_BYTES + (_GUARDDUTY_BYTES if guardduty else 0) + _length([*flow, *feed_statements(arn, feeds)])
-    if size <= POLICY_BYTES:
+    others = [tls_statement(arn), *feed_statements(arn, feeds)]
+    if detector_id is not None:
+        detector = f"arn:{partition}:guardduty:{region}:{_ACCOUNT}:detector/{detector_id}"
+        others += guardduty_statements(arn, _ACCOUNT, detector)
+
+    def size(named: Sequence[str]) -> int:
+        flow = flow_log_statements(arn, partition, region, named) if named else []
+        return len(json.dumps(document([*flow, *others]), separators=(",", ":")))
+
+    if size(accounts) <= POLICY_BYTES:
         return
     said = (
-        f"the policy of the bucket {bucket} would have {size:,} bytes for {len(accounts)} accounts with flow logs and "
-        f"{sum(map(len, feeds.values()))} principals of feeds, and Amazon S3 takes at most {POLICY_BYTES:,}: expected "
+        f"the policy of the bucket {bucket} would have {size(accounts):,} bytes for {len(accounts)} accounts with flow "
+        f"logs and {sum(map(len, feeds.values()))} principals of feeds, and Amazon S3 takes at most "
+        f"{POLICY_BYTES:,}: expected "
     )
-    each = _length(flow) // len(accounts) if accounts else 0
-    fewer = math.ceil((size - POLICY_BYTES) / each) if each else 0
-    if 0 < fewer < len(accounts):
-        raise RuleViolation(f"{said}{fewer} accounts fewer in flow_log_accounts, or fewer principals of feeds")
+    enough = (fewer for fewer in range(1, len(accounts)) if size(accounts[fewer:]) <= POLICY_BYTES)
+    if (fewer := next(enough, None)) is not None:
+        raise RuleViolation(
+            f"{said}{counted(fewer, 'account')} fewer in flow_log_accounts, or fewer principals of feeds"
+        )
     raise RuleViolation(f"{said}fewer principals of feeds, such as one role for several producers")
-
-
-def _length(statements: Sequence[Mapping[str, Any]]) -> int:
-    return len(json.dumps(statements, separators=(",", ":")))

@@ -4,13 +4,15 @@ The deployment file validates into them, the constructs take them.
 
 Sources: Amazon S3 User Guide, "Managing the lifecycle of objects", "Enabling Amazon S3 server access logging"; Amazon
 VPC User Guide, "Flow log records" and "Publish flow logs to Amazon S3"; IAM User Guide, "Access to AWS accounts owned
-by third parties", "Create an OpenID Connect (OIDC) identity provider in IAM".
+by third parties", "Create an OpenID Connect (OIDC) identity provider in IAM", "IAM and AWS STS quotas" (the length of a
+role's trust policy).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, Literal, get_args
 
@@ -19,6 +21,7 @@ from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.external_ids import check_external_id, check_unpublished
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.retention import RETENTION_DAYS
 from tapstack.domain.telemetry import prefix_of
@@ -29,6 +32,8 @@ KEEP_DAYS: Final = RETENTION_DAYS
 FLOW_LOG_ACCOUNTS: Final = 100
 FLOW_LOGS: Final = 100
 PRINCIPALS: Final = 20
+TRUST_CHARACTERS: Final = 2_048
+"""Of a role's trust policy, without white space, where the account has IAM's default quota."""
 PREFIXES: Final = 20
 THUMBPRINTS: Final = 5
 _THUMBPRINT: Final = re.compile(r"[0-9A-Fa-f]{40}")
@@ -167,11 +172,10 @@ class FlowLogSettings:
             raise RuleViolation(f"{number} flow logs: expected at most {FLOW_LOGS}; log a subnet, or the VPC")
 
     @property
-    def log_format(self) -> str | None:
-        """The format as AWS takes it; None for AWS's own default."""
-        if self.record_format == "default":
-            return None
-        return " ".join(f"${{{name}}}" for name in _EXTENDED_FIELDS)
+    def log_format(self) -> str:
+        """The format as AWS takes it."""
+        names = _DEFAULT_FIELDS if self.record_format == "default" else _EXTENDED_FIELDS
+        return " ".join(f"${{{name}}}" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +311,12 @@ class OwnTrust:
     """Roles or users of one's own assume the role of a reader.
 
     Attributes:
-        principals: ARNs of the IAM roles or users, 1 to 20.
+        principals: ARNs of the IAM roles or users, 1 to 20, and as many as a trust policy holds: 2,048 characters.
         external_id: The external id that they give, where they give one.
 
     Raises:
-        RuleViolation: another ARN, none, more than 20, or an external id that is short or easy to guess.
+        RuleViolation: another ARN, none, more than 20 or than a trust policy holds, or an external id that is short or
+            easy to guess.
     """
 
     principals: tuple[str, ...]
@@ -323,6 +328,31 @@ class OwnTrust:
         _check_principals(self.principals)
         if self.external_id is not None:
             check_external_id(self.external_id)
+        size = len(json.dumps(document([reader_trust(self.principals, self.external_id)]), separators=(",", ":")))
+        if size > TRUST_CHARACTERS and not any(map(is_token, self.principals)):
+            raise RuleViolation(
+                f"the trust policy of the reader's role would have {size:,} characters for {len(self.principals)} "
+                f"principals, and IAM takes {TRUST_CHARACTERS:,} by default: expected fewer principals, or ones with "
+                "shorter names"
+            )
+
+
+def reader_trust(principals: str | Sequence[str], external_id: str | None) -> Statement:
+    """Return the statement of a reader's trust policy for accounts, roles or users.
+
+    Args:
+        principals: their ARNs, or the one.
+        external_id: that they have to give; none where None.
+    """
+    statement: Statement = {
+        "Sid": "AllowReader",
+        "Effect": "Allow",
+        "Principal": {"AWS": principals if isinstance(principals, str) else list(principals)},
+        "Action": "sts:AssumeRole",
+    }
+    if external_id is not None:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    return statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +441,11 @@ class ReaderSettings:
         return bool(self.means.own_topics) and self.notifications is None
 
     @property
+    def issuer(self) -> str | None:
+        """Issuer of the tokens that it shows, where it does."""
+        return None if self.oidc is None else self.oidc.issuer or str(self.means.issuer)
+
+    @property
     def external_id(self) -> str | None:
         """Its external id, where it has one."""
         trust = self.vendor or self.own
@@ -423,7 +458,8 @@ _TRUSTS: Final[tuple[TrustName, ...]] = get_args(TrustName)
 def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = False) -> Iterator[tuple[str, str, str]]:
     """Yield what the readers of one bucket cannot do together: the reader, the setting, and what is wrong.
 
-    A bucket has one configuration of notifications, which whoever puts it replaces.
+    A bucket has one configuration of notifications, which whoever puts it replaces; an account one IAM provider for an
+    issuer, which readers share.
 
     Args:
         readers: all readers of a bucket, by name.
@@ -458,6 +494,31 @@ def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = Fal
                 "queue",
                 f"{managing[0]} makes the notifications of the bucket itself, which would replace those for this "
                 f"queue: set notifications: none for {managing[0]}",
+            )
+    yield from _check_providers(readers)
+
+
+def _check_providers(readers: Mapping[str, ReaderSettings]) -> Iterator[tuple[str, str, str]]:
+    given = {reader.issuer: name for name, reader in readers.items() if reader.oidc and reader.oidc.provider_arn}
+    thumbprints: dict[str | None, set[str]] = {}
+    for name, reader in readers.items():
+        if reader.oidc is None or reader.oidc.provider_arn is not None:
+            continue
+        if reader.issuer in given:
+            yield (
+                name,
+                "oidc",
+                f"{given[reader.issuer]} gives the IAM provider of {reader.issuer} as provider_arn, and an account can "
+                "have one: give it here, too",
+            )
+        its = thumbprints.setdefault(reader.issuer, set())
+        its |= {one.lower() for one in reader.oidc.thumbprints}
+        if len(its) > THUMBPRINTS:
+            yield (
+                name,
+                "oidc",
+                f"with those of the readers before, the IAM provider of {reader.issuer} would have {len(its)} "
+                f"thumbprints: expected at most {THUMBPRINTS}",
             )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.iam_documents import document, secure_transport
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name, webhook_secret_name
 from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters, deliveries, hidden_seconds
 from tapstack.response.functions import ResponderFunction

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tapstack.capture.iam_documents import Statement
 from tapstack.domain.containment_settings import ContainmentSettings
+from tapstack.domain.iam_documents import Statement
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.table_names import CLOSED, CONTAINED, CONTAINMENT, CONTAINMENTS, INCIDENT, OPEN, PRIOR_STATES
 from tapstack.response import policies

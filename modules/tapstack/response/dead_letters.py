@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document, secure_transport
+from tapstack.domain.iam_documents import Statement, document, secure_transport
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600

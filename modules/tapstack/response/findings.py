@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.iam_documents import trusting
 from tapstack.capture.place import Place
 from tapstack.domain.finding_documents import (
     EVENT_DETAIL_TYPE,
@@ -16,6 +16,7 @@ from tapstack.domain.finding_documents import (
     SECURITY_HUB_V2_DETAIL_TYPE,
     THREAT_CATEGORIES,
 )
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.names import Prefix, name_within
 from tapstack.domain.ocsf import DETECTION_FINDING

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from tapstack.capture.iam_documents import Statement
 from tapstack.domain.function_environment import FunctionEnvironment
+from tapstack.domain.iam_documents import Statement
 from tapstack.response import containment_policies, policies
 from tapstack.response.containment_policies import Containable
 from tapstack.response.policies import Permissions

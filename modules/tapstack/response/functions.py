@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.iam_documents import trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.function_environment import MEMORY_MEGABYTES
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.names import Prefix, name_within
 from tapstack.response import policies
 from tapstack.response.dead_letters import DeadLetters

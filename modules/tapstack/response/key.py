@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text, rendered
-from tapstack.capture.iam_documents import Statement, document
 from tapstack.capture.place import Place
+from tapstack.domain.iam_documents import Statement, document
 
 
 class ResponseKey(AwsConstruct):

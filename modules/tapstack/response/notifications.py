@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import located
 from tapstack.domain.contacts import check_email
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.iam_documents import document, secure_transport
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
 from tapstack.response.key import ResponseKey

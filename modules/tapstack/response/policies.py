@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tapstack.capture.iam_documents import Statement
 from tapstack.capture.place import Place
 from tapstack.domain.evidence_settings import TAG_APPLIANCE
+from tapstack.domain.iam_documents import Statement
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.own_names import EVENT_SOURCE, STACK_NAME_TAG
 from tapstack.domain.table_names import (

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text
-from tapstack.capture.iam_documents import Statement, document, trusting
+from tapstack.capture.iam_documents import trusting
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.response import workflow
 from tapstack.response.key import ResponseKey
 from tapstack.response.logs import log_group

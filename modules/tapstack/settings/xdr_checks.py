@@ -93,11 +93,12 @@ def check_shared(checker: Checker, deployment: Deployment, differ: Differ) -> No
 
 def _issuers(site: Site) -> Mapping[str, str]:
     """Return the issuers whose IAM provider a site makes, by reader."""
-    found = {}
-    for name, reader in site.xdr.readers.items() if site.xdr is not None else ():
-        if reader.oidc is not None and reader.oidc.provider_arn is None:
-            found[name] = reader.oidc.issuer or str(reader.to_domain().means.issuer)
-    return found
+    readers = site.xdr.readers.items() if site.xdr is not None else ()
+    return {
+        name: str(reader.to_domain().issuer)
+        for name, reader in readers
+        if reader.oidc is not None and reader.oidc.provider_arn is None
+    }
 
 
 def _check_landing(checker: Checker, path: Path, project: str, landing: Landing, site: Site) -> None:
@@ -135,7 +136,7 @@ def _check_policy_size(checker: Checker, path: Path, project: str, site: Site) -
             [*landing.flow_log_accounts, *([_ACCOUNT] if xdr.flow_logs is not None else [])],
             {name: feed.principals for name, feed in xdr.feeds.items()},
             region=site.region,
-            guardduty=xdr.guardduty is not None,
+            detector_id=xdr.guardduty.detector_id if xdr.guardduty is not None else None,
         ),
     )
 

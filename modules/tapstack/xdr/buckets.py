@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, json_text, rendered
-from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
+from tapstack.domain.iam_documents import Statement, document
+from tapstack.domain.landing_policies import tls_statement
 
 NONCURRENT_DAYS: Final = 30
 """How long an object is kept that was overwritten or deleted."""
@@ -72,7 +73,7 @@ class Bucket(AwsConstruct):
         )
         self._add_encryption(key_arn)
         self._add_lifecycle(keep_days, versioning)
-        self._statements = {"DenyInsecureTransport": secure_transport([self._arn, f"{self._arn}/*"], "s3:*")}
+        self._statements = {"DenyInsecureTransport": tls_statement(self._arn)}
         # S3 refuses changes of two of these at the same time.
         self.policy: Any = aws.S3BucketPolicy(
             self, "Policy", bucket=self._name, policy=self._document(), depends_on=[public]

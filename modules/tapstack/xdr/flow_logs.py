@@ -14,6 +14,7 @@ from tapstack.domain.tokens import is_token
 from tapstack.domain.xdr_settings import FlowLogSettings
 from tapstack.xdr.landing import TelemetryLanding
 
+_FILES = {"text": "plain-text", "parquet": "parquet"}
 _SOURCES = {"vpc_ids": "vpc_id", "subnet_ids": "subnet_id", "network_interface_ids": "eni_id"}
 
 
@@ -70,11 +71,10 @@ class VpcFlowLogs(AwsConstruct):
                     traffic_type=settings.traffic,
                     log_destination_type="s3",
                     log_destination=f"{landing.bucket_arn}/{FLOW}",
-                    log_format=None if settings.log_format is None else settings.log_format.replace("${", "$${"),
+                    # Defaults are written out, too: the provider keeps what a flow log has where these are left out.
+                    log_format=settings.log_format.replace("${", "$${"),
                     max_aggregation_interval=settings.aggregation_seconds,
-                    destination_options=aws.FlowLogDestinationOptions(file_format="parquet")
-                    if settings.file_format == "parquet"
-                    else None,
+                    destination_options=aws.FlowLogDestinationOptions(file_format=_FILES[settings.file_format]),
                     tags=tags,
                     depends_on=landing.needs or None,
                 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk
-from tapstack.capture.iam_documents import Statement
 from tapstack.capture.scaffold import checks_arguments, located
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
+from tapstack.domain.landing_policies import guardduty_statement, guardduty_statements
 from tapstack.domain.telemetry import GUARDDUTY
 from tapstack.xdr.landing import TelemetryLanding
 
@@ -53,13 +53,9 @@ class GuardDutyExport(AwsConstruct):
         super().__init__(scope, id_, provider=provider)
         if landing.bucket is not None:
             detector = landing.place.arn("guardduty", f"detector/{detector_id}")
-            landing.bucket.allow(
-                _statement("AllowGuardDutyLocation", "s3:GetBucketLocation", landing.bucket.arn, detector, landing),
-                _statement(
-                    "AllowGuardDutyPut", "s3:PutObject", f"{landing.bucket.arn}/{GUARDDUTY}*", detector, landing
-                ),
-            )
-            landing.key.allow(_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", detector, landing))
+            account = landing.place.account
+            landing.bucket.allow(*guardduty_statements(landing.bucket.arn, account, detector))
+            landing.key.allow(guardduty_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", account, detector))
         folder = aws.S3Object(
             self,
             "Folder",
@@ -81,16 +77,3 @@ class GuardDutyExport(AwsConstruct):
             kms_key_arn=landing.key_arn,
             depends_on=[folder, *landing.needs],
         )
-
-
-def _statement(sid: str, action: str, resource: str, detector_arn: str, landing: TelemetryLanding) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Service": "guardduty.amazonaws.com"},
-        "Action": action,
-        "Resource": resource,
-        "Condition": {
-            "StringEquals": {"aws:SourceAccount": landing.place.account, "aws:SourceArn": detector_arn},
-        },
-    }

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
-from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.scaffold import checks_arguments, located
 from tapstack.domain.function_variables import TELEMETRY_BUCKET, TELEMETRY_OCSF
+from tapstack.domain.iam_documents import Statement, document, secure_transport
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.names import name_within

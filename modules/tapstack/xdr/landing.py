@@ -104,7 +104,7 @@ class TelemetryLanding(AwsConstruct):
         self._accounts: list[str] = []
         self._readers: dict[str, ReaderSettings] = {}
         self._notifications: LandingNotifications | None = None
-        self._providers: dict[str, tuple[Any, list[str]]] = {}
+        self._providers: dict[str, tuple[Any, list[str], list[str]]] = {}
         for account in settings.flow_log_accounts:
             self.deliver_flow_logs_of(account)
         if feeds:
@@ -191,11 +191,14 @@ class TelemetryLanding(AwsConstruct):
                 thumbprint_list=list(thumbprints) or None,
                 tags=self.tags,
             )
-            self._providers[issuer] = provider, [audience]
-        provider, audiences = self._providers[issuer]
+            self._providers[issuer] = provider, [audience], list(thumbprints)
+        provider, audiences, known = self._providers[issuer]
         if audience not in audiences:
             audiences.append(audience)
             provider.client_id_list = rendered(audiences)
+        if more := [one for one in thumbprints if one.lower() not in map(str.lower, known)]:
+            known += more
+            provider.thumbprint_list = rendered(known)
         return str(provider.arn)
 
     def _allow_feeds(self, feeds: Mapping[str, Sequence[str]]) -> None:

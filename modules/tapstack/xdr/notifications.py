@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, depend_on, json_text, rendered
-from tapstack.capture.iam_documents import Statement, document, secure_transport
 from tapstack.capture.place import Place
+from tapstack.domain.iam_documents import Statement, document, secure_transport
 from tapstack.domain.names import Prefix, name_within
 from tapstack.response.dead_letters import RETENTION_SECONDS
 from tapstack.response.key import ResponseKey

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
-from tapstack.capture.iam_documents import Statement, document
 from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.names import LIMIT, name_within
 from tapstack.domain.tags import CLOUDWATCH, IAM, SQS, check_construct_tags
 from tapstack.domain.telemetry import landing_name, prefix_of, reader_dead_letters_name, reader_queue_name
-from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids
+from tapstack.domain.xdr_settings import OidcTrust, ReaderSettings, check_external_ids, reader_trust
 from tapstack.xdr.landing import TelemetryLanding
 from tapstack.xdr.notifications import ReaderQueue
 from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters
@@ -144,19 +144,11 @@ class XdrReader(AwsConstruct):
         else:
             assert settings.own is not None
             principals = list(settings.own.principals)
-        statement: Statement = {
-            "Sid": "AllowReader",
-            "Effect": "Allow",
-            "Principal": {"AWS": principals},
-            "Action": "sts:AssumeRole",
-        }
-        if settings.external_id is not None:
-            statement["Condition"] = {"StringEquals": {"sts:ExternalId": settings.external_id}}
-        return statement
+        return reader_trust(principals, settings.external_id)
 
     def _token_trust(self, trust: OidcTrust) -> Statement:
         means = self._settings.means
-        issuer, audience = trust.issuer or str(means.issuer), trust.audience or str(means.audience)
+        issuer, audience = str(self._settings.issuer), trust.audience or str(means.audience)
         provider = trust.provider_arn or self._landing.oidc_provider(issuer, audience, trust.thumbprints)
         host = issuer.removeprefix("https://")
         equal = {f"{host}:aud": audience}

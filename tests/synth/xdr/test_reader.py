@@ -367,12 +367,13 @@ def test_when_no_reader_has_a_queue_then_the_notifications_of_the_bucket_are_not
 
 def test_when_readers_have_tokens_of_one_issuer_then_they_share_its_provider() -> None:
     token = OidcTrust(issuer="https://login.example.com/t", audience="a", subject="s", thumbprints=("ab" * 20,))
-    other = OidcTrust(issuer="https://login.example.com/t", audience="b", subject="s")
+    more = ("AB" * 20, "cd" * 20)
+    other = OidcTrust(issuer="https://login.example.com/t", audience="b", subject="s", thumbprints=more)
     found = read(
         {name: ReaderSettings(prefixes=FLOW, oidc=each) for name, each in (("a", token), ("b", other), ("c", token))}
     )
     provider = found.resource("aws_iam_openid_connect_provider")
-    assert (provider["client_id_list"], provider["thumbprint_list"]) == (["a", "b"], ["ab" * 20])
+    assert (provider["client_id_list"], provider["thumbprint_list"]) == (["a", "b"], ["ab" * 20, "cd" * 20])
 
 
 def test_when_the_account_has_a_provider_then_none_is_made() -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from tapstack import FlowLogSettings, GuardDutyExport, LandingSettings, RuleViolation, TelemetryLanding, VpcFlowLogs
+from tapstack import (
+    FeedSettings,
+    FlowLogSettings,
+    GuardDutyExport,
+    LandingSettings,
+    RuleViolation,
+    TelemetryLanding,
+    VpcFlowLogs,
+)
+from tapstack.domain.landing_policies import POLICY_BYTES, check_policy_size
+from tapstack.domain.telemetry import landing_bucket_name
 from tests.synth.ids import SUBNET, VPC, eni
 from tests.synth.template import assert_equal, new_stack
-from tests.synth.xdr.building import KEY, address, bucket_policy, key_policy, landed, short
+from tests.synth.xdr.building import ACCOUNT, KEY, PARTITION, REGION, address, bucket_policy, key_policy, landed, short
+from tests.unit.refusals import refusal
 
 DETECTOR = "12abc34d567e8fa901bc2d34e56789f0"
 
@@ -28,6 +40,12 @@ def test_when_flows_are_logged_then_they_are_delivered_below_flow_after_the_poli
         "log_destination_type": "s3",
         "log_destination": "arn:<partition>:s3:::<s3_bucket.bucket>/flow/",
         "max_aggregation_interval": 600,
+        # Written out: the provider reads what is left out as "as it is", and never goes back to AWS's default.
+        "log_format": (
+            "$${version} $${account-id} $${interface-id} $${srcaddr} $${dstaddr} $${srcport} $${dstport} $${protocol} "
+            "$${packets} $${bytes} $${start} $${end} $${action} $${log-status}"
+        ),
+        "destination_options": [{"file_format": "plain-text"}],
         "tags": {"tapstack:deployment": "ir", "tapstack:site": "a"},
         "depends_on": [address(found, "aws_s3_bucket_policy", "landing_Bucket_")],
     }
@@ -113,7 +131,6 @@ def test_when_another_format_is_asked_for_then_it_begins_with_the_fields_of_vers
     assert {"instance-id", "vpc-id", "pkt-srcaddr", "flow-direction"} <= set(fields[14:])
     assert log["destination_options"] == [{"file_format": "parquet"}]
     assert (log["traffic_type"], log["max_aggregation_interval"]) == ("REJECT", 60)
-    assert "log_format" not in logged(FlowLogSettings(vpc_ids=(VPC,))).resource("aws_flow_log")
 
 
 def test_when_ids_are_tokens_then_each_is_logged() -> None:
@@ -196,3 +213,47 @@ def test_fails_when_nothing_is_to_be_logged() -> None:
     existing = TelemetryLanding(stack, "b", deployment="ir", site="b", settings=LandingSettings(bucket="lake"))
     with pytest.raises(RuleViolation, match=r"^site/gd: GuardDuty exports with a KMS key: expected bucket_key_arn"):
         GuardDutyExport(stack, "gd", landing=existing, detector_id=DETECTOR)
+
+
+@pytest.mark.parametrize(("accounts", "feeds"), [(97, 0), (93, 1), (95, 2)])
+def test_when_the_size_of_the_policy_is_checked_then_it_is_that_of_the_policy_that_is_deployed(
+    accounts: int, feeds: int
+) -> None:
+    named = [f"{number:012}" for number in range(accounts)]
+    principals = {f"edr-{number}": ("arn:aws:iam::111122223333:role/edr-collector",) for number in range(feeds)}
+    bucket = landing_bucket_name("tapstack", "production", "111122223333")
+
+    def deployed(flow_log_accounts: list[str]) -> int:
+        """The bytes of the policy once its tokens are known."""
+
+        def build(stack: Any, landing: TelemetryLanding) -> None:
+            VpcFlowLogs(stack, "flow", landing=landing, settings=FlowLogSettings(vpc_ids=(VPC,)))
+            GuardDutyExport(stack, "export", landing=landing, detector_id=DETECTOR)
+
+        found = landed(
+            build,
+            deployment="tapstack",
+            site="production",
+            settings=LandingSettings(flow_log_accounts=tuple(flow_log_accounts)),
+            feeds={name: FeedSettings(given) for name, given in principals.items()},
+        )
+        (policy,) = [
+            body["policy"]
+            for name, body in found.resources["aws_s3_bucket_policy"].items()
+            if name.startswith("landing_Bucket_")
+        ]
+        for token, value in ((ACCOUNT, "111122223333"), (PARTITION, "aws"), (REGION, "eu-central-1")):
+            policy = policy.replace(token, value)
+        text = policy.replace('\\"', '"')
+        assert "${" not in text
+        return len(json.dumps(json.loads(text), separators=(",", ":")))
+
+    def check(flow_log_accounts: list[str]) -> None:
+        given = [*flow_log_accounts, "111122223333"]
+        check_policy_size(bucket, given, principals, region="eu-central-1", detector_id=DETECTOR)
+
+    said = refusal(lambda: check(named))
+    assert f"would have {deployed(named):,} bytes" in said
+    fewer = int(re.findall(r"expected (\d+) accounts? fewer", said)[0])
+    check(named[fewer:])
+    assert deployed(named[fewer:]) <= POLICY_BYTES < deployed(named[fewer - 1 :])

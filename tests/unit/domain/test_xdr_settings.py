@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,12 @@ ID = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
 ROLE = "arn:aws:iam::111122223333:role/agent"
 VENDOR = VendorTrust("444455556666", ID)
 OWN = OwnTrust((ROLE,))
+ANALYSTS = tuple(
+    "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Containment"
+    f"{number:02}_0123456789abcdef"
+    for number in range(16)
+)
+"""Roles of Identity Center."""
 SENTINEL = OidcTrust(session_name=f"MicrosoftSentinel_{ID}")
 MANY: dict[str, Any] = {"issuer": "https://token.actions.githubusercontent.com", "audience": "sts.amazonaws.com"}
 """Of the tokens that every workflow of every customer of GitHub gets."""
@@ -70,6 +77,11 @@ def test_fails_when_no_prefix_has_the_name(name: str) -> None:
         (lambda: VendorTrust("444455556666", "short"), "'short' is too short for an external id"),
         (lambda: OwnTrust((ROLE,), "short"), "'short' is too short for an external id"),
         (lambda: OwnTrust(("arn:aws:iam::111122223333:root",)), "is not the ARN of an IAM role or user"),
+        (
+            lambda: OwnTrust(ANALYSTS),
+            "the trust policy of the reader's role would have 2,093 characters for 16 principals, and IAM takes 2,048 "
+            "by default: expected fewer principals, or ones with shorter names",
+        ),
         (
             lambda: OidcTrust(issuer="https://login.example.com"),
             "expected subject, or session_name with preset sentinel: any",
@@ -195,6 +207,26 @@ def test_when_readers_replace_each_others_notifications_then_each_is_named() -> 
     assert "as a does" in found[1][2]
     assert [each[:2] for each in check_readers({"q": queued}, existing=True)] == [("q", "queue")]
     assert [each[:2] for each in check_readers({"a": hunters}, existing=True)] == [("a", "preset")]
+
+
+def test_when_readers_share_the_provider_of_an_issuer_then_all_give_it_or_none() -> None:
+    provider = "arn:aws:iam::111122223333:oidc-provider/login.example.com/t"
+    makes, gives = reader(oidc=TOKEN), reader(oidc=replace(TOKEN, provider_arn=provider))
+    other = reader(oidc=replace(TOKEN, issuer="https://login.example.org"))
+    assert list(check_readers({"a": makes, "b": makes, "c": other})) == []
+    assert list(check_readers({"a": gives, "b": gives, "c": other})) == []
+    for readers in ({"m": makes, "g": gives}, {"g": gives, "m": makes}):
+        [(name, setting, said)] = check_readers(readers)
+        assert (name, setting) == ("m", "oidc")
+        assert said.startswith("g gives the IAM provider of https://login.example.com/t as provider_arn, and an accou")
+    # What one reader does not name, another does: the provider has all of them.
+    many = [
+        reader(oidc=replace(TOKEN, thumbprints=tuple(f"{number:040x}" for number in few)))
+        for few in (range(3), range(2, 6))
+    ]
+    [(name, setting, said)] = check_readers(dict(zip("ab", many, strict=True)))
+    assert (name, setting) == ("b", "oidc")
+    assert "would have 6 thumbprints: expected at most 5" in said
 
 
 def test_when_a_preset_is_read_then_no_vendor_s_account_or_secret_is_in_it() -> None:
