@@ -75,7 +75,8 @@ def test_when_the_site_has_a_response_then_its_incidents_land_and_its_topics_are
     assert log["retention_in_days"] == 30
     alarms = {alarm["alarm_name"]: alarm["alarm_actions"] for alarm in made["aws_cloudwatch_metric_alarm"].values()}
     assert set(alarms) == {
-        f"ir-a-xdr-{queue}-{what}" for queue in ("incidents", "reader-lake") for what in ("age", "dead-letters")
+        "ir-a-xdr-incidents-errors",
+        *(f"ir-a-xdr-{queue}-{what}" for queue in ("incidents", "reader-lake") for what in ("age", "dead-letters")),
     }
     for own, given in alarms.values():
         assert own.endswith(":ir-a-response-notices")

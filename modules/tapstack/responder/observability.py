@@ -47,12 +47,12 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
 
 
 def count(name: str) -> None:
-    """Add one to a metric of the deployment and site, which an alarm watches."""
+    """Add one to a metric of the deployment and site, which alarms and the dashboard read."""
     measure(name, MetricUnit.Count, 1)
 
 
 def measure(name: str, unit: MetricUnit, value: float) -> None:
-    """Publish a value of a metric of the deployment and site, which an alarm watches."""
+    """Publish a value of a metric of the deployment and site, which alarms and the dashboard read."""
     named = environment()
     with single_metric(name, unit, value, namespace=METRICS_NAMESPACE) as metric:
         for dimension, value_of in metric_dimensions(named.deployment, named.site).items():

@@ -8,10 +8,20 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.domain.counts import counted
-from tapstack.domain.own_names import APPLIANCE_HOURS, CONTAINMENTS_FAILED, METRICS_NAMESPACE, RELEASES_BLOCKED
+from tapstack.domain.own_names import (
+    APPLIANCE_HOURS,
+    CONTAINMENTS_FAILED,
+    METRICS_NAMESPACE,
+    RELEASES_BLOCKED,
+    WEBHOOKS_REFUSED,
+)
 
 _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60
+_TRIED_AGAIN_MINUTES: Final = 5
+"""What fails is tried again within so many minutes: an alarm that lasts as long notifies once."""
+_REFUSED_MINUTES: Final = 60
+"""Likewise where a tool goes on sending what is refused."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Watched:
         contains: whether instances may be contained.
         alert_queue: name of the queue in which alerts wait; none where none come in.
         alert_dead_letters: likewise that of alerts that failed every time.
+        webhooks: whether sources sign what they send.
     """
 
     state_machine_arn: str
@@ -39,6 +50,7 @@ class Watched:
     contains: bool = False
     alert_queue: str | None = None
     alert_dead_letters: str | None = None
+    webhooks: bool = False
 
 
 class ResponseAlarms(AwsConstruct):
@@ -47,9 +59,10 @@ class ResponseAlarms(AwsConstruct):
     Failures are events, each counted in one minute only: that none followed in the next does not mean that what failed
     is mended, so no notification says OK of them.
 
-    Failed, timed out and aborted executions; dead letters; alerts that wait too long; failing and throttled
-    functions; answers of the API that say 5xx; containments that fail and releases that are blocked; an appliance that
-    runs longer than allowed; and packets that were not mirrored because production traffic went first.
+    Failed, timed out and aborted executions; dead letters; alerts that wait too long, and webhooks of sources that are
+    refused; failing and throttled functions; answers of the API that say 5xx; containments that fail and releases that
+    are blocked; an appliance that runs longer than allowed; and packets that were not mirrored because production
+    traffic went first.
     CloudWatch has that last number for each source instance, and sources change with every incident:
     the alarm queries the instances of the whole account and Region, those that others mirror included.
 
@@ -97,10 +110,25 @@ class ResponseAlarms(AwsConstruct):
         if watched.alert_queue is not None:
             self._alarm(
                 "alert-age",
-                "Alerts of other tools have waited for more than 10 minutes to be decided about: one source may send "
-                "too many, or the function findings fails. `tapstack xdr status` shows the sources; inspect its log.",
+                # SQS leaves out what was received three times: alerts that fail are errors of the function.
+                "Alerts of other tools have waited for more than 10 minutes: they come faster than the function "
+                "findings decides about them. `tapstack xdr status` shows the sources; inspect its log.",
                 **_of_queue(watched.alert_queue, "ApproximateAgeOfOldestMessage"),
                 threshold=10 * _MINUTE,
+            )
+        if watched.webhooks:
+            self._alarm(
+                "webhooks-refused",
+                "An alert that another tool sent as a webhook was refused and is lost, or someone else tried: the "
+                "tool's secret may be wrong or expired (tapstack xdr rotate-secret), or its clock or the body wrong. "
+                "The log of the function alerts has source and reason.",
+                namespace=METRICS_NAMESPACE,
+                metric_name=WEBHOOKS_REFUSED,
+                dimensions=dict(watched.dimensions),
+                statistic="Sum",
+                period=_MINUTE,
+                minutes=_REFUSED_MINUTES,
+                event=True,
             )
         for metric, words in (
             ("Errors", "reported errors; the dashboard shows which: inspect its log."),
@@ -191,7 +219,12 @@ class ResponseAlarms(AwsConstruct):
         total = aws.CloudwatchMetricAlarmMetricQuery(
             id="total", expression="SUM(METRICS())", label=metric, return_data=True
         )
-        self._alarm(f"function-{metric.lower()}", description, metric_query=[*queries, total])
+        self._alarm(
+            f"function-{metric.lower()}",
+            description,
+            metric_query=[*queries, total],
+            minutes=_TRIED_AGAIN_MINUTES,
+        )
 
     def _skipped(self, metric: str) -> None:
         direction = metric.removeprefix("NetworkSkipMirror").lower()
@@ -212,7 +245,26 @@ class ResponseAlarms(AwsConstruct):
             ],
         )
 
-    def _alarm(self, what: str, description: str, *, threshold: float = 0, event: bool = False, **metric: Any) -> None:
+    def _alarm(
+        self,
+        what: str,
+        description: str,
+        *,
+        threshold: float = 0,
+        event: bool = False,
+        minutes: int = 1,
+        **metric: Any,
+    ) -> None:
+        """Make an alarm that begins with the first minute above the threshold.
+
+        Args:
+            what: ends its name.
+            description: what has happened, and what to do.
+            threshold: above which it begins.
+            event: whether it notifies only when it begins.
+            minutes: without another such minute after which it ends.
+            **metric: what is watched, each minute where `minutes` is given.
+        """
         name = f"{self._name}-{what}"
         alarm: Any = aws.CloudwatchMetricAlarm(
             self,
@@ -221,7 +273,8 @@ class ResponseAlarms(AwsConstruct):
             alarm_description=description,
             comparison_operator="GreaterThanThreshold",
             threshold=threshold,
-            evaluation_periods=1,
+            evaluation_periods=minutes,
+            datapoints_to_alarm=1,
             # No data means that nothing happened.
             treat_missing_data="notBreaching",
             alarm_actions=self._topics,

@@ -13,6 +13,7 @@ from tapstack.domain.own_names import (
     APPLIANCE_HOURS,
     METRICS_NAMESPACE,
     WEBHOOKS_REFUSED,
+    WEBHOOKS_UNKNOWN,
 )
 from tapstack.response.alarms import Watched
 
@@ -103,7 +104,7 @@ def _widgets(place: Place, watched: Watched) -> list[dict[str, Any]]:
         ("Launched appliance: hours", "Maximum", [[METRICS_NAMESPACE, APPLIANCE_HOURS, *own]]),
     ]
     if watched.alert_dead_letters is not None:
-        names = (ALERTS_KEPT, ALERTS_UNMATCHED, WEBHOOKS_REFUSED)
+        names = (ALERTS_KEPT, ALERTS_UNMATCHED, WEBHOOKS_REFUSED, WEBHOOKS_UNKNOWN)
         charts.append(("Alerts of other tools", "Sum", [[METRICS_NAMESPACE, name, *own] for name in names]))
         queue = ["QueueName", watched.alert_dead_letters]
         charts.append(("Alerts: dead letters", "Maximum", [["AWS/SQS", "ApproximateNumberOfMessagesVisible", *queue]]))

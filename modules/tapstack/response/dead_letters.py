@@ -11,10 +11,10 @@ from tapstack.domain.iam_documents import Statement, document, secure_transport
 from tapstack.response.key import ResponseKey
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
+"""The maximum retention of SQS."""
 _MARGIN_SECONDS: Final = 30
 _TRIED_SECONDS: Final = 3600
 """How long what fails is tried again: a service may be out of reach for a while."""
-"""The maximum retention of SQS."""
 
 
 class DeadLetters(AwsConstruct):

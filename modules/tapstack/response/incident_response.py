@@ -491,6 +491,7 @@ class IncidentResponse(AwsConstruct):
             dead_letters=self.dead_letters.name,
             alert_queue=str(self.intake.resource.name) if self.intake else None,
             alert_dead_letters=self.intake.dead_letters.name if self.intake else None,
+            webhooks=bool(self._alerts.webhooks),
             functions=[function.name for function in self.functions.values()],
             api_id=self.api.id,
             contains=self._containable is not None,

@@ -26,11 +26,13 @@ from tapstack.response.dead_letters import RETENTION_SECONDS, DeadLetters, deliv
 from tapstack.response.functions import FunctionDefaults, ResponderFunction
 from tapstack.response.package import build_package
 from tapstack.xdr.landing import TelemetryLanding
-from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters
+from tapstack.xdr.queue_alarms import watch_age, watch_dead_letters, watch_errors
 
 TIMEOUT_SECONDS: Final = 60
 _OLDEST_SECONDS: Final = 30 * 60
-"""Age of an event in its queue from which an alarm lasts: one that fails is tried again within a minute and a half."""
+"""Age of an event in its queue from which an alarm lasts. What fails three times no longer counts: that is an error."""
+_QUIET_MINUTES: Final = 5
+"""Without an error after which its alarm ends: longer than it takes until what fails is tried again."""
 _CONCURRENT: Final = 10
 """Functions at once: what they take of the account's concurrency, other functions lack."""
 _EVENT_AGE_SECONDS: Final = 24 * 3600
@@ -40,7 +42,7 @@ class IncidentTelemetry(AwsConstruct):
     """Puts the events of a site's incidents into a landing: under `incidents/v1/`, one object each, of one line.
 
     The response of the same deployment and site emits them. What cannot be written for an hour ends in a queue of dead
-    letters. Alarms watch these, and how long events wait.
+    letters. Alarms watch these, how long events wait, and errors of the function.
 
     Args:
         scope: the construct it belongs to.
@@ -96,7 +98,8 @@ class IncidentTelemetry(AwsConstruct):
             queue=self.dead_letters.name,
             description=(
                 "Events of incidents could not be written for an XDR: inspect the queue of dead letters and the log of "
-                "the function, then have SQS move them back (aws sqs start-message-move-task)."
+                "the function, then have SQS move them to the queue of events (aws sqs start-message-move-task with "
+                "--destination-arn: those that EventBridge could not deliver came from no queue)."
             ),
             topic_arns=topic_arns,
             tags=landing.tags,
@@ -107,8 +110,20 @@ class IncidentTelemetry(AwsConstruct):
             queue=str(self.queue.name),
             seconds=_OLDEST_SECONDS,
             description=(
-                "Events of incidents have waited for more than half an hour to be written for an XDR: inspect the log "
-                "of the function, and Lambda's concurrency in this account and Region."
+                "Events of incidents have waited for more than half an hour to be written for an XDR: they come faster "
+                "than the function writes them. Inspect Lambda's concurrency in this account and Region."
+            ),
+            topic_arns=topic_arns,
+            tags=landing.tags,
+        )
+        watch_errors(
+            self,
+            name=f"{self._name}-incidents-errors",
+            function=self.function.name,
+            minutes=_QUIET_MINUTES,
+            description=(
+                "Events of incidents could not be written for an XDR, and are tried again for an hour: inspect the log "
+                "of the function."
             ),
             topic_arns=topic_arns,
             tags=landing.tags,

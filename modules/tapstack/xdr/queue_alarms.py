@@ -1,4 +1,4 @@
-"""Alarms on queues: what is left in one needs a person."""
+"""Alarms on queues, and on the functions that empty them: what is left in a queue needs a person."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def watch_dead_letters(
         tags: on the alarm.
     """
     metric = "ApproximateNumberOfMessagesVisible"
-    return _alarm(scope, "Alarm", name, queue, description, topic_arns, tags, metric_name=metric, threshold=0)
+    return _alarm(
+        scope, "Alarm", name, description, topic_arns, tags, **_of_queue(queue), metric_name=metric, threshold=0
+    )
 
 
 def watch_age(
@@ -53,20 +55,73 @@ def watch_age(
         tags: on the alarm.
 
     See "Available CloudWatch metrics for Amazon SQS" in the Amazon SQS Developer Guide: a message that was received
-    more than three times no longer counts, so that one that always fails does not hide how long the others wait.
+    three times or more no longer counts, so that one that always fails does not hide how long the others wait.
+    Messages that fail are errors of what receives them: `watch_errors`.
     """
     metric = "ApproximateAgeOfOldestMessage"
-    return _alarm(scope, "AgeAlarm", name, queue, description, topic_arns, tags, metric_name=metric, threshold=seconds)
+    return _alarm(
+        scope,
+        "AgeAlarm",
+        name,
+        description,
+        topic_arns,
+        tags,
+        **_of_queue(queue),
+        metric_name=metric,
+        threshold=seconds,
+    )
+
+
+def watch_errors(
+    scope: Construct,
+    *,
+    name: str,
+    function: str,
+    minutes: int,
+    description: str,
+    topic_arns: Sequence[str],
+    tags: Mapping[str, str],
+) -> Any:
+    """Return a new alarm that begins when a function reports an error.
+
+    Args:
+        scope: the construct it belongs to.
+        name: of the alarm.
+        function: the name of the function.
+        minutes: without an error after which it ends; what fails should be tried again earlier.
+        description: what has happened, and what to do.
+        topic_arns: SNS topics that are notified when it begins and ends; it is only shown where there are none.
+        tags: on the alarm.
+    """
+    return _alarm(
+        scope,
+        "ErrorsAlarm",
+        name,
+        description,
+        topic_arns,
+        tags,
+        namespace="AWS/Lambda",
+        dimensions={"FunctionName": function},
+        statistic="Sum",
+        metric_name="Errors",
+        threshold=0,
+        minutes=minutes,
+    )
+
+
+def _of_queue(name: str) -> dict[str, Any]:
+    return {"namespace": "AWS/SQS", "dimensions": {"QueueName": name}, "statistic": "Maximum"}
 
 
 def _alarm(
     scope: Construct,
     id_: str,
     name: str,
-    queue: str,
     description: str,
     topic_arns: Sequence[str],
     tags: Mapping[str, str],
+    *,
+    minutes: int = 1,
     **metric: Any,
 ) -> Any:
     topics = list(topic_arns) or None
@@ -75,11 +130,9 @@ def _alarm(
         id_,
         alarm_name=name,
         alarm_description=description,
-        namespace="AWS/SQS",
-        dimensions={"QueueName": queue},
-        statistic="Maximum",
         period=60,
-        evaluation_periods=1,
+        evaluation_periods=minutes,
+        datapoints_to_alarm=1,
         comparison_operator="GreaterThanThreshold",
         # No data means that nothing happened.
         treat_missing_data="notBreaching",

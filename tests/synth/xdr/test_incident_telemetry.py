@@ -143,13 +143,24 @@ def test_when_the_bucket_exists_then_the_function_uses_the_key_of_that_by_way_of
 def test_when_events_cannot_be_written_or_wait_then_alarms_notify(made: Template) -> None:
     alarms = made.resources["aws_cloudwatch_metric_alarm"].values()
     assert all(alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC] for alarm in alarms)
-    assert {alarm["metric_name"]: plain(alarm["dimensions"]["QueueName"]) for alarm in alarms} == {
-        "ApproximateNumberOfMessagesVisible": "<incidents_DeadLetters.name>",
-        "ApproximateAgeOfOldestMessage": "<incidents_Queue.name>",
+    assert {
+        alarm["metric_name"]: (alarm["namespace"], {key: plain(name) for key, name in alarm["dimensions"].items()})
+        for alarm in alarms
+    } == {
+        "ApproximateNumberOfMessagesVisible": ("AWS/SQS", {"QueueName": "<incidents_DeadLetters.name>"}),
+        "ApproximateAgeOfOldestMessage": ("AWS/SQS", {"QueueName": "<incidents_Queue.name>"}),
+        "Errors": ("AWS/Lambda", {"FunctionName": "<incidents_Function.function_name>"}),
     }
-    assert {alarm["namespace"] for alarm in alarms} == {"AWS/SQS"}
     unheard = telemetry().resources["aws_cloudwatch_metric_alarm"].values()
     assert not any("alarm_actions" in alarm for alarm in unheard)
+
+
+def test_when_an_event_fails_every_time_then_the_alarm_on_errors_begins_once_and_lasts(made: Template) -> None:
+    # The age of the queue is that of messages that were received less than three times.
+    [errors] = [one for one in made.resources["aws_cloudwatch_metric_alarm"].values() if one["metric_name"] == "Errors"]
+    hidden = named(made, "aws_sqs_queue", "Queue")["visibility_timeout_seconds"]
+    assert (errors["threshold"], errors["statistic"], errors["datapoints_to_alarm"]) == (0, "Sum", 1)
+    assert errors["period"] * errors["evaluation_periods"] > hidden + made.resource("aws_lambda_function")["timeout"]
 
 
 def test_fails_when_a_topic_is_none() -> None:

@@ -17,7 +17,7 @@ from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.operations import LARGEST_BODY, SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
-from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED
+from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED, WEBHOOKS_UNKNOWN
 from tapstack.domain.webhook_secrets import ASKED_AGAIN_SECONDS, SECRET_KEPT_SECONDS
 from tapstack.domain.webhook_signatures import TOLERANCE_SECONDS, check_webhook_id, verify
 from tapstack.responder.alert_sources import alert_sources
@@ -97,10 +97,12 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
         if isinstance(refused, Problem) and refused.status >= 500:
             raise
         why = refused.detail if isinstance(refused, Problem) else str(refused)
-        if source not in alert_sources() or not alert_sources()[source].webhook:
+        known = source in alert_sources() and alert_sources()[source].webhook
+        if not known:
             why = f"no source of this name takes webhooks; {why}"
         logger.warning("webhook refused", source=word(source), reason=why)
-        count(WEBHOOKS_REFUSED)
+        # What the internet tries is no alert that a tool has lost.
+        count(WEBHOOKS_REFUSED if known else WEBHOOKS_UNKNOWN)
         kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
         raise Problem(kind, REFUSED) from None
     kept = KeptAlert(source, f"webhooks/{webhook_id}", as_text(utc_now()), body.decode())

@@ -6,14 +6,15 @@ from typing import Any
 
 from tapstack.domain.finding_documents import SECURITY_HUB_EVENT_SOURCE
 from tapstack.domain.kept_alerts import kept_alert
+from tapstack.responder.handlers.batches import take_each
 from tapstack.responder.incident import alerts, findings
 from tapstack.responder.observability import logger, observed
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Receive a finding from EventBridge, and return what was done about it; or alerts from the queue (`_batch`)."""
+    """Receive a finding from EventBridge, and return what was done about it; or alerts from the queue (`take_each`)."""
     if isinstance(event, dict) and _is_batch(event.get("Records")):
-        return _batch(event["Records"])
+        return take_each(event["Records"], _receive_kept)
     if isinstance(event, dict) and event.get("source") == SECURITY_HUB_EVENT_SOURCE:
         with observed("alerts.receive"):
             return _logged(alerts.receive_security_hub(event))
@@ -30,20 +31,9 @@ def _is_batch(records: object) -> bool:
     )
 
 
-def _batch(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Receive alerts that waited in the queue; return which of them have to come again.
-
-    Source: AWS Lambda Developer Guide, "Handling errors for an SQS event source in Lambda" (partial batch responses).
-    """
-    failed = []
-    for record in records:
-        try:
-            with observed("alerts.receive"):
-                _logged(alerts.receive_kept(kept_alert(record["body"])))
-        except Exception:
-            # It is logged and measured; the others of the batch are not held up.
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+def _receive_kept(record: dict[str, Any]) -> None:
+    with observed("alerts.receive"):
+        _logged(alerts.receive_kept(kept_alert(record["body"])))
 
 
 def _logged(result: dict[str, Any]) -> dict[str, Any]:
