@@ -13,6 +13,7 @@ from tapstack.domain.alerts import Alert, AlertInstance
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
+from tapstack.domain.json_documents import read_document
 from tapstack.domain.policy import Decision, decide, needs_tags
 from tapstack.domain.policy_rules import Rule
 from tapstack.domain.regions import AccountRegion
@@ -76,28 +77,29 @@ def _read(file: str, source: TextIO) -> Alert:
         raise WrongInputError(f"{_named_file(file)}: {plain(violation)}") from None
 
 
-def read_json(file: str, source: TextIO) -> Any:
+def read_json(file: str, source: TextIO, *, encoding: str = "utf-8-sig") -> Any:
     """Return what a file of JSON holds.
 
     Args:
         file: its path; `-` for `source`.
         source: standard input.
+        encoding: of the file; by default a byte order mark may begin it.
 
     Raises:
         WrongInputError: it cannot be read, or is no JSON.
     """
     name = _named_file(file)
     try:
-        text = source.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-        return json.loads(text)
+        text = source.read() if file == "-" else Path(file).read_text(encoding=encoding)
+        return read_document(text)
     except UnicodeDecodeError as error:
         raise WrongInputError(f"{name}: is not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
         raise WrongInputError(f"{name}:{error.lineno}: this is not JSON (column {error.colno}): {error.msg}") from None
     except RecursionError:
         raise WrongInputError(f"{name}: is nested too deep") from None
-    except ValueError:
-        raise WrongInputError(f"{name}: has a number of more digits than any finding has") from None
+    except ValueError as error:
+        raise WrongInputError(f"{name}: this is not JSON: {error}") from None
     except OSError as error:
         raise WrongInputError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
 

@@ -58,7 +58,7 @@ def try_alert(
         err: receives errors.
     """
     try:
-        document = read_json(file, source)
+        document = read_json(file, source, encoding="utf-8")
         path = deployment_file or deployment_path(Path.cwd())
         deployment = load_deployment(path)
         name = site_name or _site(deployment, source_name, shown(path))

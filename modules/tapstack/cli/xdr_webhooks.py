@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from tapstack.cli.incident_api import Headers, IncidentApi, UserError, check_url
 from tapstack.cli.terminal import plain, table
@@ -18,10 +19,12 @@ from tapstack.domain.alert_mappings import AlertSource
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.json_documents import read_document
 from tapstack.domain.operations import LARGEST_BODY, SEND_WEBHOOK
 from tapstack.domain.suggestions import did_you_mean
 from tapstack.domain.webhook_secrets import (
     ASKED_AGAIN_SECONDS,
+    CURRENT,
     SECRET_KEPT_SECONDS,
     SECRET_VARIABLE,
     webhook_secret_name,
@@ -32,11 +35,14 @@ from tapstack.domain.webhook_signatures import (
     new_secret,
     read_secret,
     signed_headers,
+    written_secret,
 )
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
-from tapstack.workspace.credentials import access_to, answers_of_aws
+from tapstack.workspace.credentials import CredentialsError, access_to, answers_of_aws
 from tapstack.workspace.xdr_status import LAST_ALERTS, Arrived, XdrStatus, read_status
+
+_UNKNOWN: Final = "AWS did not say whether the new secret is set"
 
 
 def send(
@@ -131,15 +137,30 @@ def rotate_secret(
     deployment = load_deployment(path)
     site = site_name or _site_of(deployment, source_name, shown(path))
     _check_webhook(deployment, site, source_name, shown(path))
-    secret = new_secret()
-    with _written(output, secret):
+    with _pending(output, ".revoking" if revoke else ".pending") as secret:
         client = access_to(deployment.sites[site]).client("secretsmanager")
         name = webhook_secret_name(deployment.project, site, source_name)
-        with answers_of_aws(f"the secret {name} cannot be set: deploy the response with this source first"):
-            if revoke:
-                # The one before the last is accepted no longer.
-                client.put_secret_value(SecretId=name, SecretString=new_secret())
-            client.put_secret_value(SecretId=name, SecretString=secret)
+        try:
+            with answers_of_aws(f"the secret {name} cannot be set: deploy the response with this source first"):
+                # Of two, the one before the last is accepted no longer.
+                for value in (_throwaway(secret), secret) if revoke else (secret,):
+                    # Secrets Manager ignores the same value with the same token: nothing is rotated twice.
+                    answer = client.put_secret_value(
+                        SecretId=name, SecretString=value, ClientRequestToken=sha256(value.encode()).hexdigest()
+                    )
+            if CURRENT not in answer["VersionStages"]:
+                raise CredentialsError(
+                    f"{source_name} has got another secret since: run the command again for a new one"
+                )
+        except CredentialsError:
+            raise
+        except BaseException:
+            if output is None:
+                print(secret, file=out, flush=True)
+                print(f"{_UNKNOWN}: keep it. The next rotation makes it the one before", file=err, flush=True)
+            else:
+                print(f"{_UNKNOWN}: run the same command again, which sets no other one", file=err, flush=True)
+            raise
     if output is None:
         print(secret, file=out, flush=True)
     response = deployment.sites[site].response
@@ -191,8 +212,10 @@ def _document(file: str, source: TextIO) -> bytes:
     name = "standard input" if file == "-" else shown(Path(file))
     try:
         body = source.read().encode() if file == "-" else Path(file).read_bytes()
-        json.loads(body)
-    except (UnicodeError, json.JSONDecodeError, RecursionError) as error:
+        read_document(body.decode("utf-8"))
+    except RecursionError:
+        raise UserError(f"{name}: is nested too deeply") from None
+    except ValueError as error:  # UnicodeError and JSONDecodeError are such
         raise UserError(f"{name}: is no JSON: {error}") from None
     except OSError as error:
         raise UserError(f"{name}: cannot be read: {os.strerror(error.errno or 0)}") from None
@@ -222,25 +245,59 @@ def _secret(file: str | None, source: TextIO) -> bytes:
 
 
 @contextmanager
-def _written(file: str | None, secret: str) -> Iterator[None]:
-    """Write a secret into a new file that only its user may read; where what follows fails, the file is removed."""
+def _pending(file: str | None, suffix: str) -> Iterator[str]:
+    """Yield the secret to set: a new one, or that of the same command before, where it did not hear of the outcome.
+
+    Until it is set, it is in a file beside, which only its user may read. Where AWS refuses it, that is removed.
+
+    Args:
+        file: where the secret is once it is set; none where it is printed.
+        suffix: of the file beside.
+
+    Raises:
+        UserError: the file exists or cannot be written, or what is pending is no secret.
+    """
     if file is None:
-        yield
+        yield new_secret()
         return
+    if os.path.lexists(file):
+        raise UserError(f"--output {plain(file)}: exists, and may hold the secret before")
+    pending = Path(f"{file}{suffix}")
     try:
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UserError(f"--output {plain(file)}: exists, and may hold the secret before") from None
-    except OSError as error:
-        raise UserError(f"--output {plain(file)}: {error.strerror}") from None
+        secret = _begun(pending)
+    except RuleViolation as violation:
+        raise UserError(f"{plain(str(pending))}: {violation}. It was never set: delete the file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "is no text"
+        raise UserError(f"--output {plain(file)}: {said}") from None
     try:
-        with os.fdopen(opened, "w", encoding="utf-8") as written:
-            written.write(f"{secret}\n")
-        yield
-    except BaseException:
+        yield secret
+    except CredentialsError:
         with suppress(OSError):
-            Path(file).unlink()
+            pending.unlink()
         raise
+    pending.rename(file)
+
+
+def _begun(pending: Path) -> str:
+    """Return the secret in a file, or a new one that is written there."""
+    try:
+        opened = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        secret = pending.read_text(encoding="utf-8").strip()
+        read_secret(secret)
+        return secret
+    secret = new_secret()
+    with os.fdopen(opened, "w", encoding="utf-8") as written:
+        written.write(f"{secret}\n")
+        written.flush()
+        os.fsync(opened)
+    return secret
+
+
+def _throwaway(secret: str) -> str:
+    """Return a secret that no sender gets; the same for the same secret, so that it is set once as well."""
+    return written_secret(sha256(f"throwaway {secret}".encode()).digest())
 
 
 def _sources(deployment: Deployment) -> dict[str, Mapping[str, AlertSource]]:
@@ -288,7 +345,12 @@ def _status_as_json(site: str, found: XdrStatus) -> dict[str, Any]:
         "site": site,
         "bucket": found.bucket,
         "arrived": [
-            {"prefix": one.prefix, "last": as_text(one.last) if one.last else None, "objects": one.objects}
+            {
+                "prefix": one.prefix,
+                "last": as_text(one.last) if one.last else None,
+                "objects": one.objects,
+                "left_out": one.left_out,
+            }
             for one in found.arrived
         ],
         "queues": found.queues,
@@ -318,7 +380,10 @@ def _status_as_text(site: str, found: XdrStatus) -> Iterator[str]:
 
 
 def _arrival(one: Arrived) -> tuple[str, str, str]:
-    return plain(one.prefix), as_text(one.last) if one.last else "nothing yet", str(one.objects or "")
+    last = as_text(one.last) if one.last else "nothing found" if one.left_out else "nothing yet"
+    if one.left_out:
+        last += f", without {counted(one.left_out, 'folder')} of too many"
+    return plain(one.prefix), last, str(one.objects or "")
 
 
 def _alert(outcome: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

@@ -39,7 +39,12 @@ _SECRET_TEXT: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 def new_secret() -> str:
     """Return a random secret of 32 bytes, as `read_secret` reads it."""
-    return _PREFIX + base64.b64encode(secrets.token_bytes(_NEW_SECRET_BYTES)).decode()
+    return written_secret(secrets.token_bytes(_NEW_SECRET_BYTES))
+
+
+def written_secret(content: bytes) -> str:
+    """Return the bytes of a secret as text."""
+    return _PREFIX + base64.b64encode(content).decode()
 
 
 def read_secret(text: str) -> bytes:

@@ -22,6 +22,8 @@ _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
 _ROLE_SECONDS: Final = 900
 """The duration of a session of an assumed role: the shortest that AWS allows."""
+_FAILED: Final = 500
+"""From this status of HTTP on AWS failed, and refused nothing."""
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _UNKNOWN: Final = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"})
 _SIGN_IN: Final = "sign in (aws sso login), set AWS_PROFILE, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -32,7 +34,7 @@ class CredentialsError(Exception):
 
 
 class UnreachableError(Exception):
-    """AWS could not be reached; the message says why."""
+    """AWS could not be reached, or failed: what was asked may be done all the same. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,8 @@ def _as_credentials_errors(refused: str = "AWS refuses the credentials") -> Iter
     try:
         yield
     except exceptions.ClientError as error:
+        if _status(error) >= _FAILED:
+            raise UnreachableError(f"AWS failed: {error}") from None
         raise CredentialsError(_message_of_refusal(error, refused)) from None
     except (exceptions.SSOError, exceptions.TokenRetrievalError) as error:
         profile = os.environ.get("AWS_PROFILE")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,11 +31,16 @@ from tapstack.settings.model import Deployment
 from tapstack.workspace.credentials import Access, CredentialsError, UnreachableError, answers_of_aws
 
 LAST_ALERTS: Final = 20
-_DATED: Final = re.compile(r"(?:(?:year|month|day|hour)=)?\d{2}(?:\d{2})?/")
-"""A folder of a year, a month, a day or an hour, as AWS and Tapstack write them."""
+_DATED: Final = re.compile(
+    r"(?:(?:year|month|day|hour)=)?\d{2}(?:\d{2})?/"
+    r"|(?:\w+=)?20\d{2}-?(?:0[1-9]|1[0-2])(?:-?[0-3]\d(?:[-T]?[0-2]\d)?)?/"
+)
+"""A folder of a year, a month, a day or an hour, as AWS and Tapstack write them; or of more than one of these, such as
+`2026-11-28/`, `20261128/` and `dt=2026-11-28/`."""
 _DEEPEST: Final = 12
-_FOLDERS: Final = 50
-"""How many folders of a level are looked into that are no dates: accounts, Regions, producers, sources."""
+_FOLDERS: Final = 110
+"""How many folders of a level are read that are no dates, such as those of the 101 accounts whose flow logs one landing
+can have; the last ones by name, because ids of batches often begin with their time."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,13 @@ class Arrived:
         prefix: of the landing's bucket.
         last: when the last object was put; None where there is none.
         objects: how many are beside it: those of its day or hour, as whoever puts them divides them.
+        left_out: how many folders were not read, because there are too many: something later may be in them.
     """
 
     prefix: str
     last: datetime | None
     objects: int = 0
+    left_out: int = 0
 
 
 @dataclass
@@ -133,22 +140,26 @@ def _arrivals(s3: Any, bucket: str) -> Iterator[Arrived]:
         folders, _ = _page(s3, bucket, prefix)
         for folder in folders[:_FOLDERS]:
             yield _last(s3, bucket, folder)
+        if len(folders) > _FOLDERS:
+            yield Arrived(prefix, None, left_out=len(folders) - _FOLDERS)
 
 
 def _last(s3: Any, bucket: str, prefix: str) -> Arrived:
     """Return what arrived last below a prefix: of folders that are dates, only the last are looked into."""
     found: list[Arrived] = []
-    folders = [prefix]
+    folders, left_out = [prefix], 0
     for _ in range(_DEEPEST):
         inner: list[str] = []
-        for folder in folders[:_FOLDERS]:
+        left_out += len(folders[:-_FOLDERS])
+        for folder in folders[-_FOLDERS:]:
             below, objects = _page(s3, bucket, folder)
             dated = [one for one in below if _DATED.fullmatch(one[len(folder) :])]
             inner += [one for one in below if one not in dated] + dated[-1:]
             if objects:
                 found.append(Arrived(prefix, max(one["LastModified"] for one in objects), len(objects)))
         folders = inner
-    return max(found, key=lambda one: str(one.last), default=Arrived(prefix, None))
+    last = max(found, key=lambda one: str(one.last), default=Arrived(prefix, None))
+    return replace(last, left_out=left_out + len(folders))
 
 
 def _page(s3: Any, bucket: str, prefix: str) -> tuple[list[str], list[dict[str, Any]]]:

@@ -217,7 +217,7 @@ def test_fails_when_no_site_has_a_response(more: list[str], capsys: Printed) -> 
             document("security-hub-event"),
             "finding.json: this is an event of Security Hub, 'Security Hub Findings - Impo",
         ),
-        (f'{{"id": {"9" * 5000}}}', "finding.json: has a number of more digits than any finding has"),
+        (f'{{"id": {"9" * 5000}}}', "finding.json: this is not JSON: a number has more digits than any alert has"),
     ],
 )
 def test_fails_when_the_file_is_no_finding_and_names_the_place(document: Any, message: str, capsys: Printed) -> None:

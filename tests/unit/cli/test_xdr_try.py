@@ -136,6 +136,10 @@ def test_when_standard_input_is_read_then_it_is_the_same(capsys: Printed, monkey
     [
         ("{", "soc", (), "alert.json:1: this is not JSON (column 2): "),
         ("[" * 100_000, "soc", (), "alert.json: is nested too deep"),
+        # As the API refuses it.
+        ('{"a": 1, "a": 2}', "soc", (), "alert.json: this is not JSON: a property is given twice"),
+        ('{"a": NaN}', "soc", (), "alert.json: this is not JSON: NaN is not JSON"),
+        ("\ufeff{}", "soc", (), "alert.json:1: this is not JSON (column 1): Unexpected UTF-8 BOM"),
         (
             "{}",
             "scc",

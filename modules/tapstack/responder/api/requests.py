@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapstack.domain.callers import Caller, iam_caller, token_caller
 from tapstack.domain.containment_settings import MODES
+from tapstack.domain.json_documents import read_document
 from tapstack.domain.operations import LARGEST_BODY, Operation, operation_that_contains
 from tapstack.domain.outside_text import quoted
 from tapstack.responder.api.problems import Problem
@@ -174,36 +174,14 @@ def parsed(body: bytes) -> Any:
     """Return what JSON says.
 
     Raises:
-        Problem: it is none, is nested too deeply, or gives a property twice.
+        Problem: it is none, as `read_document` reads it, or is nested too deeply.
     """
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_without_duplicates,
-            parse_constant=_no_constant,
-            parse_float=_number,
-        )
+        return read_document(body.decode("utf-8"))
     except RecursionError as error:
         raise Problem("malformed-request", "the body is nested too deeply") from error
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
         raise Problem("malformed-request", f"the body is no JSON: {str(error)[:_SHOWN]}") from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a property is given twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _number(text: str) -> int | float:
-    """Read 60.0 as 60: to JSON Schema both are the same integer."""
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def check(name: str, value: Any) -> Any:

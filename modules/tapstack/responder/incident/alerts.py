@@ -15,6 +15,7 @@ from typing import Any, Final
 from tapstack.domain.alert_mappings import Mapped, map_alerts, map_security_hub
 from tapstack.domain.alerts import SECURITY_HUB, Alert
 from tapstack.domain.incidents import as_moment, as_text, as_time, utc_now
+from tapstack.domain.json_documents import read_document
 from tapstack.domain.kept_alerts import KeptAlert
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.own_names import ALERTS_UNMATCHED
@@ -98,7 +99,7 @@ def _last_seen(alert: Alert, kept: KeptAlert) -> str:
 
 def _mapped(kept: KeptAlert) -> Mapped:
     try:
-        document = json.loads(kept.document)
+        document = read_document(kept.document)
     except (ValueError, RecursionError) as error:
         return Mapped(unmatched=(f"it is no JSON: {quoted(str(error))}",))
     home = environment().home
