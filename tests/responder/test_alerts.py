@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+from tapstack.domain.alerts import Alert
 from tapstack.domain.console import instance_page
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.incidents import as_text, as_time, utc_now
@@ -514,6 +515,20 @@ class TestTargets:
             == one
         )
         assert decided(lead(its, ("ip", "10.0.1.11")), "anywhere", "hunters")["instance_id"] == one
+
+    def test_when_an_interface_of_one_of_several_instances_is_named_then_each_is_decided_about(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (one, interface), (two, _), (other, others) = site.instance(), site.instance(), site.instance()
+        about = targets.Target(instance_ids=(one, two), network_interface_id=interface)
+        alert = Alert("soc", "a-1", "", 7.0, environment().home, target=about, last_seen=as_text(utc_now()))
+        found, _ = targets.resolved(alert)
+        assert [(each.id, each.network_interface_ids) for each in found.instances] == [(one, (interface,)), (two, ())]
+        foreign = replace(alert, target=replace(about, network_interface_id=others))
+        with pytest.raises(
+            targets.Unresolved, match=f"^it names {one}, {two}, but its interface {others} is that of {other}$"
+        ):
+            targets.resolved(foreign)
 
     def test_when_one_of_several_instances_is_gone_then_the_other_is_decided_about(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -52,8 +52,8 @@ def resolved(alert: Alert) -> tuple[Alert, Existing]:
     there, meant, left_out = _asked(named)
     if not meant:
         raise Unresolved("; ".join(left_out))
-    _check_agreement(alert, target, meant)
-    return replace(_with(alert, meant), left_out=(*alert.left_out, *left_out)), there
+    owner = _checked_owner(alert, target, named)
+    return replace(_with(alert, meant, owner), left_out=(*alert.left_out, *left_out)), there
 
 
 def _with_its_own(alert: Alert) -> tuple[Alert, Existing]:
@@ -111,19 +111,26 @@ def existing(ids: Sequence[str]) -> Existing:
     return Existing(found, missing, tags)
 
 
-def _with(alert: Alert, instance_ids: Sequence[str]) -> Alert:
+def _with(alert: Alert, instance_ids: Sequence[str], owner: str | None = None) -> Alert:
+    """Return an alert about instances; of several, the interface that it names belongs to its owner, where known."""
     interface = alert.target.network_interface_id if alert.target else None
-    interfaces = () if interface is None else (interface,)
-    return replace(alert, instances=tuple(AlertInstance(one, alert.where, interfaces) for one in instance_ids))
+
+    def interfaces(instance: str) -> tuple[str, ...]:
+        return () if interface is None or (len(instance_ids) > 1 and instance != owner) else (interface,)
+
+    return replace(alert, instances=tuple(AlertInstance(one, alert.where, interfaces(one)) for one in instance_ids))
 
 
-def _check_agreement(alert: Alert, target: Target, found: list[str]) -> None:
-    """Check that the interface and the address that an alert names besides are those of its instance.
+def _checked_owner(alert: Alert, target: Target, named: list[str]) -> str | None:
+    """Check that the interface and the address that an alert names besides are those of one of its instances.
+
+    Returns:
+        The instance of the interface that is named; None where none is, or it is not known.
 
     Raises:
         Unresolved: one is another instance's.
     """
-    asked = []
+    asked, owners = [], {}
     if target.network_interface_id is not None and target.instance_ids:
         interface = target.network_interface_id
         asked.append((f"interface {interface}", {"network-interface-id": interface}))
@@ -134,8 +141,10 @@ def _check_agreement(alert: Alert, target: Target, found: list[str]) -> None:
         described = _interfaces(filters)
         owner = None if _attached_since(alert, described) else _owner(described)
         # What is unknown, attached to none, or attached after the alert, speaks against nothing.
-        if owner is not None and [owner] != found:
-            raise Unresolved(f"it names {_said(target, found)}, but its {what} is that of {owner}")
+        if owner is not None and owner not in named:
+            raise Unresolved(f"it names {_said(target, named)}, but its {what} is that of {owner}")
+        owners[what] = owner
+    return owners.get(f"interface {target.network_interface_id}")
 
 
 def _of_interface(alert: Alert, interface: str) -> str:
