@@ -423,6 +423,37 @@ class TestSize:
         decided(found(instance, 99, 8.5))
         assert len(joined_mails(policy)) == len(mails) + 1
 
+    def test_when_a_function_is_killed_before_it_notifies_then_the_next_one_notifies_of_the_same(
+        self, policy: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = policy.instance()
+        decided(found(instance, 1))
+        hours = {as_text(utc_now())[:13]}
+
+        def kill(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        def killed(event: dict[str, Any]) -> None:
+            with monkeypatch.context() as killing:
+                killing.setattr(notifications, "notify_once", kill)
+                with pytest.raises(KeyboardInterrupt):
+                    decided(event)
+
+        for number in range(2, NOTIFIED_IN_AN_HOUR + 1):
+            decided(found(instance, number))
+        twelfth, thirteenth, rises = found(instance, 50), found(instance, 51), found(instance, 52, 8.5)
+        for event in (twelfth, thirteenth):
+            killed(event)
+            decided(event)
+        mails = joined_mails(policy)
+        hours.add(as_text(utc_now())[:13])
+        assert len(mails) == NOTIFIED_IN_AN_HOUR or len(hours) == 2
+        # That further ones are silent is said, though the function that counted the last one was killed.
+        assert "Of further alerts that join within this clock hour" in mails[-1] or len(hours) == 2
+        killed(rises)
+        decided(rises)
+        assert len(joined_mails(policy)) == len(mails) + 1
+
     def test_when_a_notification_is_longer_than_a_key_then_it_is_once_all_the_same(self, policy: Site) -> None:
         incident = opened(policy.instance()[0])
         for what in ("a" * 3000, "a" * 3000 + "b"):

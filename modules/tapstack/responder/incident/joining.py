@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.callers import Caller
@@ -297,22 +297,31 @@ def complete(
         before: the incident before the alert joined; none where another call wrote that.
     """
     proceed(incident, before)
-    number = 0 if _changes(incident, before) else notified.count(incident.id, f"joins of {notified.this_hour()}")
+    mark, number = _mark(request, source), 0
+    if not notified.is_notified(incident, _changes(mark)):
+        hour = f"joins of {notified.this_hour()}"
+        number = notified.count(incident.id, hour, mark, most=notifications.NOTIFIED_IN_AN_HOUR)
     notifications.notify_once(
         incident,
         "joined",
         *_notification(incident, request, report, last=number == notifications.NOTIFIED_IN_AN_HOUR),
-        once=_mark(request, source),
-        to_operators=number <= notifications.NOTIFIED_IN_AN_HOUR,
+        once=mark,
+        to_operators=number is not None,
     )
 
 
-def _changes(incident: Incident, before: Incident | None) -> bool:
-    """Return whether an alert raised the severity of the incident that it joined, or changed its containment."""
-    return before is not None and (incident.severity, incident.containment_state) != (
-        before.severity,
-        before.containment_state,
-    )
+def of_change(incident: Incident, joining: Joining, request: OpenRequest, source: Source) -> list[dict[str, Any]]:
+    """Return what is written with a join that raises the severity of an incident, or changes its containment.
+
+    Operators are notified of each of these, however many alerts join in an hour, and whichever call completes it.
+    """
+    if joining.severity == incident.severity and joining.containment is None:
+        return []
+    return [notified.recorded(incident.id, _changes(_mark(request, source)))]
+
+
+def _changes(mark: str) -> str:
+    return f"changed: {mark}"
 
 
 def proceed(incident: Incident, before: Incident | None = None) -> None:

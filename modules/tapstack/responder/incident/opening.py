@@ -224,7 +224,10 @@ class _Opening:
             entries=changes.entries,
             is_listed=is_listed,
             occurrences=[joined] if len(incident.unemitted) < RECORDED_AT_MOST else [],
-            besides=self._recorded(incident, "joined"),
+            besides=[
+                *self._recorded(incident, "joined"),
+                *joining.of_change(incident, changes.joining, request, self.source),
+            ],
         ):
             return None
         changed = incidents.get(incident.id)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.store import lifetimes, table
+from tapstack.responder.store.items import pack_item
 from tapstack.responder.store.keys import notification_key, request_key
 from tapstack.responder.store.records import Incident
 
@@ -36,18 +37,39 @@ def mark_notified(incident_id: str, what: str) -> None:
     )
 
 
-def count(incident_id: str, what: str) -> int:
-    """Count one more of something that operators are notified of so often at most; return how many there are now.
+def recorded(incident_id: str, what: str) -> dict[str, Any]:
+    """Return for a transaction what `is_notified` then knows, before anything is published."""
+    return table.put(
+        {**notification_key(incident_id, what), **pack_item({"what": what, "ttl": lifetimes.of_belongings()})}
+    )
 
-    A function that is killed after it counts again: there may be fewer notifications than that, never more.
+
+def count(incident_id: str, what: str, of: str, *, most: int) -> int | None:
+    """Count one more of something that operators are notified of so often at most; once, however often it is asked for.
+
+    Args:
+        incident_id: of which.
+        what: is counted.
+        of: what this one is known by.
+        most: how many are counted.
+
+    Returns:
+        How many there are; None where this one is not among the first `most`.
     """
-    return _counted(notification_key(incident_id, what), what, lifetimes.of_belongings())
+    counted = table.change(
+        notification_key(incident_id, what),
+        "SET what = :what, #ttl = :ttl ADD marks :marks",
+        condition="attribute_not_exists(marks) OR size(marks) < :most OR contains(marks, :of)",
+        values={"what": what, "ttl": lifetimes.of_belongings(), "marks": {of}, "of": of, "most": most},
+        names={"ttl": "ttl"},
+    )
+    return None if counted is None else len(counted["marks"])
 
 
 def count_alert(source: str, kind: str) -> int:
     """Count one more alert of a source that operators would be notified of; return how many there are in this hour.
 
-    As `count`, where there is no incident.
+    A function that is killed after it counts again: there may be fewer notifications than that, never more.
 
     Args:
         source: of the alert.
@@ -55,20 +77,16 @@ def count_alert(source: str, kind: str) -> int:
     """
     hour = this_hour()
     day = lifetimes.after(timedelta(days=1))
-    return _counted(request_key("notified", (source, kind), hour), f"{kind} of {source} in {hour}", day)
+    counted = table.change(
+        request_key("notified", (source, kind), hour),
+        "SET what = :what, #ttl = :ttl ADD times :one",
+        values={"what": f"{kind} of {source} in {hour}", "ttl": day, "one": 1},
+        names={"ttl": "ttl"},
+    )
+    assert counted is not None
+    return int(counted["times"])
 
 
 def this_hour() -> str:
     """Return the clock hour, such as 2026-01-02T03."""
     return as_text(utc_now())[:13]
-
-
-def _counted(key: dict[str, Any], what: str, until: int) -> int:
-    counted = table.change(
-        key,
-        "SET what = :what, #ttl = :ttl ADD times :one",
-        values={"what": what, "ttl": until, "one": 1},
-        names={"ttl": "ttl"},
-    )
-    assert counted is not None
-    return int(counted["times"])
