@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tapstack.domain.callers import BY_DEFAULT, iam_caller
+from tapstack.domain.operations import OPERATIONS, Operation
 from tapstack.domain.proposals import proposal
+from tapstack.responder.api.router import answer
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.containment import isolation, restoration, steps
 from tapstack.responder.containment import requests as containment_requests
@@ -23,6 +25,7 @@ from tapstack.responder.sweeper import TRIES, sweep
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained
+from tests.responder.test_api import event
 
 PAST = "2026-01-01T00:00:00Z"
 
@@ -416,3 +419,15 @@ class TestSweep:
         assert runs_now(waits, "contain")
         assert runs_now(contains, "contain")
         assert not runs_now(done, "contain")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.id)
+def test_when_anything_is_asked_for_by_get_then_nothing_is_decided_or_changed(shop: Shop, operation: Operation) -> None:
+    incident = waiting(shop, late=False)
+    before = item(incident)
+    assert before["containment"]["state"] == "pending"
+    # Mails and consoles link to what shows: whoever follows a link, or a program that does, must decide nothing.
+    status = answer(event("GET", operation.at(incident), {"reason": "x"}))["statusCode"]
+    reads = any(one.method == "GET" and one.path == operation.path for one in OPERATIONS)
+    assert status in ((200,) if reads else (404, 405))
+    assert item(incident) == before
