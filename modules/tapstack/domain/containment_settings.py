@@ -325,6 +325,30 @@ class DeployedContainment(ContainmentSettings):
         return DeployedContainment(**given, groups=groups)
 
 
+def planned_changes(settings: ContainmentSettings) -> list[str]:
+    """Return in words what these settings change where it applies, in the order of containment's steps, a line each."""
+    evidence = {
+        "stop on shutdown": settings.stop_on_shutdown,
+        "keep volumes on termination": settings.keep_volumes,
+        "protect from termination": settings.termination_protection,
+        "standby in its Auto Scaling group": settings.auto_scaling.standby,
+    }
+    first = f"first an all-open one for {settings.two_step.seconds} s, then " if settings.two_step.enabled else ""
+    after = {
+        "deny calls with credentials of its role": settings.instance_profile == "restrict",
+        "deregister from load balancers": settings.load_balancers.deregister,
+        "shorten the tracking of idle connections": settings.tcp_established_seconds is not None,
+        "take snapshots of its volumes": settings.snapshots,
+    }
+    steps = [
+        ("to preserve evidence", ", ".join(words for words, wanted in evidence.items() if wanted)),
+        ("to isolate it", f"each network interface in scope gets {first}the quarantine security group alone"),
+        ("after that", ", ".join(words for words, wanted in after.items() if wanted)),
+    ]
+    done = [f"{why}: {what}" for why, what in steps if what]
+    return [f"{number}. {line}" for number, line in enumerate(done, 1)]
+
+
 MODE_OF_ACTION: Final[dict[str, Mode]] = {"contain_on_approval": "approval", "contain_now": "now"}
 """The mode that an action of the policy contains in; both capture as well."""
 

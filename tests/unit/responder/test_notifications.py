@@ -15,7 +15,7 @@ from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment import Kind, PriorState
 from tapstack.domain.containment_release import refusal
-from tapstack.domain.containment_settings import DeployedContainment
+from tapstack.domain.containment_settings import AutoScaling, DeployedContainment, LoadBalancers, TwoStep
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.incidents import Because, as_time
 from tapstack.domain.names import workflow_name
@@ -25,7 +25,7 @@ from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents, keys, retention
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
-from tapstack.responder.store.records import IncidentAppliance, incident_of
+from tapstack.responder.store.records import IncidentAppliance, IncidentPackets, incident_of
 from tests.unit.cli.incidents import incident as shown_incident
 
 PAGE = (Path(__file__).parents[3] / "docs" / "incidents.md").read_text(encoding="utf-8")
@@ -237,6 +237,43 @@ def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_e
     assert "Tactics:  CommandAndControl and Exfiltration" in lines
     assert "ATT&CK:   T1071.004, T1041" in lines
     assert "  tapstack incident approve inc-1  # isolates the instance" in lines
+
+
+def test_when_an_approval_is_asked_for_then_evidence_and_plan_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave")
+    seen = IncidentPackets("packets seen", "2026-01-02T03:04:10Z", seen_at="2026-01-02T03:05:00Z")
+    found = replace(
+        pending, packets=seen, appliance=IncidentAppliance(None, "ready", "https://10.0.0.10", None, None, False)
+    )
+    text = of_containment.approval(found)[1]
+    assert "Evidence:\n  Packets were seen from 2026-01-02T03:05:00Z.\nPortal:\n  https://10.0.0.10\n" in text
+    assert (
+        "  1. to preserve evidence: stop on shutdown, keep volumes on termination, protect from termination, standby "
+        "in its Auto Scaling group\n"
+        "  2. to isolate it: each network interface in scope gets the quarantine security group alone\n"
+        "  3. after that: deregister from load balancers\n"
+    ) in text
+    assert "Evidence:\n  Nothing is captured yet" in of_containment.approval(pending)[1]
+
+    settings = DeployedContainment(
+        two_step=TwoStep(enabled=True, seconds=90),
+        stop_on_shutdown=False,
+        keep_volumes=False,
+        termination_protection=False,
+        auto_scaling=AutoScaling(standby=False),
+        load_balancers=LoadBalancers(deregister=False),
+        instance_profile="restrict",
+        snapshots=True,
+        tcp_established_seconds=60,
+    )
+    monkeypatch.setattr(of_containment, "environment", lambda: SimpleNamespace(containment=settings))
+    text = of_containment.approval(pending)[1]
+    assert (
+        "  1. to isolate it: each network interface in scope gets first an all-open one for 90 s, then the quarantine "
+        "security group alone\n"
+        "  2. after that: deny calls with credentials of its role, shorten the tracking of idle connections, take "
+        "snapshots of its volumes\n"
+    ) in text
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from typing import Final
 from tapstack.domain.callers import is_policy
 from tapstack.domain.containment import difference_line, isolation_gap
 from tapstack.domain.containment_release import network_is_restored, refusals
-from tapstack.domain.containment_settings import check_groups_command
+from tapstack.domain.containment_settings import check_groups_command, planned_changes
 from tapstack.domain.outside_text import word
 from tapstack.domain.proposals import CHOOSE, GOES_ON, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
 from tapstack.domain.quarantine import delete_rules_commands
 from tapstack.responder.containment.wanting import Wanting
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import is_refusal, without_name
-from tapstack.responder.outbound.notifications import subject, text
+from tapstack.responder.outbound.notifications import evidence, subject, text
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.requests import NOTHING_CHANGED
@@ -42,9 +42,22 @@ def approval(incident: Incident) -> tuple[str, str]:
         incident,
         f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
         f"If it is neither approved nor rejected by {containment.deadline}, {default}.",
+        evidence(incident),
+        _plan(),
         who_may_approve(incident),
         _proposals(incident, pending_commands(overrides=bool(containment.overridden_tags))),
     )
+
+
+def _plan() -> list[str]:
+    """Return lines: what a containment changes by the settings; what it finds, the dry run of `approve` shows."""
+    settings = environment().containment
+    if settings is None:
+        return []
+    return [
+        "If it is contained, this is changed where it applies (approve --dry-run shows each change):",
+        *(f"  {line}" for line in planned_changes(settings)),
+    ]
 
 
 def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:

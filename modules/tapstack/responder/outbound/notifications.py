@@ -197,6 +197,18 @@ def _packets(incident: Incident) -> list[str]:
     return ["Whether packets were mirrored is not known: the appliance shows what arrived."]
 
 
+def evidence(incident: Incident) -> list[str]:
+    """Return what is known of the packets of an incident that captures, and where they are."""
+    found = incident.packets
+    if found is None:
+        known = ["Nothing is captured yet: tapstack incident show says when packets are seen."]
+    elif found.state == "mirroring":
+        known = ["It is mirrored. Whether packets arrive is not known yet."]
+    else:
+        known = _packets(incident)
+    return ["Evidence:", *(f"  {line}" for line in known), *_where(incident)]
+
+
 def failed(incident: Incident, failure: str, still_contained: list[str]) -> tuple[str, str]:
     """Return subject and text: the incident failed, and what is still in place.
 
