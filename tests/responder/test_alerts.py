@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertMapping, AlertSource
-from tapstack.domain.alerts import Alert
+from tapstack.domain.alerts import Alert, Target
 from tapstack.domain.console import instance_page
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.incidents import as_text, as_time, utc_now
@@ -520,7 +520,7 @@ class TestTargets:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (one, interface), (two, _), (other, others) = site.instance(), site.instance(), site.instance()
-        about = targets.Target(instance_ids=(one, two), network_interface_id=interface)
+        about = Target(instance_ids=(one, two), network_interface_id=interface)
         alert = Alert("soc", "a-1", "", 7.0, environment().home, target=about, last_seen=as_text(utc_now()))
         found, _ = targets.resolved(alert)
         assert [(each.id, each.network_interface_ids) for each in found.instances] == [(one, (interface,)), (two, ())]

@@ -154,7 +154,7 @@ class Secrets:
 LOST = ReadTimeoutError(endpoint_url="https://secretsmanager")
 FAILED, DENIED = (
     ClientError(
-        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "PutSecretValue",
     )
     for code, status in (("InternalServiceError", 500), ("AccessDeniedException", 400))

@@ -297,7 +297,8 @@ def complete(
         before: the incident before the alert joined; none where another call wrote that.
     """
     proceed(incident, before)
-    mark, number = _mark(request, source), 0
+    mark = _mark(request, source)
+    number: int | None = 0
     if not notified.is_notified(incident, _changes(mark)):
         hour = f"joins of {notified.this_hour()}"
         number = notified.count(incident.id, hour, mark, most=notifications.NOTIFIED_IN_AN_HOUR)
