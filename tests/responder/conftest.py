@@ -21,6 +21,7 @@ from tapstack.responder.incident import opening
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.keys import incident_key
+from tapstack.responder.store.records import IncidentPackets
 from tests.iam_off import enforces_iam as enforces_iam
 from tests.iam_off import iam as iam
 from tests.responder.callers import CALLER
@@ -170,6 +171,13 @@ def item(incident: str) -> dict[str, Any]:
 def change(incident: str, update: str, **values: Any) -> None:
     """Let an incident be what a test needs."""
     assert incidents.changed(incident, update, **values) is not None
+
+
+def captures_since(incident: str, then: str, until: str) -> None:
+    """Let an incident capture since a time, until another one."""
+    packets = IncidentPackets("mirroring", then).as_dict()
+    sets = "SET #state = :capturing, packets = :packets, expires_at = :until"
+    change(incident, sets, capturing="capturing", packets=packets, until=until)
 
 
 def interfaces_of(incident: str) -> dict[str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tapstack.responder.store.keys import incident_key
-from tests.responder.conftest import TABLE, Site, change, item
+from tests.responder.conftest import TABLE, Site, captures_since, item
 from tests.responder.test_capturing import KINDS
 
 ANN = "arn:aws:iam::123456789012:user/ann"
@@ -463,10 +463,10 @@ class TestLife:
     def test_fails_when_it_is_extended_beyond_what_a_capture_may_last(self, site: Site) -> None:
         _, opened = ask("POST", "/incidents", OPEN)
         path, incident = opened["links"]["self"], opened["incident"]["id"]
-        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        captures_since(incident, "2026-01-02T03:04:05Z", as_text(utc_now()))
         status, problem = ask("POST", f"{path}/extend", {"minutes": 120})
         assert (status, problem["type"]) == (409, "urn:tapstack:problem:wrong-state")
-        assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after it was opened" in problem["detail"]
+        assert "may last until 2026-01-03T03:04:05Z, 1440 minutes after mirroring started" in problem["detail"]
         assert problem["detail"].endswith("open another incident")
 
     def test_when_it_is_shown_then_it_says_in_which_modes_it_can_be_contained(self, site: Site) -> None:
@@ -478,7 +478,7 @@ class TestLife:
     def test_when_it_is_shown_then_it_says_until_when_its_capture_may_last(self, site: Site) -> None:
         _, opened = ask("POST", "/incidents", OPEN)
         path, incident = opened["links"]["self"], opened["incident"]["id"]
-        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        captures_since(incident, "2026-01-02T03:04:05Z", as_text(utc_now()))
         assert ask("GET", path)[1]["extendable_until"] == "2026-01-03T03:04:05Z"
         assert ask("POST", f"{path}/close", None)[1]["extendable_until"] is None
 
@@ -499,12 +499,7 @@ class TestLife:
     ) -> None:
         _, answered = ask("POST", "/incidents", OPEN)
         incident, now = answered["incident"]["id"], utc_now()
-        change(
-            incident,
-            "SET opened_at = :then, expires_at = :until",
-            then=as_text(now + opened),
-            until=as_text(now + expires),
-        )
+        captures_since(incident, as_text(now + opened), as_text(now + expires))
         lines = [line.strip() for line in notifications.capturing(incidents.get(incident))[1].splitlines()]
         [line] = [line for line in lines if "extend" in line]
         assert line.startswith(proposed.format(incident))

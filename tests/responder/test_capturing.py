@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -17,14 +18,15 @@ from tapstack.domain.incidents import (
     as_time,
     expiry,
     read_request,
+    utc_now,
 )
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingMirrored, TryAgain
-from tapstack.responder.incident import commands, opening
+from tapstack.responder.incident import commands, joining, opening
 from tapstack.responder.store import captures, incidents
-from tests.responder.conftest import Site, change, configure, interfaces_of, item, our_tags, prepared, tags
+from tests.responder.conftest import Site, change, configure, interfaces_of, item, opened, our_tags, prepared, tags
 from tests.unit.cli import incidents as sample
 
 
@@ -54,33 +56,63 @@ class TestStart:
         }
 
     @pytest.mark.parametrize(
-        ("minutes", "waited", "expires"),
+        ("minutes", "meanwhile", "lasts"),
         [
-            (60, True, "2026-01-02T04:14:05Z"),
-            # No capture lasts longer than a day from the opening.
-            (1435, True, "2026-01-03T03:04:05Z"),
-            (60, False, "2026-01-02T04:04:05Z"),
+            (10, [], 10),
+            # As long as any capture may last: that counts from its first session, too.
+            (1440, [], 1440),
+            (10, [(1, "joined", 10), (13, "joined", 5)], 10),
+            (10, [(11, "joined", 30)], 30),
+            (60, [(5, "extended", 60)], 60),
+            (10, [(5, "extended", 1440), (13, "extended", 5)], 1440),
         ],
     )
     def test_when_it_waited_for_an_appliance_then_its_minutes_count_from_the_first_session(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch, minutes: int, waited: bool, expires: str
+        self,
+        site: Site,
+        monkeypatch: pytest.MonkeyPatch,
+        minutes: int,
+        meanwhile: list[tuple[int, str, int]],
+        lasts: int,
     ) -> None:
         opened_at = as_time("2026-01-02T03:04:05Z")
-        _, interface = site.instance()
-        incident = prepared(None, interface, minutes=minutes)
-        change(
-            incident,
-            "SET opened_at = :at, expires_at = :until, waits_for_launch = :launch",
-            at=as_text(opened_at),
-            until=as_text(expiry(opened_at, minutes)),
-            launch=int(waited),
-        )
-        for later in (10, 20):
-            monkeypatch.setattr(capture_steps, "utc_now", lambda later=later: expiry(opened_at, later))
+        clock = [opened_at]
+        for module in (incidents, joining, commands, capture_steps):
+            monkeypatch.setattr(module, "utc_now", lambda: clock[0])
+        instance, interface = site.instance()
+        incident = prepared(instance, minutes=minutes, alert_id="a")
+        for number, (later, what, requested) in enumerate(meanwhile):
+            clock[0] = expiry(opened_at, later)
+            if what == "joined":
+                # Also after the time at which it would have ended.
+                assert opened(instance, minutes=requested, alert_id=f"b{number}") == incident
+            else:
+                commands.extend(incident, requested, by="ann")
+        assert incidents.shown(incidents.get(incident))["minutes"] == lasts
+        for later in (15, 20):
+            clock[0] = expiry(opened_at, later)
             capture_steps.start(incident)
-            assert item(incident)["expires_at"] == expires
+            assert item(incident)["expires_at"] == as_text(expiry(opened_at, 15 + lasts))
         [session] = site.ours(interface)
-        assert tags(session)[TAG_EXPIRES] == expires
+        assert tags(session)[TAG_EXPIRES] == item(incident)["expires_at"]
+
+    def test_when_it_is_joined_at_the_moment_in_which_it_starts_then_it_lasts_as_long_as_both_want(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = site.instance()
+        incident = prepared(instance, minutes=30, alert_id="a")
+        change(incident, "SET opened_at = :past, expires_at = :past", past="2026-01-02T03:04:05Z")
+        extend = incidents.extend
+
+        def joined_meanwhile(*given: Any) -> incidents.Incident | None:
+            monkeypatch.setattr(incidents, "extend", extend)
+            opened(instance, minutes=60, alert_id="b")
+            return extend(*given)
+
+        monkeypatch.setattr(incidents, "extend", joined_meanwhile)
+        before = utc_now()
+        capture_steps.start(incident)
+        assert as_time(item(incident)["expires_at"]) >= expiry(before, 60)
 
     def test_when_a_client_token_is_used_up_and_its_session_gone_then_the_next_one_is_taken(self, site: Site) -> None:
         instance, interface = site.instance()

@@ -17,7 +17,7 @@ from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
-from tests.responder.conftest import Site, change, item, opened, prepared
+from tests.responder.conftest import Site, captures_since, change, item, opened, prepared
 from tests.responder.test_capturing import KINDS
 
 
@@ -62,9 +62,10 @@ class TestClock:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident = opened("i-0123456789abcdef0", minutes=1)
-        opened_at, until, waits = as_time(item(incident)["opened_at"]), None, 0
-        clock = [opened_at]
-        for module in (incident_steps, commands):
+        began_at, until, waits = as_time(item(incident)["opened_at"]), None, 0
+        captures_since(incident, as_text(began_at), as_text(expiry(began_at, 1)))
+        clock = [began_at]
+        for module in (incident_steps, commands, incidents):
             monkeypatch.setattr(module, "utc_now", lambda: clock[0])
         while (left := incident_steps.remaining(incident, until))["status"] == "wait":
             waits += 1
@@ -77,7 +78,7 @@ class TestClock:
         # 100 in the first hour, and then one an hour: by itself it would have been 2,159.
         assert 100 + 23 <= waits <= 100 + 25
         assert left == {"status": "close", "because": "expired"}
-        assert clock[0] == opened_at + timedelta(minutes=environment().capture.max_minutes)
+        assert clock[0] == began_at + timedelta(minutes=environment().capture.max_minutes)
         said = [entry["detail"] for entry in incidents.timeline(incident) if entry["by"] == "incident"]
         assert said[0].endswith("its end has come 100 times, and was moved before; now it is by an hour at least")
         assert len(said) == waits - 100
@@ -143,9 +144,9 @@ class TestPeople:
     def test_fails_when_it_would_last_longer_than_a_capture_may(self, site: Site) -> None:
         incident = opened("i-0123456789abcdef0", minutes=60)
         now = utc_now()
-        # Opened 23 hours ago, and extended until an hour from now less some seconds.
+        # Begun 23 hours ago, and extended until an hour from now less some seconds.
         times = {"then": as_text(now - timedelta(hours=23)), "until": as_text(now + timedelta(minutes=50))}
-        change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        captures_since(incident, **times)
         for minutes in (1440, 61):
             with pytest.raises(
                 Conflict, match=f"may last until {as_text(now + timedelta(hours=1))}, 1440 minutes after"
@@ -162,9 +163,9 @@ class TestPeople:
     )
     def test_fails_with_what_is_possible_when_it_would_last_too_long(self, site: Site, left: int, advice: str) -> None:
         incident = opened("i-0123456789abcdef0", minutes=60)
-        opened_at = utc_now() - timedelta(minutes=1440 - left)
-        times = {"then": as_text(opened_at), "until": as_text(utc_now() + timedelta(minutes=min(left, 10)))}
-        change(incident, "SET opened_at = :then, expires_at = :until", **times)
+        began_at = utc_now() - timedelta(minutes=1440 - left)
+        times = {"then": as_text(began_at), "until": as_text(utc_now() + timedelta(minutes=min(left, 10)))}
+        captures_since(incident, **times)
         with pytest.raises(Conflict, match=rf"captures until {times['until']}; .*\(capture\.max_minutes\): {advice}$"):
             commands.extend(incident, 60, by="ann")
 

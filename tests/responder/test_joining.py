@@ -25,7 +25,7 @@ from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack
 from tapstack.responder.store.keys import incident_key, instance_key
 from tests.responder.callers import CALLER, OTHER
-from tests.responder.conftest import Site, change, item, opened
+from tests.responder.conftest import Site, captures_since, change, item, opened
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides, finding
 
@@ -131,18 +131,19 @@ class TestFindings:
             "guardduty",
         )
         assert before["expires_at"] < now["expires_at"]
-        assert now["minutes"] == 30
+        # Mirroring has not started: the minutes count from when it does.
+        assert (before["minutes"], now["minutes"]) == (30, 600)
         # The workflow waits until the earlier time, and reads the later one then.
         assert "SendTaskSuccess" not in policy.calls("states")
         [said] = entries(incident, "joined")
         assert said == (
             f"finding {2:032x}, Backdoor:EC2/C&CActivity.B!DNS: 'EC2 instance talks to a command and control server'; "
-            f"severity medium -> critical; captured until {now['expires_at']}"
+            f"severity medium -> critical; captured for 600 minutes from when mirroring starts"
         )
         assert entries(incident, "containment requested") == ["now"]
         [mail] = joined_mails(policy)
         assert f"Joined:   finding {2:032x}, Backdoor" in mail
-        assert f"Captured until {now['expires_at']}." in mail
+        assert "Captured for 600 minutes from when mirroring starts." in mail
         assert "Containment: containing." in mail
         # A weaker one takes nothing back.
         decided(found(instance, 3, 4.0))
@@ -154,7 +155,7 @@ class TestFindings:
     ) -> None:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1))["incident_id"]
-        change(incident, "SET opened_at = :then", then="2026-01-02T03:04:05Z")
+        captures_since(incident, "2026-01-02T03:04:05Z", item(incident)["expires_at"])
         before = item(incident)["expires_at"]
         decided(found(instance, 2, 8.0))
         assert item(incident)["expires_at"] == before
@@ -369,7 +370,8 @@ class TestLateActivity:
     def test_when_its_time_is_over_at_any_moment_then_another_is_opened(self, policy: Site) -> None:
         instance, _ = policy.instance()
         first = decided(found(instance, 1))["incident_id"]
-        change(first, "SET expires_at = opened_at")
+        now = as_text(utc_now())
+        captures_since(first, now, now)
         assert decided(found(instance, 2))["action"] == "capture"
 
     def test_when_it_joined_then_it_opens_another_after_that_is_closed(self, policy: Site) -> None:

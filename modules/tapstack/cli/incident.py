@@ -350,11 +350,16 @@ def _extend(call: _Call) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     minutes = incidents.check_minutes(call.chosen.minutes)
     api = call.api()
-    before = api.get(BY_ID["showIncident"].at(name), holds="id").get("expires_at")
+    before = api.get(BY_ID["showIncident"].at(name), holds="id")
     # The minutes count from now, so a repeated request has the same result.
     answer = api.post(BY_ID["extendIncident"].at(name), {"minutes": minutes}, repeatable=True, holds="id")
-    if before is not None and answer.get("expires_at") == before:
-        print(f"{name} already captures until {plain(before)}; nothing was changed", file=call.err, flush=True)
+    # Before mirroring starts, the end is the earliest time only.
+    lasts = "minutes" if incidents.is_before_capture(str(answer.get("state"))) else "expires_at"
+    if (same := before.get(lasts)) is not None and answer.get(lasts) == same:
+        until = (
+            f"until {plain(same)}" if lasts == "expires_at" else f"for {plain(same)} minutes from when mirroring starts"
+        )
+        print(f"{name} already captures {until}; nothing was changed", file=call.err, flush=True)
     call.show(answer, lambda: call.card(answer))
     return 0
 

@@ -13,7 +13,14 @@ from tapstack.domain.containment import difference_line, isolation_gap, tags_wor
 from tapstack.domain.containment_release import refusals
 from tapstack.domain.containment_settings import MODES
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.incidents import WITH_A_REASON, as_time, can_be_extended, extend_command
+from tapstack.domain.incidents import (
+    WITH_A_REASON,
+    as_time,
+    can_be_extended,
+    extend_command,
+    is_before_capture,
+    lasting,
+)
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.proposals import (
@@ -88,7 +95,7 @@ def ongoing(incident: Incident, *, containment: bool = False) -> str | None:
         state = _mapping(incident, "containment").get("state")
         return plain(state) if state in ("pending", "containing", "releasing") else None
     state = incident.get("state")
-    return plain(state) if state in ("opening", "launching") else None
+    return plain(state) if is_before_capture(str(state)) else None
 
 
 def timeline(incident: Incident, start: int = 0) -> list[str]:
@@ -165,7 +172,9 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
     if not latest:
         return []
     try:
-        return [extend_command(name, now, expires_at, latest, options)]
+        # The minutes count from when mirroring starts, however long that takes.
+        begins = as_time(plain(incident.get("opened_at"))) if is_before_capture(str(incident.get("state"))) else now
+        return [extend_command(name, begins, expires_at, latest, options)]
     except RuleViolation:
         return []
 
@@ -348,6 +357,9 @@ def _end(incident: Incident, now: datetime) -> tuple[str, str]:
         return "until", ""
     if _is_ending(incident):
         return "until", "its sessions are deleted, which takes some seconds"
+    state, minutes = str(incident.get("state")), incident.get("minutes")
+    if is_before_capture(state) and isinstance(minutes, int):
+        return "lasts", lasting(state, until, minutes)
     try:
         left = int((as_time(until) - now).total_seconds()) // 60
     except RuleViolation:

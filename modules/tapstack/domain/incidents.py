@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from tapstack.domain.arguments import check_range
 from tapstack.domain.containment_settings import REQUESTED, Requested
+from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.tokens import is_token
@@ -211,6 +212,26 @@ def may_become(state: State) -> tuple[State, ...]:
 def can_be_extended(state: str) -> bool:
     """Return whether the capture can still be made longer."""
     return state not in _ENDED
+
+
+def is_before_capture(state: str) -> bool:
+    """Return whether mirroring has not started yet: the minutes of the capture count from when it does."""
+    return state in ("opening", "launching")
+
+
+def lasting(state: str, expires_at: str, minutes: int) -> str:
+    """Return until when a capture lasts, in words; for how long, before mirroring starts.
+
+    Args:
+        state: of the incident.
+        expires_at: when the capture ends.
+        minutes: how long it lasts from when mirroring starts.
+    """
+    return (
+        f"for {counted(minutes, 'minute')} from when mirroring starts"
+        if is_before_capture(state)
+        else f"until {expires_at}"
+    )
 
 
 def utc_now() -> datetime:

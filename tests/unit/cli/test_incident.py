@@ -314,6 +314,17 @@ class TestOthers:
         assert main(["incident", "extend", ID, "--minutes", "5"]) == 0
         assert capsys.readouterr().err == f"{ID} already captures until 2026-01-02T05:04:05Z; nothing was changed\n"
 
+    @pytest.mark.parametrize("before", [120, 60])
+    def test_when_mirroring_has_not_started_then_only_the_minutes_tell_whether_that_changed_anything(
+        self, api: ApiServer, capsys: Printed, before: int
+    ) -> None:
+        # Its end is the earliest time only.
+        earlier = incident(state="launching", minutes=before, expires_at="2026-01-02T05:04:01Z")
+        api.answer((200, earlier), (202, incident(state="launching")))
+        assert main(["incident", "extend", ID, "--minutes", "120"]) == 0
+        said = f"{ID} already captures for 120 minutes from when mirroring starts; nothing was changed\n"
+        assert capsys.readouterr().err == (said if before == 120 else "")
+
     def test_fails_with_what_is_possible_when_the_capture_would_last_too_long(
         self, api: ApiServer, capsys: Printed
     ) -> None:

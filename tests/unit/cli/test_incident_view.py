@@ -107,6 +107,13 @@ def test_when_an_incident_has_an_end_then_the_time_left_is_shown(until: str, sho
     assert f"  until      {shown}" in card(incident(expires_at=until), now=NOW).splitlines()
 
 
+@pytest.mark.parametrize("state", ["opening", "launching"])
+def test_when_mirroring_has_not_started_then_it_is_shown_how_long_it_captures_from_then(state: str) -> None:
+    lines = card(incident(state=state), now=NOW).splitlines()
+    assert "  lasts      for 120 minutes from when mirroring starts" in lines
+    assert not [line for line in lines if line.startswith("  until")]
+
+
 @pytest.mark.parametrize(
     ("state", "verbs"),
     [

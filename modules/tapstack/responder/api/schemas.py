@@ -133,9 +133,9 @@ EXTEND: Final[Schema] = {
     "properties": {
         "minutes": {
             **MINUTES,
-            "description": "How long to capture from now. Never shortens a capture. Refused with 400 above the "
-            "deployment's capture.max_minutes, and with 409 where the capture would last longer than that, counted "
-            "from when the incident was opened.",
+            "description": "How long to capture from now, or from when mirroring starts, where it has not. Never "
+            "shortens a capture. Refused with 400 above the deployment's capture.max_minutes, and with 409 where the "
+            "capture would last longer than that, counted from when mirroring started.",
         }
     },
 }
@@ -286,10 +286,16 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "securityhub, or a name of response.alerts.sources.",
     },
     "opened_at": _time("When it was opened."),
-    "expires_at": _time("When the capture ends by itself."),
+    "expires_at": _time(
+        "When the capture ends by itself. Before mirroring starts, the earliest time: `minutes` count from then."
+    ),
     "closed_at": _or_null(_time("When it was closed.")),
     "opened_by": {"type": "string", "description": "ARN, or subject of the token, of the caller who opened it."},
-    "minutes": {"type": "integer", "description": "As requested when it was opened."},
+    "minutes": {
+        "type": "integer",
+        "description": "How long it captures from when mirroring starts: as requested, or longer where it was "
+        "extended, or an alert joined, before that.",
+    },
     "instance_id": _or_null(_INSTANCE),
     "network_interface_ids": {"type": "array", "items": {"type": "string"}, "description": "As requested."},
     "interfaces": {"type": "array", "items": {"$ref": "#/components/schemas/Interface"}},
@@ -320,7 +326,10 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "no approval; where it waits for packets, `now` ends that wait.",
     },
     "extendable_until": _or_null(
-        _time("When the capture ends at the latest, extensions included. null where it cannot be extended any more.")
+        _time(
+            "When the capture ends at the latest, extensions included; before mirroring starts, an estimate. "
+            "null where it cannot be extended any more."
+        )
     ),
 }
 INCIDENT: Final[Schema] = {

@@ -27,9 +27,9 @@ from tapstack.domain.incidents import (
     TAG_INCIDENT,
     InterfaceState,
     as_text,
-    as_time,
     can_be_extended,
     expiry,
+    is_before_capture,
     utc_now,
 )
 from tapstack.domain.packet_watch import first_period
@@ -66,10 +66,9 @@ def start(incident_id: str) -> dict[str, int]:
         TryAgain: throttled, or something that EC2 does not show yet; or none is mirrored, and less severe incidents
             that begin or end at this moment have the places.
     """
-    incident = incidents.get(incident_id)
+    incident = _counted_from_now(incident_id)
     if not can_be_extended(incident.state):
         raise NothingMirrored(f"the incident is {incident.state}")
-    incident = _counted_from_now(incident)
     begun = incident.state == "capturing"
     # What waits since it captures is left to the sweeper.
     wanted = incident.interface_ids("eligible", "mirrored", *(() if begun else ("waiting",)))
@@ -223,20 +222,17 @@ def _as_refused(limit: int | None, to: MirrorTarget) -> int:
     return min(limit or len(sources), max(len(sources), 1))
 
 
-def _counted_from_now(incident: Incident) -> Incident:
-    """Return the incident with its minutes counted from now, where it waited for an appliance of ours.
+def _counted_from_now(incident_id: str) -> Incident:
+    """Return an incident, with its minutes counted from now where mirroring starts only now."""
 
-    They were counted from its opening, and a first start takes ten of them. Once only: an extension counts from when it
-    was requested. A capture lasts no longer than `max_minutes` from the opening all the same.
-    """
-    counted_from_opening = as_text(expiry(as_time(incident.opened_at), incident.minutes)) == incident.expires_at
-    if not incident.waits_for_launch or not counted_from_opening or incident.close_requested:
-        return incident
-    until = min(as_text(expiry(utc_now(), incident.minutes)), incidents.latest_end(incident))
-    if until <= incident.expires_at:
-        return incident
-    # An operator who extends it at the same moment comes first.
-    return incidents.extend(incident, until) or incidents.get(incident.id)
+    def attempt() -> Incident | None:
+        incident = incidents.get(incident_id)
+        until = as_text(expiry(utc_now(), incident.minutes))
+        if not is_before_capture(incident.state) or until <= incident.expires_at or incident.close_requested:
+            return incident
+        return incidents.extend(incident, until)
+
+    return retried(attempt, "others change the incident at the same time")
 
 
 def _remarked(entry: IncidentInterface, step: Step, there: list[Session], to: MirrorTarget) -> IncidentInterface:

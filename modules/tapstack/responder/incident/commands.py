@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import as_text, as_time, can_be_extended, expiry, minutes_left, utc_now
+from tapstack.domain.incidents import (
+    as_time,
+    can_be_extended,
+    expiry,
+    is_before_capture,
+    lasting,
+    minutes_left,
+    utc_now,
+)
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict
@@ -18,7 +26,8 @@ from tapstack.responder.store.retry import retried
 def extend(incident_id: str, minutes: int, *, by: str) -> Incident:
     """Capture until `minutes` from now, or for as long as before where that is later.
 
-    A capture lasts at most `max_minutes` from when its incident was opened, extensions included.
+    Before mirroring starts, the minutes count from when it does. A capture lasts at most `max_minutes` from then,
+    extensions included.
 
     Raises:
         UnknownIncident: there is none of that id.
@@ -32,28 +41,27 @@ def _extend_once(incident_id: str, minutes: int, by: str) -> Incident | None:
     if not can_be_extended(incident.state) or incident.close_requested:
         state = "closing" if can_be_extended(incident.state) else incident.state
         raise Conflict(f"incident {incident_id} is {state}: its capture cannot be extended any more")
-    now = utc_now()
-    until = as_text(expiry(now, minutes))
-    if until <= incident.expires_at:
+    if (longer := incidents.lengthened(incident, minutes)) is None:
         return incident
-    _check_length(incident, minutes, now)
-    changed = incidents.extend(incident, until)
+    if not is_before_capture(incident.state):
+        _check_length(incident, minutes, utc_now())
+    until, _ = longer
+    changed = incidents.extend(incident, *longer)
     if changed is not None:
-        incidents.add_event(incident_id, by, "extended", f"until {until}")
+        incidents.add_event(incident_id, by, "extended", lasting(incident.state, until, minutes))
     return changed
 
 
 def _check_length(incident: Incident, minutes: int, now: datetime) -> None:
     """Refuse an extension with which the capture would last too long, and name the longest one."""
-    most = environment().capture.max_minutes
-    end = as_time(incidents.latest_end(incident))
-    if expiry(now, minutes) <= end:
+    most, end = environment().capture.max_minutes, incidents.latest_end(incident)
+    if expiry(now, minutes) <= as_time(end):
         return
     said = (
         f"incident {incident.id} captures until {incident.expires_at}; its capture may last until "
-        f"{as_text(end)}, {counted(most, 'minute')} after it was opened (capture.max_minutes)"
+        f"{end}, {counted(most, 'minute')} after mirroring started (capture.max_minutes)"
     )
-    left = minutes_left(now, incident.expires_at, as_text(end))
+    left = minutes_left(now, incident.expires_at, end)
     raise Conflict(
         f"{said}: extend it by at most {counted(left, 'minute')} from now" if left else f"{said}: open another incident"
     )

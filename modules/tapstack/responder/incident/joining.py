@@ -23,8 +23,9 @@ from tapstack.domain.incidents import (
     as_text,
     as_time,
     can_be_extended,
-    expiry,
     highest,
+    is_before_capture,
+    lasting,
     undo_command,
     utc_now,
 )
@@ -100,7 +101,12 @@ def can_be_joined(incident: Incident, report: Report) -> bool:
 
     One that failed is joined only by what is not newer than its failure: the rest is to be captured by another one.
     """
-    return stays_with(incident, report) and as_time(incident.expires_at) > utc_now() + _ENDS_NOW
+    return stays_with(incident, report) and _is_not_over(incident)
+
+
+def _is_not_over(incident: Incident) -> bool:
+    """Return whether the time of an incident is not over; it begins only when mirroring starts."""
+    return is_before_capture(incident.state) or as_time(incident.expires_at) > utc_now() + _ENDS_NOW
 
 
 def to_join(found: Iterable[Incident], report: Report) -> Incident | None:
@@ -148,15 +154,15 @@ def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Call
     """
     if not report.of_policy:
         _check_is_contained(incident, request, report)
-    until = incident.expires_at
+    until, minutes = incident.expires_at, incident.minutes
     if report.extends and can_be_extended(incident.state):
-        wanted = as_text(expiry(utc_now(), request.minutes))
+        wanted, minutes = incidents.lengthened(incident, request.minutes) or (until, minutes)
         until = max(until, min(wanted, incidents.latest_end(incident)))
     containment, anew = _containment(incident, request, report, by)
-    joining = Joining(highest(incident.severity, request.severity), until, containment, anew)
+    joining = Joining(highest(incident.severity, request.severity), until, minutes, containment, anew)
     said = [report.said, *_raised(incident, joining)]
-    if until != incident.expires_at:
-        said.append(f"captured until {until}")
+    if (until, minutes) != (incident.expires_at, incident.minutes):
+        said.append(f"captured {lasting(incident.state, until, minutes)}")
     if (why := why_not_contained(incident, request, report) or _despite(incident, joining, report)) is not None:
         said.append(why)
     return Effect(joining, (("joined", "; ".join(said)), *_asked(joining, report)))
@@ -192,8 +198,9 @@ def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *
     refused_before = before is not None and before.refused and report.is_newer_than(before.asked_at)
     if incident.containment_state in (None, "pending") or refused_before:
         containment, anew = _containment(incident, request, report, by)
-    joining = Joining(highest(incident.severity, request.severity), incident.expires_at, containment, anew)
-    if joining == Joining(incident.severity, incident.expires_at):
+    severity = highest(incident.severity, request.severity)
+    joining = Joining(severity, incident.expires_at, incident.minutes, containment, anew)
+    if joining == Joining(incident.severity, incident.expires_at, incident.minutes):
         return None
     said = [report.said, *_raised(incident, joining)]
     if (despite := _despite(incident, joining, report)) is not None:
@@ -354,7 +361,7 @@ def _mark(request: OpenRequest, source: Source) -> str:
 def _notification(incident: Incident, request: OpenRequest, report: Report, *, last: bool) -> tuple[str, str]:
     why = why_not_contained(incident, request, report)
     containment = incident.containment
-    captured = f"Captured until {incident.expires_at}."
+    captured = f"Captured {lasting(incident.state, incident.expires_at, incident.minutes)}."
     if incident.state == "capturing" and not incident.in_state("mirrored"):
         captured = "NOTHING is captured now: none of its network interfaces is mirrored. Each sweep tries again."
     if incident.state == "failed":

@@ -21,6 +21,7 @@ from tapstack.domain.incidents import (
     as_time,
     can_be_extended,
     expiry,
+    is_before_capture,
     may_become,
     new_id,
     utc_now,
@@ -122,14 +123,22 @@ def get_all(incident_ids: Iterable[str]) -> dict[str, Incident]:
     return {item["id"]: incident_of(item) for item in found}
 
 
-def extend(incident: Incident, until: str) -> Incident | None:
-    """Set a later time of expiry; None where others have changed or closed the incident since it was read."""
+def extend(incident: Incident, until: str, minutes: int | None = None) -> Incident | None:
+    """Set a later end of a capture; None where others have changed or closed the incident since it was read.
+
+    Args:
+        incident: which.
+        until: the end.
+        minutes: how long it captures from when mirroring starts; by default as long as before.
+    """
     return changed(
         incident.id,
-        "SET expires_at = :until",
-        condition="expires_at = :before AND close_requested = :no AND #state = :state",
+        "SET expires_at = :until, minutes = :minutes",
+        condition="expires_at = :before AND minutes = :minutes_before AND close_requested = :no AND #state = :state",
         until=until,
+        minutes=incident.minutes if minutes is None else minutes,
         before=incident.expires_at,
+        minutes_before=incident.minutes,
         no=False,
         state=incident.state,
     )
@@ -693,9 +702,22 @@ def ended_at(incident: Incident) -> str | None:
     return min((moment for moment in known if moment is not None), default=incident.expires_at)
 
 
+def lengthened(incident: Incident, minutes: int) -> tuple[str, int] | None:
+    """Return end and minutes of a capture that lasts so long from now; None where that makes it no longer.
+
+    Before mirroring starts, what counts is how long it lasts from then, and the end is an estimate.
+    """
+    until = as_text(expiry(utc_now(), minutes))
+    if is_before_capture(incident.state):
+        return (max(until, incident.expires_at), minutes) if minutes > incident.minutes else None
+    return (until, incident.minutes) if until > incident.expires_at else None
+
+
 def latest_end(incident: Incident) -> str:
-    """Return when a capture ends at the latest, extensions included."""
-    return as_text(expiry(as_time(incident.opened_at), environment().capture.max_minutes))
+    """Return when a capture ends at the latest, extensions included; before mirroring starts, an estimate."""
+    # An earlier version did not record since when packets are mirrored.
+    began = incident.packets.since if incident.packets is not None else incident.opened_at
+    return as_text(expiry(as_time(began), environment().capture.max_minutes))
 
 
 def add_execution(incident_id: str, execution_arn: str) -> None:

@@ -202,12 +202,14 @@ class Joining:
     Attributes:
         severity: the higher one.
         expires_at: the later one.
+        minutes: how long it captures from when mirroring starts: the longer time, where it has not started.
         containment: that is requested; none where that does not change.
         anew: whether it is requested anew, for which there is another execution.
     """
 
     severity: Severity
     expires_at: str
+    minutes: int
     containment: IncidentContainment | None = None
     anew: bool = False
 
@@ -236,10 +238,10 @@ def join(
         besides: what else is written in the same transaction.
     """
     before = incident.containment
-    sets = ["severity = :severity", "expires_at = :until"]
+    sets = ["severity = :severity", "expires_at = :until", "minutes = :minutes"]
     conditions = [
         "attribute_exists(pk) AND #state = :state AND close_requested = :no",
-        "severity = :severity_before AND expires_at = :until_before",
+        "severity = :severity_before AND expires_at = :until_before AND minutes = :minutes_before",
         "containment.asked_at = :asked_at AND containment.#state = :contained"
         if before
         else "attribute_not_exists(containment.asked_at)",
@@ -247,10 +249,12 @@ def join(
     values = {
         "severity": joining.severity,
         "until": joining.expires_at,
+        "minutes": joining.minutes,
         "state": incident.state,
         "no": False,
         "severity_before": incident.severity,
         "until_before": incident.expires_at,
+        "minutes_before": incident.minutes,
         **({"asked_at": before.asked_at, "contained": before.state} if before else {}),
     }
     if joining.containment is not None:

@@ -309,11 +309,12 @@ class Incident:
         where: account and Region of its instance, or of its interfaces, of their sessions and of its appliance.
         state: such as `capturing`.
         reason: why it was opened.
-        minutes: requested length of the capture.
+        minutes: how long it captures, counted from when mirroring starts. An extension before that, or an alert that
+            joins, may raise it; afterwards they change `expires_at`.
         source: `api`, or the source of the alert that opened it, such as `guardduty`.
         opened_by: who opened it.
         opened_at: when.
-        expires_at: when the capture ends by itself.
+        expires_at: when the capture ends by itself; before mirroring starts, the earliest time.
         severity: `low` to `critical`.
         listing: `open` or `closed`.
         techniques: of MITRE ATT&CK; those of the alert that opened it.
