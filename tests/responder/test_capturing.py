@@ -26,6 +26,7 @@ from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands, joining, opening
 from tapstack.responder.store import captures, incidents
+from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, configure, interfaces_of, item, opened, our_tags, prepared, tags
 from tests.unit.cli import incidents as sample
 
@@ -144,8 +145,7 @@ class TestStart:
     def test_when_some_interfaces_are_full_then_the_others_are_mirrored(self, site: Site) -> None:
         instance, full = site.instance()
         free = site.attach(instance)
-        for number in (1, 2, 3):
-            site.session_of_others(full, number)
+        theirs = [site.session_of_others(full, number) for number in (1, 2, 3)]
         incident = prepared(instance)
         assert capture_steps.start(incident) == {"mirrored": 1, "refused": 1}
         assert interfaces_of(incident)[full]["note"].startswith("it is in 3 other mirror sessions already")
@@ -155,7 +155,7 @@ class TestStart:
         assert (held.holders, held.ending) == (frozenset(), False)
         # The page and the tests of the command line show what is written here.
         shown = sample.incident()
-        assert [entry["note"] for entry in shown["interfaces"] if entry["state"] == "refused"] == [
+        assert [entry["note"] for entry in shown["interfaces"] if entry["state"] == "waiting"] == [
             interfaces_of(incident)[full]["note"]
         ]
         kept = incidents.timeline(incident)
@@ -170,6 +170,28 @@ class TestStart:
         assert kept[0]["detail"] == item(incident)["reason"]
         assert shown["timeline"][0]["detail"] == shown["reason"]
         assert (kept[1]["by"], kept[1]["detail"]) == ("capture", shown["timeline"][1]["detail"])
+        # Each sweep tries it again.
+        for session in theirs:
+            site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
+        assert [line for line in sweep().places if full in line]
+        assert interfaces_of(incident)[full]["state"] == "mirrored"
+
+    def test_when_one_is_refused_and_others_fail_for_a_moment_then_the_next_attempt_tries_both(
+        self, site: Site
+    ) -> None:
+        instance, full = site.instance()
+        free = site.attach(instance)
+        theirs = [site.session_of_others(full, number) for number in (1, 2, 3)]
+        incident = prepared(instance)
+        site.account.faults.add(Fault("CreateTrafficMirrorSession", "throttled", times=10))
+        with pytest.raises(TryAgain):
+            capture_steps.start(incident)
+        site.account.faults.clear()
+        for session in theirs:
+            site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
+        assert capture_steps.start(incident) == {"mirrored": 2, "refused": 0}
+        assert {entry["state"] for entry in interfaces_of(incident).values()} == {"mirrored"}
+        assert free in interfaces_of(incident)
 
     def test_fails_when_no_interface_is_mirrored(self, site: Site) -> None:
         instance, full = site.instance()
@@ -178,6 +200,7 @@ class TestStart:
         incident = prepared(instance)
         with pytest.raises(NothingMirrored, match=f"{full}: it is in 3 other mirror sessions already"):
             capture_steps.start(incident)
+        assert interfaces_of(incident)[full]["state"] == "refused"
         assert site.ours() == []
 
     def test_when_the_target_takes_no_more_sources_then_the_rest_is_refused(

@@ -28,8 +28,9 @@ Source: TypeAlias = str
 """By which way an incident was requested: `api`, or the source of the alert that a policy decided about."""
 Because = Literal["closed", "expired", "failed"]
 InterfaceState = Literal["eligible", "mirrored", "waiting", "refused", "ended"]
-"""`eligible` until it is mirrored or refused; `waiting` while the mirror target has no place for it, or AWS accepts no
-session of it after the incident began to capture; `ended` once the incident no longer mirrors it."""
+"""`eligible` until it is mirrored or refused; `refused` where it cannot be mirrored, or where none is and the incident
+fails; `waiting` where the incident captures, and the mirror target has no place for this one, or AWS accepts no session
+of it: each sweep tries again; `ended` once the incident no longer mirrors it."""
 Listing = Literal["open", "closed"]
 ApplianceState = Literal["standing", "launching", "ready", "retiring", "gone", "failed"]
 """`standing` where it exists already; the others are of a launched one."""

@@ -34,7 +34,7 @@ def incident(**changes: Any) -> dict[str, Any]:
             },
             {
                 "network_interface_id": "eni-0a000000000000002",
-                "state": "refused",
+                "state": "waiting",
                 "session_id": None,
                 "session_number": None,
                 "owned": False,
@@ -53,7 +53,7 @@ def incident(**changes: Any) -> dict[str, Any]:
                 "at": "2026-01-02T03:05:00Z",
                 "by": "capture",
                 "what": "capturing",
-                "detail": "1 network interface mirrored, 1 refused",
+                "detail": "1 network interface mirrored, 1 waiting",
             },
         ],
         **changes,

@@ -231,7 +231,7 @@ class TestWait:
         assert printed.err.splitlines() == [
             f"{ID}  opening",
             f"  2026-01-02T03:04:05Z  opened  'beacons every minute'  ({ANA})",
-            "  2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
+            "  2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 waiting  (capture)",
         ]
         assert printed.out.splitlines()[0] == f"{ID}  capturing, severity high"
         assert [asked.path for asked in api.asked[1:]] == [f"/incidents/{ID}"] * 3

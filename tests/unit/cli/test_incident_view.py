@@ -23,12 +23,12 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
         "",
         "  INTERFACE              STATE     SESSION                NUMBER  NOTE",
         "  eni-0a000000000000001  mirrored  tms-0a000000000000001  1",
-        "  eni-0a000000000000002  refused   -                      -       "
+        "  eni-0a000000000000002  waiting   -                      -       "
         "it is in 3 other mirror sessions already, which is the most AWS allows",
         "",
         "  timeline",
         f"    2026-01-02T03:04:05Z  opened  'beacons every minute'  ({ANA})",
-        "    2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 refused  (capture)",
+        "    2026-01-02T03:05:00Z  capturing  1 network interface mirrored, 1 waiting  (capture)",
         "",
         "  commands possible now (choose one)",
         f"    tapstack incident show {ID} --url https://a  # shows its state and changes nothing",

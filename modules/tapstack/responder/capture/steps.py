@@ -59,7 +59,7 @@ def start(incident_id: str) -> dict[str, int]:
     """Mirror every eligible interface of an incident, or use the session of another incident that mirrors it.
 
     Returns:
-        How many interfaces are `mirrored`, and how many are not (`refused`), those that wait for a place included.
+        How many interfaces are `mirrored`, and how many are not (`refused`), those that wait included.
 
     Raises:
         NothingMirrored: none is mirrored; the incident says why for each.
@@ -73,6 +73,9 @@ def start(incident_id: str) -> dict[str, int]:
     # What waits since it captures is left to the sweeper.
     wanted = incident.interface_ids("eligible", "mirrored", *(() if begun else ("waiting",)))
     outcome = _mirror(incident, wanted)
+    goes_on = begun or outcome.moving or outcome.transient
+    if goes_on or any(item.state == "mirrored" for item in outcome.entries.values()):
+        outcome.try_refused_again()
     entries = _entries(incident, outcome.entries)
     if incidents.record_interfaces(incident, entries) is None:
         raise TryAgain("the interfaces of the incident were changed meanwhile")
@@ -86,7 +89,7 @@ def start(incident_id: str) -> dict[str, int]:
     refused = sum(item.state == "refused" for item in entries)
     waiting = sum(item.state == "waiting" for item in entries)
     detail = f"{counted(mirrored, 'network interface')} mirrored" + (f", {refused} refused" if refused else "")
-    detail += f", {waiting} waiting for a place at the mirror target" if waiting else ""
+    detail += f", {waiting} waiting" if waiting else ""
     remarks = [
         f"{item.network_interface_id}: {item.note}" for item in entries if item.state == "mirrored" and item.note
     ]
@@ -127,7 +130,7 @@ class _Outcome:
     ended: bool = False
 
     def try_refused_again(self) -> None:
-        """Leave what was refused to the next sweep: sessions of others, for one, may be gone by then."""
+        """Leave what was refused to the next attempt, or sweep: sessions of others, for one, may be gone by then."""
         for eni, entry in self.entries.items():
             if entry.state == "refused":
                 self.entries[eni] = replace(entry, state="waiting")

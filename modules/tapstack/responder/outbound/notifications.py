@@ -122,7 +122,7 @@ def capturing(incident: Incident) -> tuple[str, str]:
         f"whether packets arrive. A warning follows where CloudWatch counts none for {_NONE_FOR} minutes.",
         ["Mirrored:", *(_mirrored(item) for item in mirrored)],
         _not_mirrored("Not mirrored:", incident.in_state("refused")),
-        _not_mirrored("Waiting for a place at the mirror target:", incident.in_state("waiting")),
+        _not_mirrored("Not mirrored yet, which each sweep tries again:", incident.in_state("waiting")),
         _where(incident),
         [
             CHOOSE,
