@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
 
-from strictmoto.account import REGION
+import pytest
+from moto.ec2.models import ec2_backends
+
+from strictmoto.account import ACCOUNT_ID, REGION
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
+from tapstack.domain.own_names import STACK_NAME_TAG
+from tapstack.responder import sweeper
+from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
-from tapstack.responder.errors import ApplianceFailed
+from tapstack.responder.containment.inspect import received_mirroring
+from tapstack.responder.errors import ApplianceFailed, NothingToCapture
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import incidents
@@ -82,3 +90,60 @@ def test_fails_when_the_table_does_not_know_a_failed_one_that_has_an_instance(ke
     with pytest.raises(ApplianceFailed, match=f"stack {NAME} is {status}, and i-.* which may have packets"):
         appliance_steps.ensure(prepared(keeping.instance()[0]))
     assert stacks_created_and_deleted(keeping) == (1, 0)
+
+
+NESTED = f"{NAME}-Epb-1A2B3C4D5E6F"
+
+
+@pytest.fixture
+def nested(launching: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site whose stack has another one nested in it, as CloudFormation says."""
+    described = {"StackResources": [{"ResourceType": stacks.STACK, "PhysicalResourceId": f"arn:stack/{NESTED}/1a2b"}]}
+    asked = SimpleNamespace(describe_stack_resources=lambda **_: described)
+    monkeypatch.setattr(stacks, "client", lambda _: asked)
+    return launching
+
+
+OURS = {TAG_INCIDENT: "inc-20260102T030405-k3v9x0ab", TAG_DEPLOYMENT: "tap", TAG_SITE: "frankfurt"}
+CASES = [
+    (NAME, {}, True, True),
+    (NESTED, OURS, True, True),
+    # Others took the tags of the launch off it: only CloudFormation can say.
+    (NESTED, {}, False, True),
+    (f"{NESTED}-Deep-9Z8Y", OURS, True, True),
+    # Of others, whose name begins the same.
+    (f"{NAME}-lab", {}, False, False),
+    (f"{NAME}2", OURS, False, False),
+    ("", OURS, False, False),
+]
+
+
+@pytest.mark.parametrize(("stack", "tags", "by_tags", "by_cloudformation"), CASES)
+def test_when_a_stack_has_a_name_that_begins_as_the_appliance_s_then_only_nested_ones_are_its(
+    nested: Site, stack: str, tags: dict[str, str], by_tags: bool, by_cloudformation: bool
+) -> None:
+    of_resource = {**tags, **({STACK_NAME_TAG: stack} if stack else {})}
+    assert stacks.creates(NAME, of_resource) is by_tags
+    assert stacks.parts_of(NAME, [stack]) == ({stack} if by_cloudformation else set())
+
+
+def test_when_an_instance_is_of_a_nested_stack_then_it_is_neither_captured_nor_contained(nested: Site) -> None:
+    instance, interface = nested.instance()
+    ec2_backends[ACCOUNT_ID][REGION].tags[instance] |= {**OURS, STACK_NAME_TAG: NESTED}
+    with pytest.raises(NothingToCapture, match=f"{interface}: it belongs to the appliance that receives the packets"):
+        prepared(instance)
+    [reservation] = nested.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    assert received_mirroring(reservation["Instances"][0]) == (True, ())
+    ec2_backends[ACCOUNT_ID][REGION].tags[instance] = {STACK_NAME_TAG: f"{NAME}-lab"}
+    prepared(instance)
+    [reservation] = nested.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    assert received_mirroring(reservation["Instances"][0]) == (False, ())
+
+
+@pytest.mark.parametrize(("stack", "verdict"), [(NAME, "stack"), (NESTED, "stack"), (f"{NAME}-lab", "unknown")])
+def test_when_a_session_has_our_tags_then_only_one_of_the_appliance_s_stacks_is_not_reported(
+    nested: Site, stack: str, verdict: str
+) -> None:
+    tags = [{"Key": key, "Value": value} for key, value in {**OURS, STACK_NAME_TAG: stack}.items()]
+    session = {"TrafficMirrorSessionId": "tms-1", "NetworkInterfaceId": "eni-1", "Tags": tags}
+    assert sweeper._verdict(session, None, {}) == verdict

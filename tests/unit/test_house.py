@@ -83,7 +83,7 @@ ROOMS: dict[str, set[str]] = {
     "outbound": {"aws", "environment", "errors", "observability", "store"},
     "appliance": {"aws", "environment", "errors", "outbound", "store"},
     "capture": {"appliance", "aws", "environment", "errors", "outbound", "store"},
-    "containment": {"aws", "capture", "environment", "errors", "observability", "outbound", "store"},
+    "containment": {"appliance", "aws", "capture", "environment", "errors", "observability", "outbound", "store"},
     "incident": {
         *("alert_sources", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
         "store",

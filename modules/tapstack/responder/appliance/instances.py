@@ -45,18 +45,16 @@ class Idle:
 
 
 def instances_of(stack_name: str) -> list[Described]:
-    """Return the instances of the appliance that exist.
+    """Return the instances of the appliance that exist, by the tag that only CloudFormation sets.
 
-    By the tag that only CloudFormation sets, and that no caller can remove. The name of a nested stack begins with
-    that of its parent, as may that of any other stack: CloudFormation says which are nested.
+    No caller can remove that tag: the packets of an instance are kept, whatever became of its other tags.
     """
     filters = [{"Name": f"tag:{STACK_NAME_TAG}", "Values": [stack_name, f"{stack_name}-*"]}]
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
     found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
     of = [(one, _stack_of(one)) for one in found if one["State"]["Name"] in PRESENT_STATES]
-    nested = stacks.nested_in(stack_name) if any(name != stack_name for _, name in of) else []
-    below = tuple(f"{name}-" for name in nested)
-    return [one for one, name in of if name in (stack_name, *nested) or name.startswith(below)]
+    own = stacks.parts_of(stack_name, {name for _, name in of})
+    return [one for one, name in of if name in own]
 
 
 def _stack_of(instance: Described) -> str:

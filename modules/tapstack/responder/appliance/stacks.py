@@ -7,7 +7,7 @@ DescribeStackResources and DeleteStack.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.outside_text import LONG, quoted, word
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.domain.packet_basics import MIRROR_SOURCE, SESSION_NUMBER, USER_ACCESS_OUTPUT
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, message_of
@@ -77,14 +78,49 @@ def _shown_late() -> Iterator[None]:
 
 def is_ours(stack: Stack) -> bool:
     """Return whether an incident of this deployment and site launched it."""
-    tags = tags_of(stack)
+    return _are_ours(tags_of(stack))
+
+
+def _are_ours(tags: Mapping[str, str]) -> bool:
     named = environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
 
 
-def tags_of(stack: Stack) -> dict[str, str]:
-    """Return the tags of a stack."""
-    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+def creates(stack_name: str, tags: Mapping[str, str]) -> bool:
+    """Return whether the appliance's stack, or one nested in it, creates a resource, by the resource's tags alone.
+
+    Only CloudFormation writes the tag with a stack's name. That of a nested stack begins with the name of its parent,
+    as may that of any other stack: the resources of a nested one have the tags of the launch, too, unless others took
+    them off. Which stacks are nested, `parts_of` knows, for functions that may ask CloudFormation.
+
+    Args:
+        stack_name: of the appliance's stack.
+        tags: of the resource.
+    """
+    name = tags.get(STACK_NAME_TAG, "")
+    return name == stack_name or (name.startswith(f"{stack_name}-") and _are_ours(tags))
+
+
+def parts_of(stack_name: str, names: Collection[str]) -> set[str]:
+    """Return which of some stacks are the appliance's, or nested in it, as CloudFormation says.
+
+    CloudFormation is called only where a name leaves that open.
+
+    Args:
+        stack_name: of the appliance's stack.
+        names: of the stacks, as the tag of their resources has them.
+    """
+    found = {name for name in names if name == stack_name}
+    if open_ := {name for name in names if name.startswith(f"{stack_name}-")}:
+        nested = _nested_in(stack_name)
+        below = tuple(f"{name}-" for name in nested)
+        found |= {name for name in open_ if name in nested or name.startswith(below)}
+    return found
+
+
+def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a stack, or of a resource."""
+    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
 
 
 def create(launch: DeployedLaunch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:
@@ -177,7 +213,7 @@ def resources(stack: Stack) -> dict[str, str]:
     return found
 
 
-def nested_in(stack_name: str) -> list[str]:
+def _nested_in(stack_name: str) -> list[str]:
     """Return the names of the stacks that are nested in a stack; none where it does not exist."""
     try:
         answer = client("cloudformation").describe_stack_resources(StackName=stack_name)

@@ -15,7 +15,7 @@ from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_plan import Interface
 from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.instance_states import GONE_STATES
-from tapstack.domain.own_names import STACK_NAME_TAG
+from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.capture import sessions
@@ -196,8 +196,7 @@ def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) ->
     """Return whether the interface is that of an appliance: it would receive its own packets."""
     appliance = environment().appliance
     if isinstance(appliance, DeployedLaunch):
-        tags = (instance or {}).get("Tags", [])
-        return {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in tags
+        return stacks.creates(appliance.stack_name, stacks.tags_of(instance or {}))
     interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]
     if appliance.target_interface_id in [interface["NetworkInterfaceId"] for interface in interfaces]:
         return True

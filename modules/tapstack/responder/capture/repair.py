@@ -21,6 +21,7 @@ from tapstack.domain.capture_plan import Session
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT, as_time
 from tapstack.domain.own_names import STACK_NAME_TAG
+from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.capture import packet_notices, sessions
@@ -366,12 +367,12 @@ def _has_captured(incident_id: str, network_interface_id: str, known: Mapping[st
 
 
 def is_of_stack(session: Described) -> bool:
-    """Return whether the stack of the launched appliance creates a session: only CloudFormation sets that tag."""
+    """Return whether the stack of the launched appliance, or one nested in it, creates a session."""
     appliance = environment().appliance
     if not isinstance(appliance, DeployedLaunch):
         return False
-    stack = sessions.tags_of(session).get(STACK_NAME_TAG, "")
-    return stack == appliance.stack_name or stack.startswith(f"{appliance.stack_name}-")
+    # All sessions of this deployment have its tags, or were given them: those tell nothing here.
+    return bool(stacks.parts_of(appliance.stack_name, {sessions.tags_of(session).get(STACK_NAME_TAG, "")}))
 
 
 def report_redirected(session: Described, holders: Sequence[Incident]) -> None:

@@ -16,7 +16,7 @@ from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.containment import ALLOWED, Admission, Facts, Interface, OtherTarget, Registration
 from tapstack.domain.instance_states import GONE_STATES
-from tapstack.domain.own_names import STACK_NAME_TAG
+from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, said_by
 from tapstack.responder.aws.parallel import each
@@ -195,9 +195,8 @@ def with_balancers(facts: Facts) -> Facts:
 def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ...]]:
     """Return whether an instance receives the packets that this response mirrors, and its other mirror targets.
 
-    It does where it is the stack's own appliance, has the interface of the existing target, or stands behind the load
-    balancer that is the target. Names and ids say so, not tags that any caller may write: only CloudFormation writes
-    tags that begin with `aws:`.
+    It does where the appliance's stack creates it, where it has the interface of the existing target, or stands behind
+    the load balancer that is the target. No tag that any caller may write says so alone.
     """
     appliance, own = environment().appliance, _interface_ids(instance)
     targets = _targets([{"Name": "network-interface-id", "Values": own}]) if own else []
@@ -207,7 +206,7 @@ def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ..
             appliance.target_interface_id in own or appliance.target_id in of_targets or _is_behind(appliance, instance)
         )
     else:
-        ours = {"Key": STACK_NAME_TAG, "Value": appliance.stack_name} in instance.get("Tags", [])
+        ours = stacks.creates(appliance.stack_name, stacks.tags_of(instance))
     return (True, ()) if ours else (False, _other_targets(own, targets))
 
 
