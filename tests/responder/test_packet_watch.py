@@ -336,3 +336,19 @@ def test_when_it_is_closed_at_the_same_moment_then_nothing_is_recorded(site: Sit
     capture_steps.stop(incident)
     assert watch._judge(before, [str(before.instance_id)], {}, datetime.now(UTC)) == []
     assert entries(incident, "no packets seen") == []
+
+
+def test_when_nothing_is_mirrored_for_whatever_reason_then_nothing_is_warned_of(site: Site) -> None:
+    instance, interface = site.instance()
+    other = site.attach(instance)
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    waited(incident, 30)
+    written = [
+        {**entry, "state": "refused" if entry["network_interface_id"] == interface else "waiting", "session_id": None}
+        for entry in item(incident)["interfaces"]
+    ]
+    assert {entry["network_interface_id"] for entry in written} == {interface, other}
+    change(incident, "SET interfaces = :interfaces", interfaces=written)
+    assert watch.watch() == []
+    assert mails(site, "NO PACKETS SEEN") == []

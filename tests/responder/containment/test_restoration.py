@@ -10,6 +10,7 @@ from tapstack.responder.containment import isolation, notifications, restoration
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.containment.changes import OF_KIND
+from tapstack.responder.containment.inspect import inspect_instance
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.release import handler
 from tapstack.responder.store import containments, incidents
@@ -101,7 +102,7 @@ def test_when_ec2_still_shows_the_quarantine_after_a_release_then_the_true_prior
 ) -> None:
     before = shop.all()
     incident = contained(shop.database)
-    stale = isolation.inspect_instance(shop.database, balancers=False)
+    stale = inspect_instance(shop.database, balancers=False)
     release(incident)
     monkeypatch.setattr(isolation, "inspect_instance", lambda *_, **__: stale)
     again = asked(shop.database)

@@ -73,10 +73,12 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
 def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: interfaces of this incident gave their places to more severe incidents."""
     contained = incident.containment_state in ("containing", "contained")
+    then = f"is NOT mirrored again: this incident is {incident.state}. To capture it, open another incident."
+    if incident.state == "capturing":
+        then = f"is mirrored again once the target has a place for it: the sweeper tries every {SWEEP_MINUTES} minutes."
     return subject(incident, "place given to a more severe incident"), text(
         incident,
-        "The mirror target takes no more sources, and a more severe incident needed a place. What gave it is mirrored "
-        f"again once the target has a place for it: the sweeper tries every {SWEEP_MINUTES} minutes.",
+        f"The mirror target takes no more sources, and a more severe incident needed a place. What gave it {then}",
         [f"  {line}" for line in lines],
         ["The instance stays contained."] if contained else [],
         [f"To capture all: {MORE_PLACES}."],

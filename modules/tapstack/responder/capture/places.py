@@ -149,7 +149,7 @@ def _sparing_responders(found: list[Place], held: Collection[Capture], known: di
     of_responders = {
         capture.network_interface_id
         for capture in held
-        if any(known[one].source == "api" for one in capture.holders if one in known)
+        if any(known[one].source == API for one in capture.holders if one in known)
     }
     left = len(of_responders) - environment().capture.reserved_sources
     for place in found:

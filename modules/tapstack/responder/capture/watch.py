@@ -35,7 +35,7 @@ def watch() -> list[str]:
 
 
 def _is_watched(incident: Incident) -> bool:
-    if incident.state != "capturing" or incident.close_requested or incident.interface_ids() == _waiting(incident):
+    if incident.state != "capturing" or incident.close_requested or not _mirrored(incident):
         return False
     # A function may have been killed before it notified.
     return incident.packets is None or incident.packets.state != "packets seen" or _corrects_a_warning(incident)
@@ -51,10 +51,6 @@ def _corrects_a_warning(incident: Incident) -> bool:
 def _since(incident: Incident) -> datetime:
     # Incidents of earlier versions do not say since when.
     return as_time(incident.packets.since if incident.packets is not None else incident.opened_at)
-
-
-def _waiting(incident: Incident) -> list[str]:
-    return incident.interface_ids("waiting")
 
 
 def _mirrored(incident: Incident) -> list[str]:

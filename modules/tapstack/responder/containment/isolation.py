@@ -52,8 +52,6 @@ from tapstack.responder.store import containments, incidents, requests
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
-__all__ = ["contain", "inspect_instance", "plan"]
-
 NO_NEW_DECISION: Final = "only a new decision contains it again"
 HEAD_START_SECONDS: Final = 5.0
 """How long isolation waits for the changes that should come before it."""
