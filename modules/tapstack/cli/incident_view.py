@@ -50,6 +50,8 @@ _WORDS: Final = {
 }
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _WAITS_FOR_PACKETS: Final = "waiting for packets, NOT contained: the attacker is still connected"
+_LEFT_CHANGED: Final = "rejected, but what was changed before is NOT restored"
+_ISOLATING: Final = "contained; what was attached since is being isolated"
 _NO_ANSWER: Final = "not contained: there was no answer before the deadline"
 _WITHDRAWN: Final = "not contained: a release of the instance withdrew it"
 _STARTED: Final = {
@@ -141,10 +143,11 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
     modes = [mode for mode in MODES if mode in _list(incident, "containment_modes")]
     if _waits_for_packets(containment):
         return {**dict.fromkeys(["contain --mode now --skip-wait"] if "now" in modes else []), "reject": None}
+    left = {"release": None} if _is_left_changed(containment) else {}
     if state == "pending":
         # A command that closes the incident rejects it; its expiry does not.
         answers = () if incident.get("close_requested") else pending_commands(overrides=bool(_overrides(containment)))
-        return dict.fromkeys(answers)
+        return {**dict.fromkeys(answers), **left}
     found: dict[str, str | None] = {}
     if modes:
         found["contain --dry-run" if "approval" in modes else "contain --mode now --dry-run"] = None
@@ -158,12 +161,16 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
         commands = dict.fromkeys(["release --dry-run", *(["release"] if refused else []), *useful])
         return {**commands, "release --keep": LEAVES_REFUSED if refused else None}
     # Where nothing was changed there is nothing to go on with, and nothing to release.
-    in_part = state == "failed" and bool(_list(containment, "changed"))
-    if in_part and not containment.get("released_at"):
+    if left and state == "failed" and not containment.get("released_at"):
         found |= {f"contain --mode {mode}": GOES_ON for mode in modes[:1]}
     else:
         found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)
-    return {**found, **({"release": None} if in_part else {})}
+    return {**found, **left}
+
+
+def _is_left_changed(containment: Mapping[str, Any]) -> bool:
+    """Return whether something was changed before, which neither a new request nor its rejection restores."""
+    return containment.get("state") in ("pending", "rejected", "failed") and bool(_list(containment, "changed"))
 
 
 def _extension(incident: Incident, name: str, now: datetime, options: str) -> list[str]:
@@ -259,6 +266,8 @@ def _state_of(found: Mapping[str, Any]) -> str:
         return _REFUSED
     if _waits_for_packets(found):
         return _WAITS_FOR_PACKETS
+    if state == "rejected" and _is_left_changed(found):
+        return _LEFT_CHANGED
     if state == "rejected" and found.get("decision") == "default":
         return _NO_ANSWER
     if state == "rejected" and found.get("decided_by") == "release":
@@ -270,7 +279,7 @@ def _state_of(found: Mapping[str, Any]) -> str:
 
 def _changed_label(found: Mapping[str, Any]) -> str:
     """Return what is said of the changes that are recorded: before they begin, and until they are restored."""
-    if found.get("state") == "failed" and found.get("released_at"):
+    if _is_left_changed(found) and (found.get("state") != "failed" or found.get("released_at")):
         return "not restored yet"
     return _STARTED.get(str(found.get("state")), "changed")
 

@@ -62,8 +62,8 @@ MUTANTS: Final = (
     Mutant(
         "an alert that joins does not raise the severity",
         "responder/incident/joining.py",
-        "    joining = Joining(highest(incident.severity, request.severity), until, minutes, containment, anew)",
-        "    joining = Joining(incident.severity, until, minutes, containment, anew)",
+        "    joining = Joining(highest(incident.severity, request.severity), until, minutes, **requested)",
+        "    joining = Joining(incident.severity, until, minutes, **requested)",
     ),
     Mutant(
         "an alert that joins asks again what a responder rejected",

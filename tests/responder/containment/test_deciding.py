@@ -383,7 +383,7 @@ class TestSweep:
     def test_when_no_execution_was_started_then_one_is(self, shop: Shop) -> None:
         incident = opened(shop.database)
         # The function that wrote it down ended before it started anything.
-        asked = replace(containment_requests.record("now", CALLER), asked_at=PAST)
+        asked = replace(containment_requests.record(None, "now", CALLER), asked_at=PAST)
         requests.request_containment(incidents.get(incident), asked)
         assert not runs_now(incident, "contain")
         sweep()

@@ -93,13 +93,16 @@ def overrides_tags(incident: Incident) -> bool:
 
 
 def has_begun(incident: Incident) -> bool:
-    """Return whether the containment of an incident has passed its checks: from then on it holds the instance."""
+    """Return whether the containment of an incident has passed its checks: from then on it holds the instance.
+
+    Also where it has failed in part since, whatever was requested after that.
+    """
     if incident.containment_state == "contained":
         return True
-    if incident.instance_id is None or incident.containment_state != "containing":
+    if incident.instance_id is None:
         return False
     there = containments.get(incident.instance_id, incident.where)
-    return there is not None and there.in_place and incident.id in there.holders
+    return there is not None and there.wanted and incident.id in there.holders
 
 
 def contain(incident_id: str) -> dict[str, Any]:

@@ -115,6 +115,15 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
     why = "no answer before the deadline" if containment.decision == "default" else _rejected(containment)
     if containment.decision == "default" and containment.default == "contain":
         why += ", and it was released since this was requested"
+    if containment.changed:
+        return subject(incident, "rejected, NOT RESTORED"), text(
+            incident,
+            f"{incident.instance_id} is not contained anew: {why}. What was changed for this incident before is NOT "
+            "RESTORED: it may still be isolated, or open to all traffic.",
+            _started(incident, "release"),
+            [f"It stays contained for {', '.join(others)}, too."] if others else [],
+            _proposals(incident, ("show", *_contain_commands(incident), "release")),
+        )
     if others:
         return subject(incident, "rejected; still contained"), text(
             incident,

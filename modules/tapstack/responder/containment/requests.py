@@ -77,24 +77,29 @@ def allowed(mode: Mode | None) -> Mode:
 
 
 def record(
+    before: IncidentContainment | None,
     mode: Mode,
     by: Caller,
     *,
-    before: IncidentContainment | None = None,
     as_of: str | None = None,
     overridden: Sequence[str] = (),
     reason: str | None = None,
 ) -> IncidentContainment:
-    """Return what a new containment says in its incident.
+    """Return what an incident says of its containment once that is requested.
+
+    One that failed in part goes on as it was decided, whoever requests it, and in whichever mode: asked anew, the
+    instance would wait with what is changed already, which may be the group that is open to all traffic.
 
     Args:
+        before: the containment that the incident has; none where none was requested.
         mode: it waits for approval, or does not.
         by: who requests it.
-        before: the containment that the incident has, if any.
         as_of: when what the policy decided about was last seen; none for the decision of an operator.
         overridden: the tags that protect the instance, and that are overridden.
         reason: why they are.
     """
+    if before is not None and before.failed_in_part:
+        return replace(before, state="containing", failure=None)
     settings = configured()
     now = utc_now()
     waits = mode == "approval"
@@ -112,8 +117,8 @@ def record(
         overridden_tags=tuple(overridden),
         override_reason=reason if overridden else None,
         two_step=settings.two_step.enabled,
-        # What was changed before it failed has not been restored.
-        changed=before.changed if before is not None and before.state == "failed" else (),
+        # What a release that failed has not restored.
+        changed=before.changed if before is not None and before.may_be_changed else (),
     )
 
 
@@ -170,15 +175,12 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
         if not would_change(incident):
             return incident
         asked, said = None, "again, for what was attached since"
-    elif _has_begun(incident):
-        _check_can_be_contained(incident)
-        asked = replace(incident.requested_containment, state="containing", failure=None)
-        said = "again, as decided before it failed in part"
     else:
         _check_can_be_contained(incident)
-        would_change(incident)
-        asked = record(chosen, by, before=incident.containment)
-        said = asked_words(asked)
+        if not _failed_in_part(incident):
+            would_change(incident)
+        asked = record(incident.containment, chosen, by)
+        said = asked_words(asked, incident.containment)
     changed = _ask(incident, asked)
     if changed is not None:
         incidents.add_event(incident_id, by.name, "containment requested", said)
@@ -188,16 +190,8 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
     return changed
 
 
-def _has_begun(incident: Incident) -> bool:
-    """Return whether the containment of an incident has begun: also where it failed in part, and still holds it.
-
-    It was decided: to go on with it needs no other decision.
-    """
-    containment = incident.containment
-    if containment is None or not containment.failed_in_part:
-        return isolation.has_begun(incident)
-    there = containments.get(incident.named_instance_id, incident.where)
-    return there is not None and there.wanted and incident.id in there.holders
+def _failed_in_part(incident: Incident) -> bool:
+    return incident.containment is not None and incident.containment.failed_in_part
 
 
 def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
@@ -231,10 +225,10 @@ def _contain_protected_once(incident_id: str, reason: str, by: Caller) -> Incide
     if before is not None and before.state == "pending" and before.overridden_tags and before.asked_by == by.name:
         executions.ensure(incident, "contain")
         return incident
-    asked = record("approval", by, before=before, overridden=protected_by(incident), reason=reason)
+    asked = record(before, "approval", by, overridden=protected_by(incident), reason=reason)
     changed = _ask(incident, asked)
     if changed is not None:
-        incidents.add_event(incident_id, by.name, "containment requested", asked_words(asked))
+        incidents.add_event(incident_id, by.name, "containment requested", asked_words(asked, before))
         executions.ensure(changed, "contain")
     return changed
 
@@ -253,6 +247,11 @@ def protected_by(incident: Incident) -> tuple[str, ...]:
         )
     if incident.containment_state in ("containing", "contained", "releasing", "blocked"):
         raise Conflict(f"the containment of incident {incident.id} is {incident.containment_state} already")
+    if _failed_in_part(incident):
+        raise Conflict(
+            f"the containment of incident {incident.id} failed in part, and no tag protects the instance from its end: "
+            f"{contain_command(incident.id, 'approval')}, which needs no approval"
+        )
     _check_can_be_contained(incident)
     plan = _planned(incident, override_tags=True)
     if plan.refused is not None:
@@ -274,8 +273,15 @@ def plan_to_contain_protected(incident: Incident) -> dict[str, Any]:
     return _planned(incident, override_tags=True).as_dict()
 
 
-def asked_words(asked: IncidentContainment) -> str:
-    """Return how a containment is requested, for the timeline."""
+def asked_words(asked: IncidentContainment, before: IncidentContainment | None = None) -> str:
+    """Return how a containment is requested, for the timeline.
+
+    Args:
+        asked: as it is requested.
+        before: the containment that the incident had; none where none was requested.
+    """
+    if before is not None and before.failed_in_part:
+        return "again, as decided before it failed in part"
     if asked.state != "pending":
         return "now"
     overrides = (
@@ -289,7 +295,7 @@ def asked_words(asked: IncidentContainment) -> str:
 def _check_can_be_contained(incident: Incident) -> None:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    if not incidents.is_open(incident):
+    if not incidents.is_open(incident) and not _failed_in_part(incident):
         state = incident.state if incident.state in ("closing", "closed") else "closing"
         raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
 
@@ -534,6 +540,8 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
         return incident
     changed = store.request_release(incident, by)
     if changed is not None:
+        if state == "pending" and changed.approval_token:
+            executions.end_wait(changed.approval_token, "released")
         flags = [name for name, chosen in given.items() if chosen]
         flags += [f"withdrew what was pending for {other}" for other in withdrawn]
         incidents.add_event(incident_id, by, "release requested", ", ".join(flags))
@@ -550,6 +558,8 @@ def check_flags(*, overwrite: bool, keep: bool) -> None:
 def check_can_be_released(incident: Incident) -> None:
     """Refuse to release what is not contained, or is being contained; what waits for packets is not yet.
 
+    Whatever was requested since, what is recorded as changed for an incident can be released.
+
     Raises:
         Conflict: with the reason.
     """
@@ -557,6 +567,9 @@ def check_can_be_released(incident: Incident) -> None:
     if _waits_for_packets(incident):
         return
     state = incident.containment_state
+    # After a release that failed it may have been requested anew: what that left changed can be released all the same.
+    if state in ("pending", "rejected") and _is_to_be_restored(incident, all_incidents=False):
+        return
     if state in (None, "rejected"):
         raise Conflict(f"nothing of incident {incident.id} is contained{_contained_for_others(incident)}")
     if state == "pending":
@@ -576,7 +589,7 @@ def _is_to_be_restored(incident: Incident, *, all_incidents: bool) -> bool:
     there = containments.get(incident.named_instance_id, incident.where)
     if there is None or not there.in_place:
         return False
-    return all_incidents or incident.id in there.holders | there.releasing_for
+    return all_incidents or there.is_for(incident.id)
 
 
 def _contained_for_others(incident: Incident) -> str:
@@ -649,5 +662,5 @@ def _planned(incident: Incident, *, override_tags: bool = False) -> Plan:
         incident.instance_id,
         incident.where,
         override_tags=override_tags or isolation.overrides_tags(incident),
-        begun=_has_begun(incident),
+        begun=isolation.has_begun(incident),
     )

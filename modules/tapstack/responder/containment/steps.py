@@ -140,7 +140,7 @@ def what_is_changed(incident: Incident) -> list[str]:
     """
     instance_id = str(incident.instance_id)
     there = containments.get(instance_id, incident.where)
-    if there is None or not there.in_place or incident.id not in there.holders | there.releasing_for:
+    if there is None or not there.is_for(incident.id):
         return []
     return [str(one) for one in containments.waiting(there, containments.prior_states(instance_id, there.where))]
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from tapstack.domain.alerts import GUARDDUTY
 from tapstack.domain.callers import Caller
@@ -158,14 +158,14 @@ def effect(incident: Incident, request: OpenRequest, report: Report, *, by: Call
     if report.extends and can_be_extended(incident.state):
         wanted, minutes = incidents.lengthened(incident, request.minutes) or (until, minutes)
         until = max(until, min(wanted, incidents.latest_end(incident)))
-    containment, anew = _containment(incident, request, report, by)
-    joining = Joining(highest(incident.severity, request.severity), until, minutes, containment, anew)
+    requested = _containment(incident, request, report, by)
+    joining = Joining(highest(incident.severity, request.severity), until, minutes, **requested)
     said = [report.said, *_raised(incident, joining)]
     if (until, minutes) != (incident.expires_at, incident.minutes):
         said.append(f"captured {lasting(incident.state, until, minutes)}")
     if (why := why_not_contained(incident, request, report) or _despite(incident, joining, report)) is not None:
         said.append(why)
-    return Effect(joining, (("joined", "; ".join(said)), *_asked(joining, report)))
+    return Effect(joining, (("joined", "; ".join(said)), *_asked(joining)))
 
 
 def _check_is_contained(incident: Incident, request: OpenRequest, report: Report) -> None:
@@ -193,19 +193,19 @@ def effect_of_update(incident: Incident, request: OpenRequest, report: Report, *
     containment only where none was requested, one waits for an approval that its rule no longer needs, or one was
     refused and what it reports went on since: what refused it may have passed.
     """
-    containment, anew = None, False
+    requested: _Requested = {}
     before = incident.containment
     refused_before = before is not None and before.refused and report.is_newer_than(before.asked_at)
     if incident.containment_state in (None, "pending") or refused_before:
-        containment, anew = _containment(incident, request, report, by)
+        requested = _containment(incident, request, report, by)
     severity = highest(incident.severity, request.severity)
-    joining = Joining(severity, incident.expires_at, incident.minutes, containment, anew)
+    joining = Joining(severity, incident.expires_at, incident.minutes, **requested)
     if joining == Joining(incident.severity, incident.expires_at, incident.minutes):
         return None
     said = [report.said, *_raised(incident, joining)]
     if (despite := _despite(incident, joining, report)) is not None:
         said.append(despite)
-    return Effect(joining, (("updated", "; ".join(said)), *_asked(joining, report)))
+    return Effect(joining, (("updated", "; ".join(said)), *_asked(joining)))
 
 
 def _despite(incident: Incident, joining: Joining, report: Report) -> str | None:
@@ -226,32 +226,39 @@ def _raised(incident: Incident, joining: Joining) -> Iterator[str]:
         yield f"severity {incident.severity} -> {joining.severity}"
 
 
-def _asked(joining: Joining, report: Report) -> Iterator[tuple[str, str]]:
-    if joining.containment is None:
-        return
-    if joining.anew:
-        yield "containment requested", containment_requests.asked_words(joining.containment)
-    else:
-        yield "containment approved", "by a rule that contains without approval" if report.of_policy else "now"
+def _asked(joining: Joining) -> Iterator[tuple[str, str]]:
+    if joining.containment is not None:
+        yield f"containment {'requested' if joining.anew else 'approved'}", joining.how
 
 
-def _containment(
-    incident: Incident, request: OpenRequest, report: Report, by: Caller
-) -> tuple[IncidentContainment | None, bool]:
-    """Return the containment that is requested, and whether anew; None where that does not change."""
+class _Requested(TypedDict, total=False):
+    """What a request does to a containment, as `Joining` has it; empty where that does not change."""
+
+    containment: IncidentContainment
+    anew: bool
+    how: str
+
+
+def _containment(incident: Incident, request: OpenRequest, report: Report, by: Caller) -> _Requested:
+    """Return the containment that is requested."""
     before, mode = incident.containment, _mode(request)
     if mode is None or why_not_contained(incident, request, report) is not None:
-        return None, False
+        return {}
     if before is not None and before.state in ("containing", "contained"):
-        return None, False
+        return {}
     if before is not None and before.state == "pending":
         if mode == "approval" or before.overridden_tags:
-            return None, False
+            return {}
         now = as_text(utc_now())
-        return replace(
+        approved = replace(
             before, state="containing", decision="approved", decided_by=by.name, decided_at=now, as_of=report.as_of
-        ), False
-    return containment_requests.record(mode, by, before=before, as_of=report.as_of), True
+        )
+        return {
+            "containment": approved,
+            "how": "by a rule that contains without approval" if report.of_policy else "now",
+        }
+    asked = containment_requests.record(before, mode, by, as_of=report.as_of)
+    return {"containment": asked, "anew": True, "how": containment_requests.asked_words(asked, before)}
 
 
 def _mode(request: OpenRequest) -> Mode | None:

@@ -261,7 +261,7 @@ class _Opening:
             return incident, []
         if (why := joining.why_not_contained(incident, self.request, self.report)) is not None:
             return incident, [("remark", why)]
-        containment = containment_requests.record(self.request.containment, self.by, as_of=self.report.as_of)
+        containment = containment_requests.record(None, self.request.containment, self.by, as_of=self.report.as_of)
         asked = ("containment requested", containment_requests.asked_words(containment))
         happened = recorded([opened, *requests.asked_for_approval(containment)])
         return replace(incident, containment=containment, contain_runs=1, unemitted=tuple(happened)), [asked]

@@ -69,6 +69,10 @@ class Containment:
         """Whether something of it may not be restored yet."""
         return self.state != "absent"
 
+    def is_for(self, incident_id: str) -> bool:
+        """Return whether an incident holds the instance, or its release for that incident has not ended."""
+        return self.in_place and incident_id in self.holders | self.releasing_for
+
     def released_since(self, moment: str) -> str | None:
         """Return when it was released, where that is not before a moment; a release that is under way counts."""
         released = as_text(utc_now()) if self.state == "releasing" else self.released_at

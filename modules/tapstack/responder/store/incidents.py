@@ -673,15 +673,16 @@ def stored_packets(incident: Incident) -> dict[str, Any] | None:
 def containment_modes(incident: Incident) -> list[Mode]:
     """Return in which modes the instance of an incident can be contained now; none where it cannot be.
 
-    Contained already, it can be contained again, for what is not isolated, after the incident is closed, too. While it
-    waits for packets, `now` ends that wait.
+    Contained already, it can be contained again, for what is not isolated, after the incident is closed, too; and so
+    can one that failed in part. While it waits for packets, `now` ends that wait.
     """
     settings, state = environment().containment, incident.containment_state
     if settings is None or not incident.instance_id or incident.instance_gone:
         return []
     if incident.containment is not None and incident.containment.waits_for_packets:
         return [mode for mode in settings.modes if mode == "now"]
-    if state == "contained" or (state in _UNCONTAINED and is_open(incident)):
+    goes_on = incident.containment is not None and incident.containment.failed_in_part
+    if state == "contained" or goes_on or (state in _UNCONTAINED and is_open(incident)):
         return list(settings.modes)
     return []
 

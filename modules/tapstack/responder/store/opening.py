@@ -204,7 +204,8 @@ class Joining:
         expires_at: the later one.
         minutes: how long it captures from when mirroring starts: the longer time, where it has not started.
         containment: that is requested; none where that does not change.
-        anew: whether it is requested anew, for which there is another execution.
+        anew: whether it is requested anew, for which there is another execution; otherwise it is approved.
+        how: it is requested, or approved, in words.
     """
 
     severity: Severity
@@ -212,6 +213,7 @@ class Joining:
     minutes: int
     containment: IncidentContainment | None = None
     anew: bool = False
+    how: str = ""
 
 
 def join(
@@ -283,7 +285,7 @@ def _of_containment(joining: Joining, by: str) -> Sequence[Occurrence]:
         return ()
     if joining.anew:
         return requests.asked_for_approval(joining.containment)
-    return [decided("approved", by, "by a rule that contains without approval")]
+    return [decided("approved", by, joining.how)]
 
 
 def _put_key(key: RequestKey, incident_id: str, before: str | None) -> dict[str, Any]:

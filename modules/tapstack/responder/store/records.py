@@ -277,8 +277,22 @@ class IncidentContainment:
 
     @property
     def failed_in_part(self) -> bool:
-        """Whether it failed after changes were started, and no release was requested since: the decision holds."""
-        return self.state == "failed" and self.released_at is None and bool(self.changed)
+        """Whether it failed after changes were started, and what was decided holds: no release was requested since.
+
+        To go on with it needs no new decision.
+        """
+        decided = self.mode == "now" or self.decision is not None
+        return self.state == "failed" and decided and self.released_at is None and bool(self.changed)
+
+    @property
+    def may_be_changed(self) -> bool:
+        """Whether anything may be changed for it that only a release restores.
+
+        Also where a new request is pending or rejected after a release that failed: that restored nothing, or a part.
+        """
+        if self.state in ("containing", "contained", "releasing", "blocked"):
+            return True
+        return self.state != "released" and bool(self.changed)
 
     @property
     def decided_by_person_at(self) -> str | None:

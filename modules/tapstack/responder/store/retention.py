@@ -15,8 +15,6 @@ from tapstack.responder.store import containments, incidents, lifetimes
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.retry import retried
 
-IN_PLACE: Final = frozenset({"containing", "contained", "releasing", "blocked", "failed"})
-"""States in which an instance is, or may be, contained."""
 _SOON: Final = timedelta(days=7)
 """Shorter than what is written for an incident is kept, and long enough for sweeps that fail."""
 
@@ -69,9 +67,7 @@ def still_contained(incident: Incident) -> list[str]:
     They say what is recorded: whether the instance still exists is not known here.
     """
     containment = incident.containment
-    if containment is None or containment.state not in IN_PLACE:
-        return []
-    if containment.state == "failed" and not containment.changed:
+    if containment is None or not containment.may_be_changed:
         return []
     return [
         f"The containment of {incident.instance_id} is NOT RELEASED ({containment.state}). Closing does not release",
