@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.policy import Rule
 from tapstack.domain.table_names import NOTIFICATION
@@ -478,6 +479,49 @@ class TestApi:
         assert len(joined_mails(policy)) == 1
         _, other = ask("POST", "/incidents", {**body, "instance_id": policy.instance()[0]})
         assert other["detail"].startswith(f"alert_id siem 1 belongs to incident {incident}, which captures {instance}")
+
+    @pytest.mark.parametrize("joins", [False, True])
+    @pytest.mark.parametrize(
+        ("state", "mode", "do"),
+        [
+            ("rejected", "contain", "tapstack incident contain {} --mode approval"),
+            ("released", "contain-now", "tapstack incident contain {} --mode now"),
+            ("failed", "contain-now", "tapstack incident contain {} --mode now"),
+            ("blocked", "contain", "once that has ended, tapstack incident contain {} --mode approval"),
+            ("pending", "contain-now", "tapstack incident approve {}"),
+        ],
+    )
+    def test_fails_when_the_same_alert_requests_what_was_answered_since_and_says_what_to_run(
+        self, policy: Site, state: str, mode: str, do: str, joins: bool
+    ) -> None:
+        instance, _ = policy.instance()
+        if joins:
+            opened(instance)
+        body = {"instance_id": instance, "reason": "beacons", "alert_id": "siem-1"}
+        incident = ask("POST", "/incidents/contain", body)[1]["incident"]["id"]
+        change(incident, "SET containment.#state = :state", state=state)
+        status, problem = ask("POST", f"/incidents/{mode}", body)
+        assert status == 409
+        assert problem["detail"].endswith(f"because its containment is {state}: {do.format(incident)}")
+        assert item(incident)["containment"]["state"] == state
+        # Without a containment it is the same request as before.
+        assert ask("POST", "/incidents", body)[0] == 202
+
+    @pytest.mark.parametrize("by", ["alert", "finding"])
+    def test_when_what_is_pending_is_approved_by_joining_then_the_event_says_by_what(
+        self, policy: Site, by: str
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = opened(instance, containment="approval")
+        if by == "alert":
+            body = {"instance_id": instance, "reason": "beacons", "alert_id": "siem-1"}
+            assert ask("POST", "/incidents/contain-now", body)[0] == 202
+        else:
+            assert decided(found(instance, 1, 9.0))["incident_id"] == incident
+        how = "now" if by == "alert" else "by a rule that contains without approval"
+        assert entries(incident, "containment approved") == [how]
+        [event] = [one for one in policy.events(DETAIL_TYPE) if one["what"] == "decided"]
+        assert how in json.dumps(event)
 
     @pytest.mark.parametrize(("mode", "state"), [("contain", "pending"), ("contain-now", "containing")])
     def test_when_a_responder_requests_a_containment_that_was_rejected_then_it_is_requested_anew(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from tapstack.domain.callers import Caller
-from tapstack.domain.containment_settings import Requested, contain_command
+from tapstack.domain.containment_settings import Mode, Requested, contain_command
 from tapstack.domain.incident_events import RECORDED_AT_MOST, Occurrence, recorded
 from tapstack.domain.incidents import OpenRequest, Source
 from tapstack.responder.containment import requests as containment_requests
@@ -275,9 +275,22 @@ def _check_same(incident: Incident, request: OpenRequest) -> None:
         raise AlertTaken(incident, request.alert_id, f"captures {captured}")
     if incident.state in ("closing", "closed") or incident.close_requested:
         raise AlertTaken(incident, request.alert_id, "is closed" if incident.state == "closed" else "is closing")
-    if request.containment != "none" and not incident.containment:
-        contain = contain_command(incident.id, request.containment)
-        raise AlertTaken(incident, request.alert_id, "was opened without containment", contain)
+    if request.containment != "none" and not _is_requested(incident, request.containment):
+        why, do = "was opened without containment", contain_command(incident.id, request.containment)
+        if (state := incident.containment_state) is not None:
+            why = f"does not contain {incident.instance_id} by this request, because its containment is {state}"
+            do = f"once that has ended, {do}" if state in ("releasing", "blocked") else do
+            do = f"tapstack incident approve {incident.id}" if state == "pending" else do
+        raise AlertTaken(incident, request.alert_id, why, do)
+
+
+def _is_requested(incident: Incident, mode: Mode) -> bool:
+    """Return whether what a request asks for is requested already: sent again, it requests nothing anew.
+
+    Its response may have been lost. Where others have answered since, or it failed, a new decision is a command.
+    """
+    state = incident.containment_state
+    return state in incidents.WANTED_CONTAINMENT or (state == "pending" and mode == "approval")
 
 
 def _ensure_running(incident: Incident) -> None:
