@@ -107,6 +107,27 @@ def test_when_it_is_still_launching_then_it_waits_and_reads_no_metrics(shop: Sho
     assert shop.site.calls("monitoring") == []
 
 
+def test_when_the_workflow_contains_although_the_wait_has_not_ended_then_that_ends_it(shop: Shop, waiting: str) -> None:
+    # Its next poll failed, which the workflow catches; or the setting was removed meanwhile.
+    shop.set(two_step={"enabled": True, "seconds": 60})
+    assert isolation.contain(waiting)["status"] == "wait"
+    assert said(waiting) == ["no longer: the wait was interrupted; contained all the same"]
+    assert containment(waiting)["packets_wait"] == said(waiting)[0]
+    # From then on it is being contained, and no answer comes between.
+    with pytest.raises(Conflict, match="waits for approval: it is containing"):
+        containment_requests.decide(waiting, "rejected", by=OTHER)
+    assert containment(waiting)["state"] == "containing"
+
+
+def test_when_it_is_rejected_just_before_the_workflow_contains_then_nothing_is_changed(
+    shop: Shop, waiting: str
+) -> None:
+    containment_requests.decide(waiting, "rejected", by=OTHER)
+    assert isolation.contain(waiting) == {"status": "overtaken"}
+    assert not shop.is_isolated(shop.database)
+    assert said(waiting) == []
+
+
 @pytest.mark.parametrize("end", ["close", "failed", "lost"])
 def test_when_the_capture_ends_then_there_is_nothing_to_wait_for(shop: Shop, waiting: str, end: str) -> None:
     if end == "close":

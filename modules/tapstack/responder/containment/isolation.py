@@ -53,6 +53,7 @@ from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
 
 NO_NEW_DECISION: Final = "only a new decision contains it again"
+_WAIT_INTERRUPTED: Final = "no longer: the wait was interrupted; contained all the same"
 HEAD_START_SECONDS: Final = 5.0
 """How long isolation waits for the changes that should come before it."""
 _BEFORE: Final[tuple[Kind, ...]] = ("shutdown", "volume", "termination", "standby")
@@ -118,6 +119,10 @@ def contain(incident_id: str) -> dict[str, Any]:
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
+    if incident.containment is not None and incident.containment.waits_for_packets:
+        # Whatever ended the wait of the workflow. From here on it is contained, and cannot be rejected any more.
+        requests.end_packets_wait(incident, _WAIT_INTERRUPTED)
+        incident = incidents.get(incident_id)
     if incident.containment_state not in incidents.WANTED_CONTAINMENT:
         # Released, or failed, since containment was requested: nothing is isolated without a request.
         return {"status": "overtaken"}
