@@ -274,6 +274,8 @@ class PriorState:
         restored: it is restored, or restoring it was given up.
         lately: it was restored a moment ago, and AWS may still show the value from before that.
         note: a remark about the restoration; empty where the value is restored exactly.
+        given_up: it is not restored: it was kept, is gone, or AWS refused to restore it.
+        recorded_at: when it was recorded, before the change was made; empty once it is restored.
     """
 
     kind: Kind
@@ -286,6 +288,12 @@ class PriorState:
     restored: bool = False
     lately: bool = False
     note: str = ""
+    given_up: bool = False
+    recorded_at: str = ""
+
+    def as_change(self) -> Change:
+        """Return the change whose prior state it is."""
+        return Change(self.kind, self.key, self.before, self.after, self.interim, self.detail)
 
     @property
     def in_effect(self) -> bool:

@@ -92,6 +92,7 @@ def steps_of_release(
     *,
     missing_groups: Collection[str] = (),
     group_names: Mapping[str, str] = _NO_NAMES,
+    moved: Mapping[str, str] = _NO_NAMES,
     overwrite: bool = False,
     keep: bool = False,
 ) -> tuple[Step, ...]:
@@ -102,12 +103,18 @@ def steps_of_release(
         now: the present values.
         missing_groups: security groups of prior states that do not exist any more.
         group_names: of the security groups that the interfaces have now, by id.
+        moved: the interfaces that other containments keep as they are by now, by id, with the reason.
         overwrite: restore the prior state also where others changed it meanwhile.
         keep: keep what others changed meanwhile.
     """
     waiting = [one for one in prior_states if not one.restored and one.kind in RELEASE_ORDER]
     waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
-    return tuple(_step(one, now, set(missing_groups), group_names, overwrite, keep) for one in waiting)
+    return tuple(
+        Step(one, "give up", difference=_difference(one, now.get((one.kind, one.key)), moved[one.key], blocks=False))
+        if one.key in moved
+        else _step(one, now, set(missing_groups), group_names, overwrite, keep)
+        for one in waiting
+    )
 
 
 def _step(

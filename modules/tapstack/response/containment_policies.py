@@ -132,12 +132,8 @@ def release(permissions: Permissions, containable: Containable) -> list[Statemen
     statements = [
         policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         _in_one_transaction(permissions),
-        policies.items(
-            permissions,
-            "MarkRestored",
-            CONTAINMENT,
-            actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
-        ),
+        # An isolated interface may be attached to another contained instance by now: its prior state goes there.
+        policies.items(permissions, "MarkRestored", CONTAINMENT, actions=(*CHANGE, "ConditionCheckItem", "Query")),
         *_inspect(permissions, containable, containing=False),
         _change_interfaces(permissions, containable),
         {

@@ -6,7 +6,7 @@ import pytest
 
 from tapstack.domain.containment import Change, PriorState, Value
 from tapstack.responder.containment import isolation, restoration
-from tapstack.responder.containment.changes import groups
+from tapstack.responder.containment.changes import groups, tracking
 from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import ContainmentFailed, TryAgain
 from tapstack.responder.handlers import release as release_function
@@ -114,6 +114,71 @@ class TestRestoreAgain:
         shop.give(shop.company.interfaces["database"][0], shop.untrack)
         restoration.restore_again(incident)
         assert shop.changed_since(before) == []
+
+    def test_when_what_aws_restores_inexactly_is_changed_late_then_that_is_restored_too(self, shop: Shop) -> None:
+        shop.set(tcp_established_seconds=60)
+        web = shop.company.instances["web-1"]
+        [interface] = shop.company.interfaces["web-1"]
+        incident = contained(web)
+        assert release(incident) == "released"
+        assert len(item(incident)["containment"]["not_restored"]) == 2
+        shop.client("autoscaling").enter_standby(
+            AutoScalingGroupName="web", InstanceIds=[web], ShouldDecrementDesiredCapacity=False
+        )
+        shop.ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=interface, ConnectionTrackingSpecification={"TcpEstablishedTimeout": 60}
+        )
+        assert restoration.restore_again(incident) == {"status": "restored"}
+        assert shop.lifecycle(web) == "InService"
+        [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+        assert found["ConnectionTrackingConfiguration"]["TcpEstablishedTimeout"] == tracking.DEFAULT_SECONDS
+        said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "restored once more"]
+        assert sorted(line.partition(";")[0] for line in said) == [
+            "Auto Scaling state of web: InService",
+            f"tracked TCP timeout of {interface}: not set",
+        ]
+
+    def test_when_a_part_of_the_groups_was_deleted_before_the_release_then_the_rest_is_restored_again(
+        self, shop: Shop
+    ) -> None:
+        [first, *_] = shop.company.interfaces["database"]
+        gone = shop.ec2.create_security_group(GroupName="gone", Description="x", VpcId=shop.site.vpc)["GroupId"]
+        before = shop.groups_of(first)
+        shop.give(first, *before, gone)
+        incident = contained(shop.database)
+        shop.ec2.delete_security_group(GroupId=gone)
+        assert release(incident, overwrite=True) == "released"
+        assert shop.groups_of(first) == before
+        shop.give(first, shop.quarantine)
+        assert restoration.restore_again(incident) == {"status": "restored"}
+        assert shop.groups_of(first) == before
+
+    def test_when_the_release_kept_something_as_it_was_then_that_stays(self, shop: Shop) -> None:
+        [first, *_] = shop.company.interfaces["database"]
+        gone = shop.ec2.create_security_group(GroupName="gone", Description="x", VpcId=shop.site.vpc)["GroupId"]
+        shop.give(first, gone)
+        incident = contained(shop.database)
+        shop.ec2.delete_security_group(GroupId=gone)
+        assert release(incident, keep=True) == "released"
+        assert shop.groups_of(first) == [shop.quarantine]
+        assert restoration.restore_again(incident) == {"status": "restored"}
+        assert shop.groups_of(first) == [shop.quarantine]
+
+    def test_when_the_release_is_under_way_then_it_waits_until_that_is_over(self, shop: Shop) -> None:
+        incident, overtaken = contained(shop.database), contained(shop.database)
+        before = there(shop)
+        ask_again(incident)
+        containments.begin_release(before)
+        with pytest.raises(TryAgain, match="is being released"):
+            restoration.restore_again(overtaken)
+        assert restoration.release(incident) == {"status": "released"}
+        assert restoration.restore_again(overtaken) == {"status": "restored"}
+
+    def test_when_the_release_is_blocked_then_it_does_not_wait(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        containments.begin_release(there(shop))
+        ask_again(incident, "blocked")
+        assert restoration.restore_again(incident) == {"status": "restored"}
 
     def test_when_others_changed_it_since_then_that_stays(self, shop: Shop) -> None:
         incident = contained(shop.database)

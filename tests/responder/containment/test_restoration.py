@@ -17,6 +17,7 @@ from tapstack.responder.store import containments, incidents
 from tests.responder.callers import CALLER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
+from tests.responder.containment.test_attached import attach
 
 
 @pytest.mark.parametrize("name", ["database", "legacy", "web-1"])
@@ -440,3 +441,82 @@ def test_when_tapstack_is_down_then_the_table_has_the_prior_state(shop: Shop) ->
     assert [group["S"] for group in item["original"]["L"]] == before
     assert [group["S"] for group in item["ours"]["L"]] == [shop.quarantine]
     assert item["restored"] == {"BOOL": False}
+
+
+class TestMoved:
+    """An isolated interface is detached, and attached to another instance."""
+
+    @pytest.fixture
+    def other(self, shop: Shop) -> str:
+        """In the same Availability Zone."""
+        [like] = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"]
+        named = {name: like[name] for name in ("ImageId", "InstanceType", "SubnetId")}
+        [made] = shop.ec2.run_instances(**named, MinCount=1, MaxCount=1)["Instances"]
+        return str(made["InstanceId"])
+
+    def move(self, shop: Shop, interface: str, to: str) -> None:
+        [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+        shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+        shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=to, DeviceIndex=3)
+
+    def test_when_that_is_contained_too_then_it_stays_isolated_until_that_is_released(
+        self, shop: Shop, other: str
+    ) -> None:
+        interface = attach(shop)
+        before = shop.groups_of(interface)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        second = contained(other)
+        kept = f"it is attached to {other} now, which is contained, and is restored when that is released"
+        assert kept in str(restoration.plan(first).differences)
+        assert release(first) == "released"
+        assert shop.groups_of(interface) == [shop.quarantine]
+        [line] = item(first)["containment"]["not_restored"]
+        assert line.startswith(f"security groups of {interface}: {kept}; it STAYS IN QUARANTINE")
+        # A call of a containment that the release overtook changes nothing of that either.
+        assert restoration.restore_again(first) == {"status": "restored"}
+        assert shop.groups_of(interface) == [shop.quarantine]
+        assert release(second) == "released"
+        assert shop.groups_of(interface) == before
+
+    def test_when_that_is_attached_and_contained_after_the_release_then_what_is_late_leaves_it_isolated(
+        self, shop: Shop, other: str
+    ) -> None:
+        interface = attach(shop)
+        first = contained(shop.database)
+        assert release(first) == "released"
+        self.move(shop, interface, other)
+        contained(other)
+        assert restoration.restore_again(first) == {"status": "restored"}
+        assert shop.groups_of(interface) == [shop.quarantine]
+
+    def test_when_that_is_not_contained_then_it_is_restored(self, shop: Shop, other: str) -> None:
+        interface = attach(shop)
+        before = shop.groups_of(interface)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        assert release(first) == "released"
+        assert shop.groups_of(interface) == before
+
+    def test_when_that_is_released_meanwhile_then_the_release_looks_again(
+        self, shop: Shop, other: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        interface = attach(shop)
+        before = shop.groups_of(interface)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        second = contained(other)
+        inspected = restoration._inspect
+
+        def released_meanwhile(held: containments.Containment) -> restoration._View:
+            view = inspected(held)
+            if held.instance_id == shop.database:
+                monkeypatch.setattr(restoration, "_inspect", inspected)
+                release(second)
+            return view
+
+        monkeypatch.setattr(restoration, "_inspect", released_meanwhile)
+        with pytest.raises(TryAgain):
+            release(first)
+        assert restoration.release(first) == {"status": "released"}
+        assert shop.groups_of(interface) == before

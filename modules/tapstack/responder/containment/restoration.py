@@ -11,11 +11,11 @@ A function that is killed between any two calls can be run again: each restored 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -42,6 +42,8 @@ from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncide
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
+
+_CONTAINED: Final = "which is contained, and is restored when that is released"
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -116,6 +118,7 @@ class _View:
         now: the present state.
         missing: security groups of prior states that were deleted.
         attached: interfaces of the instance.
+        moved: of the prior states, the interfaces that are attached to other contained instances now, with these.
     """
 
     prior_states: list[PriorState]
@@ -123,6 +126,7 @@ class _View:
     now: dict[tuple[Kind, str], Value]
     missing: set[str]
     attached: tuple[Interface, ...] = ()
+    moved: Mapping[str, Containment] = field(default_factory=dict)
 
     @property
     def group_names(self) -> dict[str, str]:
@@ -137,7 +141,30 @@ def _inspect(held: Containment) -> _View:
     now = _now(instance, waiting)
     wanted = {group for one in waiting if one.kind == "groups" for group in one.before}
     there = as_interfaces(attached(held.instance_id)) if instance else ()
-    return _View(remembered, waiting, now, groups.missing(wanted) if wanted else set(), there)
+    missing = groups.missing(wanted) if wanted else set()
+    return _View(remembered, waiting, now, missing, there, _moved(held, waiting))
+
+
+def _moved(held: Containment, waiting: Iterable[PriorState]) -> dict[str, Containment]:
+    """Return the interfaces that are attached to other instances by now, which are contained, with these."""
+    isolated = [one.key for one in waiting if one.kind == "groups"]
+    found = {}
+    for item in groups.interfaces(isolated):
+        instance_id = item.get("Attachment", {}).get("InstanceId", held.instance_id)
+        other = containments.get(instance_id, held.where) if instance_id != held.instance_id else None
+        if other is not None and other.wanted:
+            found[item["NetworkInterfaceId"]] = other
+    return found
+
+
+def _hand_over(prior: PriorState, other: Containment) -> None:
+    """Record a prior state for another containment, which keeps the interface isolated: its release restores it.
+
+    Raises:
+        TryAgain: that instance was released meanwhile.
+    """
+    remembered = containments.prior_states(other.instance_id, other.where)
+    containments.record(other, [prior.as_change()], remembered)
 
 
 def _steps(view: _View, *, overwrite: bool, keep: bool) -> tuple[Step, ...]:
@@ -146,6 +173,7 @@ def _steps(view: _View, *, overwrite: bool, keep: bool) -> tuple[Step, ...]:
         view.now,
         missing_groups=view.missing,
         group_names=view.group_names,
+        moved={key: f"it is attached to {other.instance_id} now, {_CONTAINED}" for key, other in view.moved.items()},
         overwrite=overwrite,
         keep=keep,
     )
@@ -208,12 +236,12 @@ class _Releasing:
 
     def _restore(self, step: Step, view: _View) -> None:
         prior = step.prior
-        note = _note_of(step)
+        note, given_up = _note_of(step), True
         if step.do == "restore":
             there = view.now.get((prior.kind, prior.key))
             try:
                 OF_KIND[prior.kind].restore(self.held.instance_id, prior, step.to)
-                note = note or _inexact(prior, there)
+                note, given_up = note or _inexact(prior, there), False
             except Gone as gone:
                 note = f"it is gone: {gone}"
             except NotManaged as found:
@@ -226,7 +254,9 @@ class _Releasing:
                     self.refused.append(refused)
                     return
                 note = refused.why
-        containments.mark_restored(self.held, prior, note)
+        elif (other := view.moved.get(prior.key)) is not None:
+            _hand_over(prior, other)
+        containments.mark_restored(self.held, prior, note, given_up=given_up)
 
     def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
         listed = list(differences)
@@ -291,27 +321,36 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     containment can no longer record anything, so it ends as `overtaken`, and the workflow calls this next, in the same
     execution. The prior state is still in the table.
 
-    Nothing is changed where an incident contains the instance again, nor what others changed since.
+    Nothing is changed where an incident contains the instance again, nor what others changed since, nor what the
+    release has left as it was.
 
     Returns:
         `status`: `wanted`, or `restored`.
 
     Raises:
         ContainmentFailed: AWS refuses to restore something; everything else is restored.
+        TryAgain: the release is not over: what it restores now may be changed late, too.
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
     held = containments.get(instance_id, incident.where)
     if held is None or held.wanted:
         return {"status": "wanted"}
+    if _is_under_way(held):
+        raise TryAgain(f"{instance_id} is being released")
     returned = [
         replace(one, restored=False)
         for one in containments.prior_states(instance_id, held.where)
-        if one.restored and not one.note and one.generation == _last_generation(held)
+        if one.restored and not one.given_up and one.generation == _last_generation(held)
     ]
     now = _now(described(instance_id), returned)
-    late = [one for one in returned if _is_as_contained(one, now)]
-    refused = [left for step in steps_of_release(late, now) if (left := _restore_late(incident_id, instance_id, step))]
+    moved = _moved(held, returned)
+    late = [one for one in returned if one.key not in moved and _is_as_contained(one, now)]
+    wanted = {group for one in late if one.kind == "groups" for group in one.before}
+    gone = groups.missing(wanted) if wanted else set()
+    # What is left of deleted groups is restored, as that release did.
+    steps = steps_of_release(late, now, missing_groups=gone, overwrite=True)
+    refused = [left for step in steps if (left := _restore_late(incident_id, instance_id, step, now))]
     if refused:
         raise ContainmentFailed(
             f"{instance_id} was changed once more after its release, by what was under way, and NOT restored: "
@@ -320,19 +359,30 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     return {"status": "restored"}
 
 
-def _restore_late(incident_id: str, instance_id: str, step: Step) -> str:
+def _is_under_way(held: Containment) -> bool:
+    """Return whether a release restores something now: not where it is blocked, or has failed."""
+    if held.state != "releasing":
+        return False
+    known = map(incidents.read, held.releasing_for)
+    return any(incident is not None and incident.containment_state == "releasing" for incident in known)
+
+
+def _restore_late(incident_id: str, instance_id: str, step: Step, now: Mapping[tuple[Kind, str], Value]) -> str:
     """Restore one change; return why it is not restored, empty where it is."""
     one = step.prior
-    what = f"{change_name(one.kind, one.key)}: {text_of(step.to, names_of(one))}"
+    # Where no prior group is left, AWS says so.
+    to = step.to if step.do == "restore" else one.before
+    what = f"{change_name(one.kind, one.key)}: {text_of(to, names_of(one))}"
     try:
-        OF_KIND[one.kind].restore(instance_id, one, step.to)
+        OF_KIND[one.kind].restore(instance_id, one, to)
     except (Gone, NotManaged):
         return ""
     except ClientError as error:
         if is_transient(error):
             raise
         return f"{what}: AWS refuses: {message_of(error)}"
-    incidents.add_event(incident_id, "containment", "restored once more", what)
+    note = _inexact(one, now.get((one.kind, one.key)))
+    incidents.add_event(incident_id, "containment", "restored once more", "; ".join(filter(None, (what, note))))
     return ""
 
 

@@ -329,13 +329,14 @@ def begin_release(containment: Containment) -> Containment:
     )
 
 
-def mark_restored(containment: Containment, prior: PriorState, note: str = "") -> None:
+def mark_restored(containment: Containment, prior: PriorState, note: str = "", *, given_up: bool = False) -> None:
     """Record that a change is restored, or that restoring it was given up.
 
     Args:
         containment: that it belongs to.
         prior: the prior state.
         note: a remark for the incident.
+        given_up: it is not restored.
 
     Raises:
         TryAgain: the containment was overtaken.
@@ -343,12 +344,14 @@ def mark_restored(containment: Containment, prior: PriorState, note: str = "") -
     now = int(time.time())
     update = table.part(
         prior_state_key(containment.instance_id, prior.kind, prior.key, containment.where),
-        "SET restored = :yes, restored_at = :now, note = :note, #ttl = :ttl REMOVE listing, opened_at",
+        "SET restored = :yes, restored_at = :now, note = :note, given_up = :given_up, #ttl = :ttl "
+        "REMOVE listing, opened_at",
         "generation = :generation",
         {
             "yes": True,
             "now": now,
             "note": note,
+            "given_up": given_up,
             "ttl": lifetimes.after(lifetimes.UNUSED),
             "generation": containment.generation,
         },
@@ -452,9 +455,11 @@ def _containment(item: dict[str, Any]) -> Containment:
 
 _RENAMED: Final = {"before": "original", "after": "ours", "interim": "passing"}
 _ATTRIBUTES: Final = {name: _RENAMED.get(name, name) for name in PriorState.__slots__ if name != "lately"}
-"""Attributes of a prior state's item by field: three have other names, which earlier versions write and read."""
+"""Attributes of a prior state's item by field: four have other names, which earlier versions write and read."""
 
 
 def _prior_state(item: dict[str, Any]) -> PriorState:
     known = {name: item[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in item}
+    # An earlier version restored again nothing that has a note.
+    known.setdefault("given_up", bool(known.get("note")))
     return PriorState(**known, lately=time.time() - item.get("restored_at", 0) < _RESTORED_LATELY_SECONDS)
