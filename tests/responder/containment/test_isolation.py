@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import pytest
 from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
 from tapstack.domain.containment import PriorState
+from tapstack.domain.incidents import utc_now
 from tapstack.responder.containment import inspect, isolation, notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
@@ -508,6 +510,31 @@ class TestOptions:
         assert release(incident) == "released"
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
+    @pytest.mark.parametrize("forged", ["of one volume", "before"])
+    def test_when_others_tagged_a_snapshot_of_theirs_then_snapshots_are_taken_all_the_same(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, forged: str
+    ) -> None:
+        shop.set(snapshots=True)
+        [subnet] = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"]
+        extra = shop.ec2.create_volume(AvailabilityZone=subnet["AvailabilityZone"], Size=8)["VolumeId"]
+        shop.ec2.attach_volume(VolumeId=extra, InstanceId=shop.database, Device="/dev/sdf")
+        [found] = shop.ec2.describe_instances(InstanceIds=[shop.database])["Reservations"][0]["Instances"]
+        volumes = {one["Ebs"]["VolumeId"] for one in found["BlockDeviceMappings"]}
+        assert len(volumes) > 1
+        tag = {"Key": "tapstack:containment", "Value": f"{shop.database} 1"}
+        for volume in [extra] if forged == "of one volume" else volumes:
+            tags = [{"ResourceType": "snapshot", "Tags": [tag]}]
+            shop.ec2.create_snapshot(VolumeId=volume, TagSpecifications=tags)
+        if forged == "before":
+            # Records have whole seconds.
+            monkeypatch.setattr(containments, "utc_now", lambda: utc_now() + timedelta(seconds=2))
+        contained(shop.database)
+        taken = shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": [tag["Key"]]}])
+        described = [
+            one for one in taken["Snapshots"] if one.get("Description") == f"Tapstack: {shop.database} contained"
+        ]
+        assert {one["VolumeId"] for one in described} == volumes
 
     def test_when_the_role_is_restricted_then_only_this_instance_is_denied_and_released(self, shop: Shop) -> None:
         iam = _with_role(shop)

@@ -453,7 +453,7 @@ def _containment(item: dict[str, Any]) -> Containment:
     return Containment(**{**known, **sets, "where": where_of(item)})
 
 
-_RENAMED: Final = {"before": "original", "after": "ours", "interim": "passing"}
+_RENAMED: Final = {"before": "original", "after": "ours", "interim": "passing", "recorded_at": "opened_at"}
 _ATTRIBUTES: Final = {name: _RENAMED.get(name, name) for name in PriorState.__slots__ if name != "lately"}
 """Attributes of a prior state's item by field: four have other names, which earlier versions write and read."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tapstack.domain.containment import PriorState, Value
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_moment
 from tapstack.responder.aws.clients import client, client_without_retries
 from tapstack.responder.containment.changes.gone import gone_when
 from tapstack.responder.environment import environment
@@ -30,14 +30,7 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
     named = environment()
     tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {prior.generation}"}
     # CreateSnapshots accepts no client token, so existing snapshots are searched for first.
-    taken = client("ec2").describe_snapshots(
-        OwnerIds=["self"],
-        Filters=[
-            {"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]},
-            {"Name": "volume-id", "Values": list(prior.detail["volumes"])},
-        ],
-    )["Snapshots"]
-    if taken:
+    if _are_taken(prior, tag):
         return
     tags = [
         tag,
@@ -51,6 +44,28 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
             Description=f"Tapstack: {instance_id} contained",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
         )
+
+
+def _are_taken(prior: PriorState, tag: dict[str, str]) -> bool:
+    """Return whether all volumes have a snapshot that was taken for this containment.
+
+    A tag alone proves nothing: any caller may set it, and the generation of a containment can be foreseen. So each
+    volume needs one that was begun since the containment recorded that it takes them, and that did not fail.
+    """
+    volumes = set(prior.detail["volumes"])
+    pages = client("ec2").get_paginator("describe_snapshots")
+    filters = [
+        {"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]},
+        {"Name": "volume-id", "Values": sorted(volumes)},
+    ]
+    since = as_moment(prior.recorded_at)
+    taken = {
+        one["VolumeId"]
+        for page in pages.paginate(OwnerIds=["self"], Filters=filters)
+        for one in page["Snapshots"]
+        if one["State"] in ("pending", "completed") and since is not None and one["StartTime"] >= since
+    }
+    return volumes <= taken
 
 
 def restore(instance_id: str, prior: PriorState, to: Value) -> None:
