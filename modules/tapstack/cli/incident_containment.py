@@ -177,5 +177,8 @@ def _post(call: Call, operation: Operation, body: dict[str, Any]) -> int:
     if call.chosen.wait is not None:
         answer = call.follow(api, name, call.chosen.wait, containment=True)
     call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
-    state = (answer.get("containment") or {}).get("state")
-    return 1 if call.chosen.wait is not None and state in ("failed", "blocked") else 0
+    found = answer.get("containment") or {}
+    state = found.get("state")
+    # Of a contained instance, what was attached since is not isolated.
+    failed = state in ("failed", "blocked") or (state == "contained" and found.get("failure") is not None)
+    return 1 if call.chosen.wait is not None and failed else 0

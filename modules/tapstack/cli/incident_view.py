@@ -94,8 +94,10 @@ def ongoing(incident: Incident, *, containment: bool = False) -> str | None:
     None where there is nothing to wait for.
     """
     if containment:
-        state = _mapping(incident, "containment").get("state")
-        return plain(state) if state in ("pending", "containing", "releasing") else None
+        found = _mapping(incident, "containment")
+        state = found.get("state")
+        goes_on = state == "contained" and found.get("isolating")
+        return plain(state) if goes_on or state in ("pending", "containing", "releasing") else None
     state = incident.get("state")
     return plain(state) if is_before_capture(str(state)) else None
 
@@ -274,6 +276,8 @@ def _state_of(found: Mapping[str, Any]) -> str:
         return _WITHDRAWN
     if state == "contained" and (gap := isolation_gap(map(str, _list(found, "not_done")))):
         return f"contained, {gap}: see not done"
+    if state == "contained" and found.get("isolating"):
+        return _ISOLATING
     return _WORDS.get(state, plain(found.get("state")))
 
 

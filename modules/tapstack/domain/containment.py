@@ -482,11 +482,36 @@ def why_it_stays_connected(interface: Interface, settings: DeployedContainment) 
     if _can_be_isolated(interface, settings):
         return None
     if interface.requester_managed:
-        return f"{interface.id} {_STAYS_CONNECTED}: it is managed by an AWS service"
-    return (
-        f"{interface.id} {_STAYS_CONNECTED}: it is in {interface.vpc_id}, which is not in the scope of this "
-        "deployment; detach it, or give it a security group without rules"
+        return stays_connected(interface.id, "it is managed by an AWS service")
+    why = (
+        f"it is in {interface.vpc_id}, which is not in the scope of this deployment; detach it, or give it a security "
     )
+    return stays_connected(interface.id, f"{why}group without rules")
+
+
+def stays_connected(network_interface_id: str, why: str) -> str:
+    """Return the line of what a containment does not cover about an interface that is not isolated."""
+    return f"{network_interface_id} {_STAYS_CONNECTED}: {why}"
+
+
+def connected_interface(line: str) -> str | None:
+    """Return the interface that `stays_connected` said a line of; None where the line is about something else.
+
+    >>> connected_interface("eni-1 STAYS CONNECTED: it is managed by an AWS service")
+    'eni-1'
+    """
+    name, said, _ = line.partition(f" {_STAYS_CONNECTED}: ")
+    return name if said else None
+
+
+def with_connected(not_done: Iterable[str], lines: Mapping[str, str]) -> list[str]:
+    """Return what a containment does not cover, with these lines in place of those about the same interfaces.
+
+    Args:
+        not_done: its lines.
+        lines: of `stays_connected`, by interface.
+    """
+    return [*(line for line in not_done if connected_interface(line) not in lines), *lines.values()]
 
 
 def _is_isolated(interface: Interface, settings: DeployedContainment) -> bool:

@@ -7,6 +7,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from tapstack.domain.containment import isolation_gap
 from tapstack.responder.containment import attachments, isolation, steps
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.changes import groups
@@ -176,6 +177,78 @@ def test_when_it_cannot_be_isolated_then_mail_and_timeline_say_that_it_stays_con
     assert [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"] == [said]
     [mail] = [m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")]
     assert f"{said}." in mail["Message"].splitlines()
+
+
+def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is_still_connected(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    interface = attach(shop)
+    attachments.isolate()
+    found = incidents.get(incident).requested_containment
+    assert found.not_done == (f"{interface} STAYS CONNECTED: it was attached since, and its isolation is requested",)
+    assert isolation_gap(found.not_done) == "BUT STILL CONNECTED"
+    assert found.isolating
+
+    def refuse(*_: object) -> None:
+        raise ClientError(
+            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(groups, "change", refuse)
+        with pytest.raises(ContainmentFailed) as failed:
+            isolation.contain(incident)
+    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    found = incidents.get(incident).requested_containment
+    [line] = found.not_done
+    assert line.startswith(f"{interface} STAYS CONNECTED: AWS refuses its isolation: ")
+    assert str(failed.value).startswith(f"{interface} is NOT isolated: ")
+    assert (found.isolating, found.failure is not None) == (False, True)
+    mail = shop.site.messages()[-1]
+    assert f"The isolation of what was attached after the containment of {shop.database} failed" in mail["Message"]
+    # The sweeper keeps the reason, and tries again.
+    end_executions(shop)
+    attachments.isolate()
+    assert incidents.get(incident).requested_containment.not_done == (line,)
+    isolation.contain(incident)
+    found = incidents.get(incident).requested_containment
+    assert (found.not_done, found.isolating, found.failure) == ((), False, None)
+
+
+def test_when_what_cannot_be_isolated_is_detached_then_the_incident_no_longer_says_that_it_is_connected(
+    shop: Shop,
+) -> None:
+    incident = contained(shop.database)
+    vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    zone = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"][0]["AvailabilityZone"]
+    subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    interface = str(shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
+    attachment = shop.ec2.attach_network_interface(
+        NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2
+    )["AttachmentId"]
+    attachments.isolate()
+    [line] = incidents.get(incident).requested_containment.not_done
+    assert line.startswith(f"{interface} STAYS CONNECTED: it is in {vpc}")
+    shop.ec2.detach_network_interface(AttachmentId=attachment)
+    assert attachments.isolate() == []
+    assert incidents.get(incident).requested_containment.not_done == ()
+    said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "isolated"]
+    assert said == [f"{interface}: isolated or detached since"]
+
+
+def test_when_a_responder_has_it_isolated_then_the_incident_says_until_when_that_goes_on(shop: Shop) -> None:
+    incident = contained(shop.database)
+    # Nothing to isolate: nothing begins.
+    assert not containment_requests.contain(incident, "now", by=CALLER).requested_containment.isolating
+    attach(shop)
+    assert containment_requests.contain(incident, "now", by=CALLER).requested_containment.isolating
+    isolation.contain(incident)
+    assert not incidents.get(incident).requested_containment.isolating
+    # What fails after that is no failure of the isolation.
+    steps.fail(incident, "NotifyFailed", json.dumps({"errorMessage": "no"}))
+    assert incidents.get(incident).requested_containment.failure is None
+    assert "A step after the containment" in shop.site.messages()[-1]["Message"]
 
 
 def test_when_others_connect_an_isolated_interface_again_then_that_is_left_to_operators(shop: Shop) -> None:

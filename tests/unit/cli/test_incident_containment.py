@@ -347,7 +347,8 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
 def test_when_an_incident_is_closed_then_what_can_be_done_about_its_containment_is_proposed(
     state: str, verbs: list[str]
 ) -> None:
-    closed = incident(state="closed", timeline=[], containment=containment(state=state))
+    changed: dict[str, Any] = {"changed": []} if state == "pending" else {}
+    closed = incident(state="closed", timeline=[], containment=containment(state=state, **changed))
     lines = card(closed, now=NOW).splitlines()
     assert [line.split()[2] for line in lines if line.startswith("    tapstack incident")] == verbs
 
@@ -457,6 +458,35 @@ def test_when_it_is_to_wait_then_it_follows_the_containment_until_it_has_ended(
     assert main(["incident", command[0], ID, *command[1:], "--wait"]) == code
     assert [asked.path for asked in api.asked[1:]] == [f"/incidents/{ID}"] * len(states)
     assert capsys.readouterr().err == "  2026-01-02T03:06:00Z  what came of it  (containment)\n"
+
+
+@pytest.mark.parametrize(("failure", "code"), [(None, 0), ("ContainmentFailed: eni-1 is NOT isolated: no", 1)])
+def test_when_a_contained_instance_is_contained_again_then_it_follows_until_the_rest_is_isolated_or_not(
+    api: ApiServer, failure: str | None, code: int, pauses: list[float]
+) -> None:
+    isolates = incident(containment=containment(isolating=True))
+    ended = incident(containment=containment(isolating=False, failure=failure))
+    assert "state      contained; what was attached since is being isolated" in card(isolates, now=NOW)
+    api.answer((202, isolates), (200, isolates), (200, isolates), (200, ended))
+    assert main(["incident", "contain", ID, "--wait"]) == code
+    assert len(api.asked) == 4
+
+
+def test_when_it_failed_before_its_release_then_that_release_is_a_success(api: ApiServer, pauses: list[float]) -> None:
+    released = incident(containment=containment(state="released", isolating=False, failure="no"))
+    api.answer((202, released), (200, released))
+    assert main(["incident", "release", ID, "--wait"]) == 0
+
+
+@pytest.mark.parametrize("state", ["pending", "rejected"])
+def test_when_it_is_asked_anew_after_a_failed_release_then_the_card_says_what_is_changed_and_how_to_release(
+    state: str,
+) -> None:
+    left = card(incident(containment=containment(state=state, decision=None, decided_by=None)), now=NOW)
+    changed = next(line for line in left.splitlines() if line.startswith("    not restored yet"))
+    assert changed.endswith(" security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1")
+    assert f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before" in left.splitlines()
+    assert ("rejected, but what was changed before is NOT restored" in left) is (state == "rejected")
 
 
 def test_fails_when_a_dry_run_is_to_wait(api: ApiServer, capsys: Printed) -> None:

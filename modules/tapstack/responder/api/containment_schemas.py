@@ -156,6 +156,10 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "asked_again_at": _or_null(
         "When a responder requested it again while it was contained, for what was attached since.", format="date-time"
     ),
+    "isolating": {
+        "type": "boolean",
+        "description": "Whether the isolation of what was attached since is requested, and has not ended.",
+    },
     "overridden_tags": {
         **_TEXTS,
         "description": "The tags that protected the instance when this was requested, and that it overrides.",
@@ -178,7 +182,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "not_done": {**_TEXTS, "description": "What the containment does not cover, and what AWS refused, one line each."},
     "not_restored": {**_TEXTS, "description": "What could not be restored, and why."},
     "differences": {"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
-    "failure": _or_null("Why it failed."),
+    "failure": _or_null("Why it failed; of one that is contained, why what was attached since is not isolated."),
 }
 CONTAINMENT: Final[Schema] = {
     "type": ["object", "null"],

@@ -7,9 +7,16 @@ What others changed afterwards is for operators, and the audit goes on reporting
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
-from tapstack.domain.containment import Interface, why_it_stays_connected
+from tapstack.domain.containment import (
+    Interface,
+    connected_interface,
+    stays_connected,
+    why_it_stays_connected,
+    with_connected,
+)
 from tapstack.responder.containment.inspect import as_interfaces, attached
 from tapstack.responder.containment.notifications import isolating, staying_connected
 from tapstack.responder.environment import environment
@@ -17,6 +24,8 @@ from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, notified, requests
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
+
+_REQUESTED: Final = "it was attached since, and its isolation is requested"
 
 
 def isolate() -> list[str]:
@@ -35,11 +44,40 @@ def _of_instance(one: Containment) -> list[str]:
     if not holding or settings is None:
         return []
     isolated = {line for incident in holding for line in incident.requested_containment.changed}
-    new = [interface for interface in _connected(one) if not _was_isolated(one, interface.id, isolated)]
+    connected = _connected(one)
+    new = [interface for interface in connected if not _was_isolated(one, interface.id, isolated)]
     staying = {interface.id: why for interface in new if (why := why_it_stays_connected(interface, settings))}
     lines = [_notify_of_staying(holding[0], one, eni, why) for eni, why in staying.items()]
     ids = [interface.id for interface in new if interface.id not in staying]
-    return lines + (_isolate(holding[0], one, ids) if ids else [])
+    if ids:
+        lines += _isolate(holding[0], one, ids)
+    for incident in holding:
+        _keep(incident, {interface.id for interface in connected}, {**staying, **dict.fromkeys(ids)})
+    return lines
+
+
+def _keep(incident: Incident, connected: Collection[str], new: Mapping[str, str | None]) -> None:
+    """Record in an incident which interfaces stay connected now: `show` says so until they do not.
+
+    Args:
+        incident: whose instance is contained.
+        connected: its interfaces that are connected.
+        new: those of them that were not isolated since the containment began, each with the reason; none where its
+            isolation is requested, which may have failed for a reason that is recorded.
+    """
+    # What was requested, or has failed, since it was read is recorded too.
+    now = incidents.get(incident.id)
+    if now.containment_state != "contained":
+        return
+    before = now.requested_containment.not_done
+    recorded = {eni: line for line in before if (eni := connected_interface(line)) is not None}
+    lines = {eni: why or recorded.get(eni) or stays_connected(eni, _REQUESTED) for eni, why in new.items()}
+    ended = sorted(recorded.keys() - set(connected))
+    others = [line for line in before if connected_interface(line) not in ended]
+    kept = with_connected(others, {eni: line for eni, line in lines.items() if recorded.get(eni) != line})
+    if kept != list(before) and requests.record_not_done(now, kept) and ended:
+        said = f"{', '.join(ended)}: isolated or detached since"
+        incidents.add_event(incident.id, "sweeper", "isolated", said)
 
 
 def _connected(one: Containment) -> list[Interface]:
@@ -84,7 +122,8 @@ def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
 
 def _notify_of_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> str:
     mark = f"staying {one.generation} {network_interface_id}"
-    if not notified.is_notified(incident, mark):
+    # Where it was there at the containment, that has said so.
+    if why not in incident.requested_containment.not_done and not notified.is_notified(incident, mark):
         incidents.add_event(incident.id, "sweeper", "warning", why)
         notice = staying_connected(incident, network_interface_id, why)
         notifications.notify_once(incident, "an attached interface stays connected", *notice, once=mark)

@@ -33,8 +33,10 @@ from tapstack.domain.containment import (
     change_name,
     names_of,
     plan_containment,
+    stays_connected,
     tags_word,
     text_of,
+    with_connected,
 )
 from tapstack.domain.containment_settings import DeployedContainment
 from tapstack.domain.counts import counted
@@ -144,6 +146,8 @@ class _Containing:
         self.settings = settings
         self.instance_id = incident.instance_id or ""
         self.failures: list[tuple[PriorState, BaseException]] = []
+        self.connected: set[str] = set()
+        """The interfaces that are not isolated yet."""
 
     def run(self) -> dict[str, Any]:
         if not self.instance_id:
@@ -157,6 +161,7 @@ class _Containing:
         if _moved(there, held):
             # It was released during the inspection: what was read may be out of date.
             facts, plan, remembered = self._inspect()
+        self.connected = {change.key for change in plan.changes if change.what == "groups"}
         self._record_prior_states(held, plan.changes, remembered)
         waiting = self._waiting(held)
         with ThreadPoolExecutor(PARALLEL) as pool:
@@ -270,12 +275,24 @@ class _Containing:
 
     def _fail_unless_isolated(self) -> None:
         """Raise an error where an interface is not isolated."""
-        for prior, error in list(self.failures):
-            if prior.kind != "groups":
-                continue
-            if _is_retriable(error):
-                raise TryAgain(f"{prior.key}: {said_by(error)}")
-            raise ContainmentFailed(f"{prior.key} is NOT isolated: {said_by(error)}")
+        failed = {prior.key: error for prior, error in self.failures if prior.kind == "groups"}
+        # Those that are isolated already were given their group again: first what is connected.
+        ordered = sorted(failed, key=lambda interface: (interface not in self.connected, interface))
+        for interface in ordered:
+            if _is_retriable(failed[interface]):
+                raise TryAgain(f"{interface}: {said_by(failed[interface])}")
+        if not ordered:
+            return
+        if self.incident.containment_state == "contained":
+            # Until they are isolated, detached or released, which the sweeper sees.
+            lines = {
+                interface: stays_connected(interface, f"AWS refuses its isolation: {said_by(failed[interface])}")
+                for interface in ordered
+                if interface in self.connected
+            }
+            not_done = self.incident.requested_containment.not_done
+            requests.record_not_done(self.incident, with_connected(not_done, lines))
+        raise ContainmentFailed(f"{ordered[0]} is NOT isolated: {said_by(failed[ordered[0]])}")
 
     def _raise_transient(self) -> None:
         for prior, error in self.failures:

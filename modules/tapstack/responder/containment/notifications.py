@@ -242,6 +242,8 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     containment = incident.requested_containment
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
+    if containment.state == "contained" and containment.failure is not None:
+        which = "The isolation of what was attached after the containment"
     again = _contain_commands(incident) if task == "containment" else []
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,

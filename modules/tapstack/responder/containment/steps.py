@@ -97,14 +97,20 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     mark = f"containment failed {_mark(before, failure)}"
     ongoing = before.containment_state in incidents.ONGOING_CONTAINMENT
     recorded = ongoing and requests.record_failure(before, failure, what_is_changed(before))
+    isolating = before.containment_state == "contained" and _is_of_isolation(before, failure)
     if not (recorded or _is_recorded(before, failure) or notified.is_notified(before, mark)):
         # Otherwise only a later step, such as notifying, has failed.
-        what = "containment failed" if ongoing else "after containment"
+        what = "containment failed" if ongoing else "isolation failed" if isolating else "after containment"
         incidents.add_event(incident_id, "containment", what, failure)
     incident = retention.keep(incident_id)
     if notifications.notify_once(incident, mark, *containment_notifications.failed(incident, failure)):
         count(CONTAINMENTS_FAILED)
     return {}
+
+
+def _is_of_isolation(incident: Incident, failure: str) -> bool:
+    """Record that what was attached to a contained instance is not isolated; return whether it is that which failed."""
+    return requests.record_not_isolated(incident, failure) or incident.requested_containment.failure == failure
 
 
 def _is_recorded(incident: Incident, failure: str) -> bool:

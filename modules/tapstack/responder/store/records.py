@@ -215,6 +215,7 @@ class IncidentContainment:
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
         asked_again_at: when a responder requested it again while it was contained, for what was attached since.
+        isolating: that was requested, by a responder or the sweeper, and has neither ended nor failed yet.
         overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
         override_reason: why, as whoever requested it wrote; none where nothing is overridden.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
@@ -226,7 +227,7 @@ class IncidentContainment:
         not_done: what it does not cover, and what AWS refused, a line each.
         not_restored: what a release could not restore, a line each.
         differences: what blocks a release.
-        failure: why it failed.
+        failure: why it failed; of what is contained, why what was attached since is not isolated.
     """
 
     mode: Mode
@@ -242,6 +243,7 @@ class IncidentContainment:
     default: ApprovalDefault | None = None
     as_of: str | None = None
     asked_again_at: str | None = None
+    isolating: bool = False
     overridden_tags: tuple[str, ...] = ()
     override_reason: str | None = None
     two_step: bool = False

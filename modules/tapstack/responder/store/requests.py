@@ -5,7 +5,7 @@ A state is changed on condition of the one before: only one of two concurrent de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from tapstack.domain.callers import BY_RELEASE
@@ -56,10 +56,11 @@ def request_containment_again(incident: Incident, *, of_person: bool = False) ->
         incident: whose instance.
         of_person: a person decided that now; otherwise what was decided before holds.
     """
-    if not of_person:
-        return _requested(incident, "contain", condition=_same(incident))
-    now = as_text(utc_now())
-    return _requested(incident, "contain", "containment.asked_again_at = :at", condition=_same(incident), at=now)
+    begins = "containment.isolating = :yes, containment.failure = :nothing"
+    given: dict[str, Any] = {"yes": True, "nothing": None}
+    if of_person:
+        begins, given = f"{begins}, containment.asked_again_at = :at", {**given, "at": as_text(utc_now())}
+    return _requested(incident, "contain", begins, condition=_same(incident), **given)
 
 
 def request_release(incident: Incident, by: str) -> Incident | None:
@@ -72,9 +73,10 @@ def request_release(incident: Incident, by: str) -> Incident | None:
         incident,
         "release",
         "containment.#state = :to, containment.released_by = :by, containment.released_at = :at, "
-        "containment.packets_until = :nothing",
+        "containment.packets_until = :nothing, containment.isolating = :no",
         condition=_same(incident) + (f" AND {_NO_VALUE.format('packets_wait')}" if waits else ""),
         nothing=None,
+        no=False,
         to="releasing",
         by=by,
         at=as_text(utc_now()),
@@ -251,9 +253,12 @@ def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequenc
     for condition, occurrences, values in conditions:
         recorded = incidents.changed(
             incident_id,
-            "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done",
+            "SET containment.#state = :contained, containment.changed = :changed, containment.not_done = :not_done, "
+            "containment.isolating = :no, containment.failure = :nothing",
             condition=condition,
             occurrences=occurrences,
+            no=False,
+            nothing=None,
             contained="contained",
             changed=list(changed),
             not_done=list(not_done),
@@ -273,6 +278,20 @@ def record_not_done(incident: Incident, not_done: Sequence[str]) -> bool:
         contained="contained",
         before=list(incident.requested_containment.not_done),
         not_done=list(not_done),
+    )
+    return recorded is not None
+
+
+def record_not_isolated(incident: Incident, failure: str) -> bool:
+    """Record why what was attached to a contained instance is not isolated; False where that was not requested."""
+    recorded = incidents.changed(
+        incident.id,
+        "SET containment.isolating = :no, containment.failure = :failure",
+        condition="containment.#state = :contained AND containment.isolating = :yes",
+        contained="contained",
+        yes=True,
+        no=False,
+        failure=failure,
     )
     return recorded is not None
 
@@ -303,7 +322,7 @@ def record_not_contained(incident_id: str, not_restored: Sequence[str] | None = 
         not_restored: lines about what is not restored; by default those of the incident are kept.
     """
     said = {} if not_restored is None else {"not_restored": list(not_restored)}
-    return _end(incident_id, "released", **said, differences=[], changed=[])
+    return _end(incident_id, "released", **said, **_NOTHING_LEFT)
 
 
 def record_blocked(incident_id: str, differences: Sequence[dict[str, Any]]) -> bool:
@@ -322,7 +341,7 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     Raises:
         TryAgain: the release was overtaken: another incident may contain the instance again.
     """
-    given = {"not_restored": list(not_restored), "differences": [], "changed": []}
+    given = {"not_restored": list(not_restored), **_NOTHING_LEFT}
     update, condition, values = _ending("released", **given)
     check = containments.being_released(containment)
     occurrences = _ended("released", **given)
@@ -334,6 +353,10 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
         raise TryAgain(f"the release of {containment.instance_id} was overtaken")
     return False
+
+
+_NOTHING_LEFT: Final[Mapping[str, Any]] = {"differences": [], "changed": [], "isolating": False}
+"""What a released containment says."""
 
 
 def _requested(

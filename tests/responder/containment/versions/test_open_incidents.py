@@ -125,7 +125,7 @@ def test_when_incidents_are_of_an_earlier_version_then_they_are_shown_swept_exte
                     "packets_wait",
                 )
             )
-            unknown |= {"not_done": [], "overridden_tags": []}
+            unknown |= {"not_done": [], "overridden_tags": [], "isolating": False}
             assert not set(unknown) & set(written["containment"])
             written["containment"] |= unknown
         assert {public: shown(name)[public] for public in incidents.PUBLIC} == written
