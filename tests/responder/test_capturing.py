@@ -236,14 +236,16 @@ class TestStart:
         assert capture_steps.start(responders) == {"mirrored": 3, "refused": 1}
         assert [entry["state"] for entry in interfaces_of(responders).values()][3] == "waiting"
 
-    def test_when_aws_refuses_for_an_unknown_reason_then_the_incident_has_the_reason(
+    def test_when_the_target_is_full_then_the_interfaces_that_wait_have_the_reason(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         configure(monkeypatch, bare, {"existing": {"target_id": bare.target(), "filter_id": bare.mirror_filter()}})
         incident = prepared(None, *(bare.interface() for _ in range(12)))
         assert capture_steps.start(incident) == {"mirrored": 10, "refused": 2}
-        notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "refused"]
-        assert all(note.startswith("TrafficMirrorSourcesPerTargetLimitExceeded") for note in notes)
+        notes = [entry["note"] for entry in interfaces_of(incident).values() if entry["state"] == "waiting"]
+        assert [note.partition(":")[0] for note in notes] == [
+            "the target takes at most 10 distinct sources, and has them"
+        ] * 2
 
     def test_when_it_is_done_twice_then_nothing_more_is_made(self, site: Site) -> None:
         incident = prepared(site.instance()[0])

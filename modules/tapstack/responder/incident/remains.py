@@ -30,7 +30,7 @@ def _capture(incident: Incident) -> Iterator[str]:
 
 def _containment(incident: Incident) -> Iterator[str]:
     there = containments.get(incident.named_instance_id, incident.where)
-    if there is None or not there.in_place or incident.id not in there.holders | there.releasing_for:
+    if there is None or not there.is_for(incident.id):
         return
     waiting = containments.waiting(there, containments.prior_states(there.instance_id, there.where))
     if kept := sorted(str(one.detail["volume_id"]) for one in waiting if one.kind == "volume"):
