@@ -41,7 +41,8 @@ _APPROVE: Final = Path(__file__).resolve().parents[2] / "docs/iam/responders/app
 LANDING: Final = "security-lake"
 """The bucket that alerts are kept in which lead to no instance."""
 _PATIENCE: Final = 120.0
-_LOOK_EVERY: Final = 0.05
+_LOOK_EVERY: Final = 0.15
+"""Seconds: each look costs as much of the processor as a call of a function does."""
 _LONGEST_PAUSE: Final = 0.2
 
 Incident = dict[str, Any]
@@ -172,9 +173,13 @@ class DeployedResponse:
             NotThereError: it does not come to its end, or to another state.
         """
 
+        instance_id = self.read(incident)["instance_id"]
+
         def settled() -> bool:
-            self._hurry(incident)
-            return not self.runs_of(incident)
+            if not self.runs_of(incident):
+                return True
+            self._hurry(instance_id)
+            return False
 
         wait_for(settled, lambda: f"still running: {self.runs_of(incident)}")
         if (found := self.containment(incident)).get("state") != state:
@@ -184,9 +189,9 @@ class DeployedResponse:
         """Return the executions of an incident that run, besides that of its capture."""
         return [name for name in self.running() if name.startswith(f"{incident['id']}-")]
 
-    def _hurry(self, incident: Incident) -> None:
+    def _hurry(self, instance_id: str) -> None:
         """Let the first of two steps be long ago."""
-        for item in self.items_of(self.read(incident)["instance_id"]):
+        for item in self.items_of(instance_id):
             if item["sk"]["S"] == "CONTAINMENT" and int(item.get("untracked_at", {"N": "0"})["N"]) > 1:
                 self.change({name: item[name] for name in ("pk", "sk")}, untracked_at={"N": "1"})
 
