@@ -442,8 +442,8 @@ def test_when_the_deadline_passes_then_the_default_applies(
 def test_when_it_waits_for_packets_then_it_is_contained_once_they_are_seen_or_the_time_is_over(
     aws_account_server: Account,
 ) -> None:
-    # Fifteen seconds take a third of one.
-    team = responder(aws_account_server, {**BOTH, "wait_for_packets": {"at_most_seconds": 300}}, scale=0.02)
+    # Half a minute, in which a slow machine rejects, too.
+    team = responder(aws_account_server, {**BOTH, "wait_for_packets": {"at_most_seconds": 300}}, scale=0.1)
     (first, interface), (second, other), (third, _) = (team.instance() for _ in range(3))
     before = team.groups(interface)
     seen = team.open(first, containment="now", minutes=1440)
@@ -458,6 +458,7 @@ def test_when_it_waits_for_packets_then_it_is_contained_once_they_are_seen_or_th
     team.until_state(rejected, "capturing")
     assert team.do(rejected, "reject", reason="false alarm").json["containment"]["state"] == "rejected"
     team.until_published(f"{rejected}: NOT contained")
+    aws_account_server.waits.scale = 0.02
     unseen = team.open(second, containment="now", minutes=1440)
     found = team.until(unseen, "contained")["containment"]
     assert found["packets_wait"] == "NO packets were seen within 300 seconds; contained all the same"
