@@ -6,11 +6,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tapstack.settings.schema import json_schema
 from tests.unit.settings.reading import USABLE
 
 ROOT = Path(__file__).parents[3]
-VALIDATOR = Draft202012Validator(json_schema())
+SCHEMA = json.loads((ROOT / "deployment.schema.json").read_text(encoding="utf-8"))
+"""As it is written; tests/unit/test_generate.py holds that it is up to date."""
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 def described(schema: Any) -> list[tuple[str, Any]]:
@@ -23,12 +24,12 @@ def described(schema: Any) -> list[tuple[str, Any]]:
 
 
 def test_when_editors_read_the_schema_then_it_is_one() -> None:
-    Draft202012Validator.check_schema(json.loads((ROOT / "deployment.schema.json").read_text(encoding="utf-8")))
+    Draft202012Validator.check_schema(SCHEMA)
 
 
 def test_when_the_schema_has_a_key_then_the_page_about_the_file_describes_it() -> None:
     page = (ROOT / "docs/deployment-file.md").read_text(encoding="utf-8")
-    keys = {name for name, _ in described(json_schema())}
+    keys = {name for name, _ in described(SCHEMA)}
     assert "amazon_dns" in keys
     assert sorted(key for key in keys if f"`{key}`" not in page) == []
 
@@ -79,7 +80,7 @@ def test_fails_when_the_template_url_is_not_https() -> None:
 
 
 def test_when_a_key_is_completed_then_it_has_a_description_and_examples_that_are_allowed() -> None:
-    properties = described(json_schema())
+    properties = described(SCHEMA)
     assert {"region", "sites", "template_url", "session_number"} <= {name for name, _ in properties}
     for name, schema in properties:
         assert schema["description"][0].isupper() or schema["description"].startswith(("`", "https")), name
@@ -91,8 +92,8 @@ def test_when_a_key_is_completed_then_it_has_a_description_and_examples_that_are
 
 
 def test_when_a_default_is_shown_then_the_schema_accepts_it() -> None:
-    definitions = json_schema()["$defs"]
-    for name, schema in described(json_schema()):
+    definitions = SCHEMA["$defs"]
+    for name, schema in described(SCHEMA):
         if "default" in schema:
             assert Draft202012Validator({"$defs": definitions, **schema}).is_valid(schema["default"]), name
 
@@ -100,7 +101,7 @@ def test_when_a_default_is_shown_then_the_schema_accepts_it() -> None:
 def test_when_null_means_something_then_only_there_it_is_accepted() -> None:
     nullable = {
         name
-        for name, schema in described(json_schema())
+        for name, schema in described(SCHEMA)
         if {"type": "null"} in schema.get("anyOf", []) or schema.get("default", ...) is None
     }
     assert nullable == {"appliance_snapshots", "retire_after_minutes"}
