@@ -548,6 +548,15 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
     response.end(unseen)
 
 
+def the_sweeper_keeps_the_timeline_of_an_incident_that_lasts(its: Scenarios) -> None:
+    response = its.response
+    incident = response.captured("web-1")
+    response.change({"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}}, kept_until={"N": "1"})
+    assert response.sweep()["problems"] == 0
+    assert int(response.read(incident)["kept_until"]) > time.time()
+    response.end(incident)
+
+
 def the_sweeper_retires_an_unused_appliance(its: Scenarios) -> None:
     """And lets go for an incident that is closed: its execution died before it could."""
     response = its.response
@@ -697,6 +706,7 @@ EVERYWHERE: Final = (
     the_sweeper_repairs_sessions_that_others_change,
     the_sweeper_restarts_an_incident_whose_execution_failed,
     the_sweeper_watches_the_packets,
+    the_sweeper_keeps_the_timeline_of_an_incident_that_lasts,
     the_schedule_starts_the_sweeper,
 )
 WHERE_ONE_IS_LAUNCHED: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.packet_watch import PERIOD, period_of
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture import watch
+from tapstack.responder.environment import environment
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.containments import Containment
@@ -227,10 +229,13 @@ def test_when_the_instance_is_contained_then_the_warning_says_that_aws_does_not_
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident, instance, _ = capturing(site)
+    site.settings["containment"] = {"modes": ["now"], "groups": {site.vpc: {"quarantine": site.group, "untrack": None}}}
+    monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps(site.settings))
+    environment.cache_clear()
     there = Containment(instance, incidents.get(incident).where, "contained", 1, 1)
     monkeypatch.setattr(containments, "get", lambda *_: there)
     waited(incident, 11)
-    sweep()
+    watch.watch()
     [mail] = mails(site, "NO PACKETS SEEN")
     assert mail.partition("Likely causes:\n")[2].splitlines()[0] == (
         f"  {instance} is contained: AWS does not mirror packets that its security groups drop"

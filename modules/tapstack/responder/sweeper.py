@@ -97,8 +97,8 @@ def sweep() -> Report:
         _packets,
         _snapshots,
         _containments,
-        _lifetimes,
         _telemetry,
+        _lifetimes,
     )
     for part in parts:
         try:
@@ -328,11 +328,6 @@ def _containments(report: Report) -> None:
         report.audit += quarantine.check()
 
 
-def _lifetimes(report: Report) -> None:
-    """Keep what belongs to an incident as long as the incident; that is no correction, and not reported."""
-    retention.keep_belongings()
-
-
 def _telemetry(report: Report) -> None:
     """Emit what happened to incidents, where a function was killed before it did, or this sweep found it."""
     # The listings are eventually consistent; what this sweep has found is of open incidents.
@@ -344,6 +339,11 @@ def _telemetry(report: Report) -> None:
             # Whatever is wrong with one incident, the events of the others are not kept back by it.
             logger.exception("an incident's telemetry could not be emitted", incident=incident.id)
             report.problems.append(f"telemetry: {incident.id}: {type(error).__name__}: {said_by(error)}")
+
+
+def _lifetimes(report: Report) -> None:
+    """Keep what belongs to an incident as long as the incident; that is no correction, and not reported."""
+    retention.keep_belongings()
 
 
 def _incidents_of(held: Iterable[Capture]) -> dict[str, Incident]:

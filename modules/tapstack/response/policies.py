@@ -256,6 +256,8 @@ def sweeper(permissions: Permissions) -> list[Statement]:
     """Deletes sessions without an incident, makes again what others deleted or changed, and watches for packets."""
     return [
         items(permissions, "UpdateIncidentsAndCaptures", *_PLACES, actions=("BatchGetItem", *CHANGE)),
+        # Timelines, and the marks of notifications, are kept as long as their incident.
+        items(permissions, "ReadTimelines", INCIDENT, actions=("Query",)),
         items(
             permissions,
             "UpdateApplianceItem",

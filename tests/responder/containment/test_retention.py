@@ -17,7 +17,7 @@ from tapstack.responder.containment import isolation
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import UnknownIncident
+from tapstack.responder.errors import TryAgain, UnknownIncident
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents, lifetimes, retention, table
 from tapstack.responder.store.items import pack, unpack_item
@@ -156,6 +156,56 @@ def test_when_an_incident_is_extended_then_its_alert_opens_no_other_while_it_is_
     assert extended is not None
     [key] = [one for one in items(shop) if one[SORT_KEY] == REQUEST and one["incident_id"] == incident]
     assert key["ttl"] > lifetimes.of_closed_incident(as_time(extended.expires_at))
+
+
+def test_when_the_retention_is_raised_while_it_is_open_then_its_timeline_stays_as_long_as_it_does(shop: Shop) -> None:
+    incident = opened(shop.database)
+    shop.site.settings["retention_days"] = 730
+    shop.set()
+    close(incident)
+    retention.keep_belongings()
+    found = item(incident)
+    assert found["ttl"] == (as_time(found["closed_at"]) + timedelta(days=730)).timestamp()
+    assert min(one["ttl"] for one in belongings(shop, incident)) == found["ttl"] == found["kept_until"]
+    assert list(incidents.closed_and_kept_longer()) == []
+
+
+def test_when_a_sweep_was_killed_then_the_next_one_writes_only_what_is_left(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = opened(shop.database)
+    incidents.add_event(incident, "ann", "a note")
+    soon = int((utc_now() + timedelta(days=2)).timestamp())
+    for one in belongings(shop, incident):
+        key = {name: pack(one[name]) for name in (PARTITION_KEY, SORT_KEY)}
+        table.change(key, "SET #ttl = :soon", values={"soon": soon}, names={"ttl": "ttl"})
+    change(incident, "SET kept_until = :soon", soon=soon)
+    written: list[str] = []
+
+    def killed(key: dict[str, Any], *args: Any, **more: Any) -> Any:
+        if written:
+            raise TryAgain("killed")
+        written.append(key[SORT_KEY]["S"])
+        return real(key, *args, **more)
+
+    real = table.change
+    monkeypatch.setattr(table, "change", killed)
+    with pytest.raises(TryAgain):
+        retention.keep_belongings()
+    assert item(incident)["kept_until"] == soon
+    first, *_ = written
+    written.clear()
+
+    def counted(key: dict[str, Any], *args: Any, **more: Any) -> Any:
+        written.append(key[SORT_KEY]["S"])
+        return real(key, *args, **more)
+
+    monkeypatch.setattr(table, "change", counted)
+    retention.keep_belongings()
+    others = {one[SORT_KEY] for one in belongings(shop, incident)} - {first}
+    assert others
+    assert sorted(written) == sorted([*others, INCIDENT])
+    assert item(incident)["kept_until"] == min(one["ttl"] for one in belongings(shop, incident))
 
 
 @pytest.mark.parametrize("is_closed", [False, True])

@@ -13,6 +13,7 @@ from tapstack.domain import packet_watch
 from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
+from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import containments, incidents, notified, packets
 from tapstack.responder.store.incidents import Incident
@@ -142,11 +143,15 @@ def _causes(incident: Incident, found: IncidentPackets, others: Iterable[tuple[i
     return packet_watch.likely_causes(
         found.missing,
         states=states,
-        contained=[
-            one
-            for one in found.missing
-            if (there := containments.get(one, incident.where)) is not None and there.state == "contained"
-        ],
+        contained=_contained(incident, found.missing),
         earlier=_earlier(incident, others),
         filter_id=to.filter_id if to is not None else "of the sessions",
     )
+
+
+def _contained(incident: Incident, instances: Iterable[str]) -> list[str]:
+    # Without containment the function lacks the permission to read any.
+    if environment().containment is None:
+        return []
+    found = {one: containments.get(one, incident.where) for one in instances}
+    return [one for one, there in found.items() if there is not None and there.state == "contained"]

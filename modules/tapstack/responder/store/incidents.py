@@ -36,7 +36,9 @@ from tapstack.domain.table_names import (
     OPENED_AT,
     PARTITION_KEY,
     SORT_KEY,
+    TTL,
 )
+from tapstack.responder.aws.parallel import each
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import UnknownIncident
 from tapstack.responder.store import lifetimes, table
@@ -375,6 +377,13 @@ def with_unemitted() -> Iterator[Incident]:
         yield from map(incident_of, table.listed(listing, FilterExpression="attribute_exists(owed)"))
 
 
+def closed_and_kept_longer() -> Iterator[Incident]:
+    """Yield the closed incidents that are not deleted yet, or later than their timeline; eventually consistent."""
+    later = "attribute_not_exists(#ttl) OR kept_until < #ttl"
+    found = table.listed(CLOSED, FilterExpression=later, ExpressionAttributeNames={"#ttl": TTL})
+    yield from map(incident_of, found)
+
+
 def record_closed(incident: Incident, because: Because, closed_at: str, ttl: int | None) -> None:
     """Close an incident, with an entry in its timeline; it is no longer listed as one of its instance.
 
@@ -571,19 +580,32 @@ def add_event(incident_id: str, by: str, what: str, detail: str = "") -> None:
     table.write_together([event(incident_id, by, what, detail)])
 
 
-def keep_belongings(incident: Incident, until: int) -> None:
-    """Keep the timeline of an incident, and the marks of its notifications, until a time, in seconds of the epoch."""
+def keep_belongings(incident: Incident, *, needed: int, until: int) -> None:
+    """Keep the timeline of an incident, and the marks of its notifications.
+
+    What is kept long enough is not written again, so that a call continues one that was killed.
+
+    Args:
+        incident: which.
+        needed: until when they must be kept, in seconds of the epoch.
+        until: until when those are kept that would go before that, likewise; not earlier.
+    """
     key = incident_key(incident.id)
-    for item in (one for beginning in (EVENT, NOTIFICATION) for one in table.beginning_with(key, beginning)):
-        table.change(
-            {name: pack(item[name]) for name in (PARTITION_KEY, SORT_KEY)},
-            "SET #ttl = :until",
-            # DynamoDB may delete it meanwhile.
-            condition="attribute_exists(pk) AND (attribute_not_exists(#ttl) OR #ttl < :until)",
-            values={"until": until},
-            names={"ttl": "ttl"},
-        )
-    changed(incident.id, "SET kept_until = :until", until=until)
+    found = [one for beginning in (EVENT, NOTIFICATION) for one in table.beginning_with(key, beginning)]
+    kept = [one[TTL] for one in found if one.get(TTL, 0) >= needed]
+    each(lambda one: _keep(one, until), [one for one in found if one.get(TTL, 0) < needed])
+    changed(incident.id, "SET kept_until = :until", until=min([until, *kept]))
+
+
+def _keep(item: Mapping[str, Any], until: int) -> None:
+    table.change(
+        {name: pack(item[name]) for name in (PARTITION_KEY, SORT_KEY)},
+        "SET #ttl = :until",
+        # DynamoDB may delete it meanwhile.
+        condition="attribute_exists(pk) AND (attribute_not_exists(#ttl) OR #ttl < :until)",
+        values={"until": until},
+        names=_names("#ttl"),
+    )
 
 
 def timeline(incident_id: str) -> list[dict[str, str]]:

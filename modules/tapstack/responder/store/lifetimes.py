@@ -18,8 +18,8 @@ senders try again. Generations begin with the time, so that none is used twice."
 REPEATS: Final = timedelta(hours=24)
 """Of an Idempotency-Key."""
 _LONGEST_INCIDENT: Final = timedelta(minutes=MINUTES[1], days=1)
-"""From its opening to its closing, which may take a while; one that lasts longer, or is kept, has what belongs to it
-kept longer too (`retention.keep_belongings`)."""
+"""From its opening to its closing, which may take a while; one that lasts longer, or is kept longer, has its timeline
+and its marks kept longer too (`retention.keep_belongings`)."""
 
 
 def epoch(moment: datetime) -> int:
@@ -45,7 +45,7 @@ def of_closed_incident(closed_at: datetime) -> int:
 def of_belongings() -> int:
     """Return when what is written now for an incident is deleted: not before the incident, however it is extended.
 
-    That is its timeline, the marks of its notifications, and the keys of its alerts, which open no other incident while
-    it is kept.
+    That is its timeline, the marks of its notifications, and the keys of its alerts. Those are not written again
+    where the incident is kept longer: an alert that is sent again after this time may open another one.
     """
     return after(_LONGEST_INCIDENT + timedelta(days=environment().retention_days))

@@ -11,7 +11,7 @@ from typing import Final
 from tapstack.domain.incidents import as_time
 from tapstack.domain.proposals import proposal
 from tapstack.domain.table_names import OPEN
-from tapstack.responder.store import containments, incidents, lifetimes
+from tapstack.responder.store import incidents, lifetimes
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.retry import retried
 
@@ -49,16 +49,17 @@ def _keep_once(incident_id: str) -> Incident | None:
 
 
 def keep_belongings() -> None:
-    """Keep what belongs to the incidents that are kept longer than most: open ones, and those of contained instances.
+    """Keep the timelines, and the marks of notifications, of incidents that are kept longer than these.
 
-    The sweeper runs it. What is kept is written again a week before its time is over, and only then.
+    The sweeper runs it. Of an incident that is not deleted yet, because it is open or its instance is contained, they
+    are written again a week before their time is over. Of any other they are kept until it is deleted, also where
+    `retention_days` was raised before it was closed.
     """
     soon = lifetimes.after(_SOON)
-    found = {incident.id: incident for incident in incidents.listed(OPEN)}
-    holders = {holder for one in containments.listed() for holder in one.holders | one.releasing_for}
-    for incident in (found | incidents.get_all(holders)).values():
-        if incident.ttl is None and (incident.kept_until is None or incident.kept_until < soon):
-            incidents.keep_belongings(incident, lifetimes.of_belongings())
+    for incident in (*incidents.listed(OPEN), *incidents.closed_and_kept_longer()):
+        needed, until = (soon, lifetimes.of_belongings()) if incident.ttl is None else (incident.ttl, incident.ttl)
+        if incident.kept_until is None or incident.kept_until < needed:
+            incidents.keep_belongings(incident, needed=needed, until=until)
 
 
 def still_contained(incident: Incident) -> list[str]:
