@@ -61,7 +61,7 @@ def _notes(answer: Mapping[str, Any]) -> list[str]:
 
 
 def advice(difference: Mapping[str, Any]) -> str:
-    """Return what to do about a difference where overwriting restores nothing; empty where it does."""
+    """Return what to do about a difference where overwriting does not help; empty where it does."""
     return plain(difference.get("advice"))
 
 

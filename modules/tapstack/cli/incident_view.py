@@ -158,7 +158,7 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
         return {**found, **again, "release --dry-run": None, "release": None}
     if state == "blocked":
         refused = refusals(differences)
-        # Where there is advice, overwriting restores nothing.
+        # Where there is advice, overwriting does not help.
         useful = ["release --overwrite"] if not any(map(advice, differences)) else []
         commands = dict.fromkeys(["release --dry-run", *(["release"] if refused else []), *useful])
         return {**commands, "release --keep": LEAVES_REFUSED if refused else None}

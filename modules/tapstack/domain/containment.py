@@ -291,10 +291,6 @@ class PriorState:
     given_up: bool = False
     recorded_at: str = ""
 
-    def as_change(self) -> Change:
-        """Return the change whose prior state it is."""
-        return Change(self.kind, self.key, self.before, self.after, self.interim, self.detail)
-
     @property
     def in_effect(self) -> bool:
         """Whether AWS may show what containment has set in its place."""
@@ -317,7 +313,7 @@ class Difference:
         now: the present value; None where the resource no longer exists.
         why: the reason, as text.
         blocks: an operator has to decide before it is released.
-        advice: what to do where overwriting restores nothing; empty where it does.
+        advice: what to do where overwriting does not help; empty where it does.
         names: of the security groups among the values, by id, where they are known.
     """
 

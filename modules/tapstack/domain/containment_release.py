@@ -61,6 +61,12 @@ NO_GROUP_LEFT: Final = (
 AWS_REFUSES: Final = "Change what AWS names, then release again; --keep leaves it as it is"
 """Advice for what AWS refuses to restore, with --overwrite too."""
 
+RELEASE_FIRST: Final = (
+    "Release that instance first, then this one again. --keep leaves the interface in quarantine; --overwrite "
+    "reconnects it until a sweep isolates it for that instance"
+)
+"""Advice for an isolated interface that is attached to another contained instance now."""
+
 OUTSIDE: Final = "changed outside Tapstack"
 _NO_NAMES: Final[Mapping[str, str]] = {}
 _REFUSAL: Final = "AWS refuses to restore it: "
@@ -103,22 +109,24 @@ def steps_of_release(
         now: the present values.
         missing_groups: security groups of prior states that do not exist any more.
         group_names: of the security groups that the interfaces have now, by id.
-        moved: the interfaces that other containments keep as they are by now, by id, with the reason.
+        moved: the interfaces that are attached to other contained instances now, by id, with the ids of these.
         overwrite: restore the prior state also where others changed it meanwhile.
         keep: keep what others changed meanwhile.
     """
     waiting = [one for one in prior_states if not one.restored and one.kind in RELEASE_ORDER]
     waiting.sort(key=lambda one: (RELEASE_ORDER.index(one.kind), one.key))
-    return tuple(
-        Step(one, "give up", difference=_difference(one, now.get((one.kind, one.key)), moved[one.key], blocks=False))
-        if one.key in moved
-        else _step(one, now, set(missing_groups), group_names, overwrite, keep)
-        for one in waiting
-    )
+    missing = set(missing_groups)
+    return tuple(_step(one, now, missing, group_names, moved.get(one.key, ""), overwrite, keep) for one in waiting)
 
 
 def _step(
-    prior: PriorState, now: Now, missing: set[str], group_names: Mapping[str, str], overwrite: bool, keep: bool
+    prior: PriorState,
+    now: Now,
+    missing: set[str],
+    group_names: Mapping[str, str],
+    other: str,
+    overwrite: bool,
+    keep: bool,
 ) -> Step:
     place = (prior.kind, prior.key)
     if place not in now:
@@ -128,8 +136,13 @@ def _step(
     gone = [group for group in to if group in missing] if prior.kind == "groups" else []
     left = [group for group in to if group not in missing] if gone else to
     advice = "" if left or not gone else NO_GROUP_LEFT
+    difference = None
     if not _same(there, to) and not set_by_containment(there, prior.after, prior.interim):
         difference = _difference(prior, there, OUTSIDE, advice=advice, group_names=group_names)
+    elif other and not _same(there, to):
+        why = f"it is attached to {other} now, which is contained"
+        difference = _difference(prior, there, why, advice=RELEASE_FIRST, group_names=group_names)
+    if difference is not None:
         if keep:
             return Step(prior, "give up", difference=difference)
         if not overwrite:

@@ -132,8 +132,13 @@ def release(permissions: Permissions, containable: Containable) -> list[Statemen
     statements = [
         policies.items(permissions, "ReadAndWriteIncidents", INCIDENT, actions=CHANGE),
         _in_one_transaction(permissions),
-        # An isolated interface may be attached to another contained instance by now: its prior state goes there.
-        policies.items(permissions, "MarkRestored", CONTAINMENT, actions=(*CHANGE, "ConditionCheckItem", "Query")),
+        policies.items(
+            permissions,
+            "MarkRestored",
+            CONTAINMENT,
+            # Without PutItem: a prior state that it could make would be restored.
+            actions=("ConditionCheckItem", "GetItem", "Query", "UpdateItem"),
+        ),
         *_inspect(permissions, containable, containing=False),
         _change_interfaces(permissions, containable),
         {

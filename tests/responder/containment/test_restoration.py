@@ -459,25 +459,62 @@ class TestMoved:
         shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
         shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=to, DeviceIndex=3)
 
-    def test_when_that_is_contained_too_then_it_stays_isolated_until_that_is_released(
-        self, shop: Shop, other: str
-    ) -> None:
+    def test_when_that_is_contained_too_then_it_blocks_until_that_is_released(self, shop: Shop, other: str) -> None:
         interface = attach(shop)
         before = shop.groups_of(interface)
         first = contained(shop.database)
         self.move(shop, interface, other)
         second = contained(other)
-        kept = f"it is attached to {other} now, which is contained, and is restored when that is released"
-        assert kept in str(restoration.plan(first).differences)
+        why = (
+            f"security groups of {interface}: it is attached to {other} now, which is contained. Release that instance"
+        )
+        [difference] = restoration.plan(first).differences
+        assert str(difference).startswith(why)
+        assert difference.blocks
+        isolated = {eni: shop.groups_of(eni) for eni in shop.company.interfaces["database"]}
+        assert release(first) == "blocked"
+        assert {eni: shop.groups_of(eni) for eni in isolated} == isolated
+        assert release(second) == "released"
+        assert shop.groups_of(interface) == [shop.quarantine]
         assert release(first) == "released"
+        assert shop.groups_of(interface) == before
+        assert not item(first)["containment"].get("not_restored")
+
+    def test_when_that_is_kept_then_it_stays_in_quarantine_and_the_incident_says_so(
+        self, shop: Shop, other: str
+    ) -> None:
+        interface = attach(shop)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        contained(other)
+        assert release(first, keep=True) == "released"
         assert shop.groups_of(interface) == [shop.quarantine]
         [line] = item(first)["containment"]["not_restored"]
-        assert line.startswith(f"security groups of {interface}: {kept}; it STAYS IN QUARANTINE")
+        kept = f"it is attached to {other} now, which is contained; it STAYS IN QUARANTINE"
+        assert line.startswith(f"security groups of {interface}: {kept}")
         # A call of a containment that the release overtook changes nothing of that either.
         assert restoration.restore_again(first) == {"status": "restored"}
         assert shop.groups_of(interface) == [shop.quarantine]
-        assert release(second) == "released"
+
+    def test_when_that_is_overwritten_then_it_is_restored(self, shop: Shop, other: str) -> None:
+        interface = attach(shop)
+        before = shop.groups_of(interface)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        contained(other)
+        assert release(first, overwrite=True) == "released"
         assert shop.groups_of(interface) == before
+
+    def test_when_others_reconnected_it_too_then_that_is_what_blocks(self, shop: Shop, other: str) -> None:
+        interface = attach(shop)
+        first = contained(shop.database)
+        self.move(shop, interface, other)
+        contained(other)
+        shop.give(
+            interface, shop.ec2.create_security_group(GroupName="o", Description="x", VpcId=shop.site.vpc)["GroupId"]
+        )
+        [difference] = restoration.plan(first).differences
+        assert difference.why == "changed outside Tapstack"
 
     def test_when_that_is_attached_and_contained_after_the_release_then_what_is_late_leaves_it_isolated(
         self, shop: Shop, other: str
@@ -496,27 +533,4 @@ class TestMoved:
         first = contained(shop.database)
         self.move(shop, interface, other)
         assert release(first) == "released"
-        assert shop.groups_of(interface) == before
-
-    def test_when_that_is_released_meanwhile_then_the_release_looks_again(
-        self, shop: Shop, other: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        interface = attach(shop)
-        before = shop.groups_of(interface)
-        first = contained(shop.database)
-        self.move(shop, interface, other)
-        second = contained(other)
-        inspected = restoration._inspect
-
-        def released_meanwhile(held: containments.Containment) -> restoration._View:
-            view = inspected(held)
-            if held.instance_id == shop.database:
-                monkeypatch.setattr(restoration, "_inspect", inspected)
-                release(second)
-            return view
-
-        monkeypatch.setattr(restoration, "_inspect", released_meanwhile)
-        with pytest.raises(TryAgain):
-            release(first)
-        assert restoration.release(first) == {"status": "released"}
         assert shop.groups_of(interface) == before

@@ -102,7 +102,7 @@ DIFFERENCE: Final[Schema] = {
         },
         "advice": {
             "type": "string",
-            "description": "What to do where `overwrite` restores nothing; empty where it does.",
+            "description": "What to do where `overwrite` does not help; empty where it does.",
         },
         "names": _NAMES,
     },

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -42,8 +42,6 @@ from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncide
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
-
-_CONTAINED: Final = "which is contained, and is restored when that is released"
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -118,7 +116,7 @@ class _View:
         now: the present state.
         missing: security groups of prior states that were deleted.
         attached: interfaces of the instance.
-        moved: of the prior states, the interfaces that are attached to other contained instances now, with these.
+        moved: of the prior states, the interfaces that are attached to other contained instances now, with their ids.
     """
 
     prior_states: list[PriorState]
@@ -126,7 +124,7 @@ class _View:
     now: dict[tuple[Kind, str], Value]
     missing: set[str]
     attached: tuple[Interface, ...] = ()
-    moved: Mapping[str, Containment] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def group_names(self) -> dict[str, str]:
@@ -145,26 +143,16 @@ def _inspect(held: Containment) -> _View:
     return _View(remembered, waiting, now, missing, there, _moved(held, waiting))
 
 
-def _moved(held: Containment, waiting: Iterable[PriorState]) -> dict[str, Containment]:
-    """Return the interfaces that are attached to other instances by now, which are contained, with these."""
+def _moved(held: Containment, waiting: Iterable[PriorState]) -> dict[str, str]:
+    """Return the interfaces that are attached to other instances by now, which are contained, with the ids of these."""
     isolated = [one.key for one in waiting if one.kind == "groups"]
     found = {}
     for item in groups.interfaces(isolated):
         instance_id = item.get("Attachment", {}).get("InstanceId", held.instance_id)
         other = containments.get(instance_id, held.where) if instance_id != held.instance_id else None
         if other is not None and other.wanted:
-            found[item["NetworkInterfaceId"]] = other
+            found[item["NetworkInterfaceId"]] = instance_id
     return found
-
-
-def _hand_over(prior: PriorState, other: Containment) -> None:
-    """Record a prior state for another containment, which keeps the interface isolated: its release restores it.
-
-    Raises:
-        TryAgain: that instance was released meanwhile.
-    """
-    remembered = containments.prior_states(other.instance_id, other.where)
-    containments.record(other, [prior.as_change()], remembered)
 
 
 def _steps(view: _View, *, overwrite: bool, keep: bool) -> tuple[Step, ...]:
@@ -173,7 +161,7 @@ def _steps(view: _View, *, overwrite: bool, keep: bool) -> tuple[Step, ...]:
         view.now,
         missing_groups=view.missing,
         group_names=view.group_names,
-        moved={key: f"it is attached to {other.instance_id} now, {_CONTAINED}" for key, other in view.moved.items()},
+        moved=view.moved,
         overwrite=overwrite,
         keep=keep,
     )
@@ -254,8 +242,6 @@ class _Releasing:
                     self.refused.append(refused)
                     return
                 note = refused.why
-        elif (other := view.moved.get(prior.key)) is not None:
-            _hand_over(prior, other)
         containments.mark_restored(self.held, prior, note, given_up=given_up)
 
     def _blocked(self, differences: Iterable[Difference]) -> dict[str, Any]:
