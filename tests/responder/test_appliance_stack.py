@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -107,12 +108,11 @@ def nested(launching: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 OURS = {TAG_INCIDENT: "inc-20260102T030405-k3v9x0ab", TAG_DEPLOYMENT: "tap", TAG_SITE: "frankfurt"}
 CASES = [
     (NAME, {}, True, True),
-    (NESTED, OURS, True, True),
-    # Others took the tags of the launch off it: only CloudFormation can say.
-    (NESTED, {}, False, True),
-    (f"{NESTED}-Deep-9Z8Y", OURS, True, True),
-    # Of others, whose name begins the same.
-    (f"{NAME}-lab", {}, False, False),
+    # Which are nested, only CloudFormation can say.
+    (NESTED, OURS, False, True),
+    (f"{NESTED}-Deep-9Z8Y", OURS, False, True),
+    # Of others, who choose the name and the tags of their stack.
+    (f"{NAME}-lab", OURS, False, False),
     (f"{NAME}2", OURS, False, False),
     ("", OURS, False, False),
 ]
@@ -127,17 +127,18 @@ def test_when_a_stack_has_a_name_that_begins_as_the_appliance_s_then_only_nested
     assert stacks.parts_of(NAME, [stack]) == ({stack} if by_cloudformation else set())
 
 
-def test_when_an_instance_is_of_a_nested_stack_then_it_is_neither_captured_nor_contained(nested: Site) -> None:
-    instance, interface = nested.instance()
-    ec2_backends[ACCOUNT_ID][REGION].tags[instance] |= {**OURS, STACK_NAME_TAG: NESTED}
-    with pytest.raises(NothingToCapture, match=f"{interface}: it belongs to the appliance that receives the packets"):
+@pytest.mark.parametrize(("stack", "is_appliance"), [(NAME, True), (f"{NAME}-lab", False)])
+def test_when_a_stack_of_others_has_our_tags_then_its_instance_is_captured_and_contained(
+    launching: Site, stack: str, is_appliance: bool
+) -> None:
+    instance, interface = launching.instance()
+    ec2_backends[ACCOUNT_ID][REGION].tags[instance] |= {**OURS, STACK_NAME_TAG: stack}
+    refused = pytest.raises(NothingToCapture, match=f"{interface}: it belongs to the appliance that receives")
+    outcome: AbstractContextManager[object] = refused if is_appliance else nullcontext()
+    with outcome:
         prepared(instance)
-    [reservation] = nested.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
-    assert received_mirroring(reservation["Instances"][0]) == (True, ())
-    ec2_backends[ACCOUNT_ID][REGION].tags[instance] = {STACK_NAME_TAG: f"{NAME}-lab"}
-    prepared(instance)
-    [reservation] = nested.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
-    assert received_mirroring(reservation["Instances"][0]) == (False, ())
+    [reservation] = launching.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    assert received_mirroring(reservation["Instances"][0]) == (is_appliance, ())
 
 
 @pytest.mark.parametrize(("stack", "verdict"), [(NAME, "stack"), (NESTED, "stack"), (f"{NAME}-lab", "unknown")])

@@ -78,27 +78,22 @@ def _shown_late() -> Iterator[None]:
 
 def is_ours(stack: Stack) -> bool:
     """Return whether an incident of this deployment and site launched it."""
-    return _are_ours(tags_of(stack))
-
-
-def _are_ours(tags: Mapping[str, str]) -> bool:
-    named = environment()
+    tags, named = tags_of(stack), environment()
     return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
 
 
 def creates(stack_name: str, tags: Mapping[str, str]) -> bool:
-    """Return whether the appliance's stack, or one nested in it, creates a resource, by the resource's tags alone.
+    """Return whether the appliance's stack itself creates a resource, by the resource's tags alone.
 
-    Only CloudFormation writes the tag with a stack's name. That of a nested stack begins with the name of its parent,
-    as may that of any other stack: the resources of a nested one have the tags of the launch, too, unless others took
-    them off. Which stacks are nested, `parts_of` knows, for functions that may ask CloudFormation.
+    Only CloudFormation writes the tag with a stack's name, and no two stacks have the same. The name of a nested stack
+    begins with that of its parent, but so may that of any other stack, and whoever creates a stack chooses its other
+    tags: that proves nothing. Which stacks are nested, `parts_of` knows, for functions that may ask CloudFormation.
 
     Args:
         stack_name: of the appliance's stack.
         tags: of the resource.
     """
-    name = tags.get(STACK_NAME_TAG, "")
-    return name == stack_name or (name.startswith(f"{stack_name}-") and _are_ours(tags))
+    return tags.get(STACK_NAME_TAG) == stack_name
 
 
 def parts_of(stack_name: str, names: Collection[str]) -> set[str]:

@@ -196,7 +196,7 @@ def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ..
     """Return whether an instance receives the packets that this response mirrors, and its other mirror targets.
 
     It does where the appliance's stack creates it, where it has the interface of the existing target, or stands behind
-    the load balancer that is the target. No tag that any caller may write says so alone.
+    the load balancer that is the target. No tag that any caller may write says so.
     """
     appliance, own = environment().appliance, _interface_ids(instance)
     targets = _targets([{"Name": "network-interface-id", "Values": own}]) if own else []
