@@ -45,6 +45,10 @@ from tapstack.workspace.xdr_status import LAST_ALERTS, Arrived, XdrStatus, read_
 _UNKNOWN: Final = "AWS did not say whether the new secret is set"
 
 
+class _SupersededError(CredentialsError):
+    """The secret that was set is not the current one any more."""
+
+
 def send(
     file: str,
     source_name: str,
@@ -137,9 +141,9 @@ def rotate_secret(
     deployment = load_deployment(path)
     site = site_name or _site_of(deployment, source_name, shown(path))
     _check_webhook(deployment, site, source_name, shown(path))
-    with _pending(output, ".revoking" if revoke else ".pending") as secret:
+    name = webhook_secret_name(deployment.project, site, source_name)
+    with _pending(output, name, ".revoking" if revoke else ".pending") as secret:
         client = access_to(deployment.sites[site]).client("secretsmanager")
-        name = webhook_secret_name(deployment.project, site, source_name)
         try:
             with answers_of_aws(f"the secret {name} cannot be set: deploy the response with this source first"):
                 # Of two, the one before the last is accepted no longer.
@@ -149,7 +153,7 @@ def rotate_secret(
                         SecretId=name, SecretString=value, ClientRequestToken=sha256(value.encode()).hexdigest()
                     )
             if CURRENT not in answer["VersionStages"]:
-                raise CredentialsError(
+                raise _SupersededError(
                     f"{source_name} has got another secret since: run the command again for a new one"
                 )
         except CredentialsError:
@@ -245,26 +249,29 @@ def _secret(file: str | None, source: TextIO) -> bytes:
 
 
 @contextmanager
-def _pending(file: str | None, suffix: str) -> Iterator[str]:
+def _pending(file: str | None, name: str, suffix: str) -> Iterator[str]:
     """Yield the secret to set: a new one, or that of the same command before, where it did not hear of the outcome.
 
-    Until it is set, it is in a file beside, which only its user may read. Where AWS refuses it, that is removed.
+    Until it is set, it is in a file beside, which only its user may read. Where AWS refuses a new one, or another was
+    set since, that is removed. One of a command before stays: it may be the one that is set.
 
     Args:
         file: where the secret is once it is set; none where it is printed.
+        name: of the secret in AWS: the file beside is of no other one.
         suffix: of the file beside.
 
     Raises:
         UserError: the file exists or cannot be written, or what is pending is no secret.
+        CredentialsError: AWS refuses it.
     """
     if file is None:
         yield new_secret()
         return
     if os.path.lexists(file):
         raise UserError(f"--output {plain(file)}: exists, and may hold the secret before")
-    pending = Path(f"{file}{suffix}")
+    pending = Path(f"{file}.{name.replace('/', '.')}{suffix}")
     try:
-        secret = _begun(pending)
+        secret, is_new = _begun(pending)
     except RuleViolation as violation:
         raise UserError(f"{plain(str(pending))}: {violation}. It was never set: delete the file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -272,27 +279,32 @@ def _pending(file: str | None, suffix: str) -> Iterator[str]:
         raise UserError(f"--output {plain(file)}: {said}") from None
     try:
         yield secret
-    except CredentialsError:
+    except CredentialsError as error:
+        if not is_new and not isinstance(error, _SupersededError):
+            raise CredentialsError(
+                f"{error}. {plain(str(pending))} stays: the secret in it may be the one that is set; run the same "
+                "command again once AWS allows it"
+            ) from error
         with suppress(OSError):
             pending.unlink()
         raise
     pending.rename(file)
 
 
-def _begun(pending: Path) -> str:
-    """Return the secret in a file, or a new one that is written there."""
+def _begun(pending: Path) -> tuple[str, bool]:
+    """Return the secret in a file, or a new one that is written there; and whether it is new."""
     try:
         opened = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         secret = pending.read_text(encoding="utf-8").strip()
         read_secret(secret)
-        return secret
+        return secret, False
     secret = new_secret()
     with os.fdopen(opened, "w", encoding="utf-8") as written:
         written.write(f"{secret}\n")
         written.flush()
         os.fsync(opened)
-    return secret
+    return secret, True
 
 
 def _throwaway(secret: str) -> str:

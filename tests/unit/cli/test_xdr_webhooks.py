@@ -127,7 +127,7 @@ class Secrets:
         return self
 
     def put_secret_value(self, SecretId: str, SecretString: str, ClientRequestToken: str) -> Any:  # noqa: N803
-        assert SecretId == "tap-frankfurt-response/webhooks/hunters"
+        assert SecretId in ("tap-frankfurt-response/webhooks/hunters", "tap-frankfurt-response/webhooks/soc")
         assert 32 <= len(ClientRequestToken) <= 64
         self.calls += 1
         failure = self.failing.pop(self.calls, None)
@@ -230,10 +230,40 @@ def test_fails_when_another_secret_was_set_since_the_answer_was_lost(
     assert list(Path().glob("a*")) == []
 
 
+def test_when_aws_refuses_a_secret_whose_answer_was_lost_then_it_is_kept_and_set_later(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Secrets()
+    monkeypatch.setattr(xdr_webhooks, "access_to", lambda _: site)
+    rotate = ["xdr", "rotate-secret", "--source", "hunters", "--output", "new"]
+    site.failing = {1: LOST, 2: DENIED}
+    assert main(rotate) == 1
+    live = site.staged("AWSCURRENT")
+    assert main(rotate) == 2
+    (pending,) = Path().glob("new*")
+    assert pending.read_text().strip() == live
+    assert f"{pending} stays: the secret in it may be the one that is set" in capsys.readouterr().err
+    assert main(rotate) == 0
+    assert Path("new").read_text().strip() == live == site.staged("AWSCURRENT")
+    assert [str(one) for one in Path().glob("new*")] == ["new"]
+
+
+def test_when_the_answer_is_lost_then_no_other_source_gets_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("deployment.yaml").write_text(FILE.replace("{preset: generic}", "{preset: generic, webhook: true}"))
+    site = Secrets()
+    monkeypatch.setattr(xdr_webhooks, "access_to", lambda _: site)
+    site.failing = {1: LOST}
+    assert main(["xdr", "rotate-secret", "--source", "hunters", "--output", "new"]) == 1
+    of_hunters = site.staged("AWSCURRENT")
+    assert main(["xdr", "rotate-secret", "--source", "soc", "--output", "new"]) == 0
+    assert Path("new").read_text().strip() not in (of_hunters, "")
+
+
 def test_fails_when_what_is_pending_is_no_secret(capsys: Printed) -> None:
-    Path("new.pending").touch()
+    pending = "new.tap-frankfurt-response.webhooks.hunters.pending"
+    Path(pending).touch()
     assert main(["xdr", "rotate-secret", "--source", "hunters", "--output", "new"]) == 2
-    assert "new.pending: is no secret of webhooks" in capsys.readouterr().err
+    assert f"{pending}: is no secret of webhooks" in capsys.readouterr().err
 
 
 def test_when_an_outcome_does_not_hold_all_decisions_then_status_says_how_many_more(
