@@ -351,6 +351,7 @@ IN_PLACE: Final[Mapping[str, Mapping[str, _Change]]] = {
             (
                 "alarm_actions",
                 "comparison_operator",
+                "datapoints_to_alarm",
                 "dimensions",
                 "evaluation_periods",
                 "metric_name",
@@ -514,7 +515,8 @@ REPLACED: Final[Mapping[str, frozenset[str]]] = {
         "aws_ec2_traffic_mirror_filter_rule": "traffic_mirror_filter_id",
         "aws_ec2_traffic_mirror_session": "network_interface_id",
         "aws_ec2_traffic_mirror_target": "description network_load_balancer_arn",
-        "aws_flow_log": "log_destination log_destination_type max_aggregation_interval traffic_type vpc_id",
+        "aws_flow_log": "destination_options log_destination log_destination_type log_format max_aggregation_interval "
+        "traffic_type vpc_id",
         "aws_guardduty_publishing_destination": "detector_id",
         "aws_iam_openid_connect_provider": "url",
         "aws_iam_role": "name",

@@ -66,7 +66,8 @@ def with_keys(
         return (*authorizations, *_of_items(authorizations, account))
     if call.service == "secretsmanager":
         return (*authorizations, *_of_secrets(call, requested, authorizations, account))
-    named = [arn for one in authorizations[:1] for arn in one.resources] if _is_message(call) else []
+    # "*" is no queue or topic that there is: the service says so.
+    named = [arn for one in authorizations[:1] for arn in one.resources if arn != "*"] if _is_message(call) else []
     return (*authorizations, *(one for arn in named for one in keys_of_messages(call.action, arn, account)))
 
 

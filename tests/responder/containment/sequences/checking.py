@@ -242,6 +242,8 @@ class Checks:
 
     def _captures_are_whole(self) -> None:
         there = {one["TrafficMirrorSessionId"]: one for one in self.world.site.sessions()}
+        described = self.world.site.ec2.describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+        targets = {one.get("NetworkInterfaceId") for one in described}
         for incident in self._all_incidents():
             if incident["state"] != "capturing" or incidents.get(incident["id"]).close_requested:
                 continue
@@ -249,9 +251,11 @@ class Checks:
             for interface, instance in self.world.attached.items():
                 if instance == incident["instance_id"]:
                     known = entries.get(interface, {"state": "unknown"})
-                    # What has as many sessions of others as AWS allows waits; what cannot be mirrored is refused.
+                    # What is a target, or has as many sessions of others as AWS allows, waits; what cannot be mirrored
+                    # is refused.
                     sessions = [one for one in there.values() if one["NetworkInterfaceId"] == interface]
-                    waits = ["waiting"] if len(sessions) == SESSIONS_PER_INTERFACE else []
+                    full = len(sessions) == SESSIONS_PER_INTERFACE or interface in targets
+                    waits = ["waiting"] if full else []
                     assert known["state"] in ("mirrored", "refused", *waits), (
                         f"{incident['id']} lacks {interface}: {known}"
                     )
