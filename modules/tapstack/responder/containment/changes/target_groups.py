@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from tapstack.domain import limits
 from tapstack.domain.containment import DEREGISTERED, REGISTERED, PriorState, Registration, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.parallel import each
@@ -103,10 +102,11 @@ def targets(arn: str) -> list[Registration]:
 def mirroring_targets(arn: str) -> list[tuple[str, Registration]]:
     """Return the targets to which a load balancer forwards mirrored packets, each with the VPC of its target group.
 
-    Mirrored packets are VXLAN: they come by UDP, to the listener on port 4789. Its target groups, or their targets,
-    have that port unless the listener maps it to another one. Where none has it, those of all UDP listeners count: a
-    mirror target that is contained ends captures. There are none where the load balancer, or its target groups, no
-    longer exist.
+    Mirrored packets are VXLAN, which is UDP. Targets of all UDP listeners count: a listener may forward port 4789 to
+    any port, so the port of a target group does not say which listener forwards to it. An appliance that is contained
+    by mistake ends all captures; a UDP service behind the same load balancer that is not contained is one instance,
+    which is contained once it has another load balancer. There are none where the load balancer, or its target groups,
+    no longer exist.
     """
     pages = client("elbv2").get_paginator("describe_target_groups")
     try:
@@ -114,11 +114,9 @@ def mirroring_targets(arn: str) -> list[tuple[str, Registration]]:
             groups = [group for page in pages.paginate(LoadBalancerArn=arn) for group in page["TargetGroups"]]
     except Gone:
         return []
-    found = [
-        (group, target)
+    return [
+        (str(group.get("VpcId")), target)
         for group in groups
         if group.get("Protocol") in _UDP
         for target in _targets_if_there(group["TargetGroupArn"])
     ]
-    of_port = [(group, target) for group, target in found if limits.VXLAN_PORT in (group.get("Port"), target.port)]
-    return [(str(group.get("VpcId")), target) for group, target in of_port or found]
