@@ -18,7 +18,7 @@ from tapstack.domain.incidents import utc_now
 from tapstack.responder.containment import inspect, isolation, notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
-from tapstack.responder.containment.changes import OF_KIND
+from tapstack.responder.containment.changes import OF_KIND, snapshots
 from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, TryAgain
 from tapstack.responder.store import containments, incidents
 from tests.responder.callers import CALLER, OTHER
@@ -502,6 +502,26 @@ class TestOptions:
         incident = contained(shop.database)
         isolation.contain(incident)
         assert release(incident) == "released"
+        tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
+        assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
+    def test_when_a_volume_is_detached_before_the_snapshots_then_they_are_taken_once(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop.set(snapshots=True)
+        [subnet] = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"]
+        extra = shop.ec2.create_volume(AvailabilityZone=subnet["AvailabilityZone"], Size=8)["VolumeId"]
+        shop.ec2.attach_volume(VolumeId=extra, InstanceId=shop.database, Device="/dev/sdf")
+        take = snapshots.change
+
+        def detached_first(*given: Any) -> None:
+            monkeypatch.setattr(snapshots, "change", take)
+            shop.ec2.detach_volume(VolumeId=extra)
+            take(*given)
+
+        monkeypatch.setattr(snapshots, "change", detached_first)
+        incident = contained(shop.database)
+        isolation.contain(incident)
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
 

@@ -11,7 +11,9 @@ from typing import Any, Final
 from tapstack.domain.containment import PriorState, Value
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_moment
 from tapstack.responder.aws.clients import client, client_without_retries
+from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.containment.changes.gone import gone_when
+from tapstack.responder.containment.changes.volumes import volumes_of
 from tapstack.responder.environment import environment
 
 TAG_CONTAINMENT: Final = "tapstack:containment"
@@ -30,7 +32,7 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
     named = environment()
     tag = {"Key": TAG_CONTAINMENT, "Value": f"{instance_id} {prior.generation}"}
     # CreateSnapshots accepts no client token, so existing snapshots are searched for first.
-    if _are_taken(prior, tag):
+    if _are_taken(instance_id, prior, tag):
         return
     tags = [
         tag,
@@ -46,8 +48,8 @@ def change(instance_id: str, prior: PriorState, to: Value) -> None:
         )
 
 
-def _are_taken(prior: PriorState, tag: dict[str, str]) -> bool:
-    """Return whether all volumes have a snapshot that was taken for this containment.
+def _are_taken(instance_id: str, prior: PriorState, tag: dict[str, str]) -> bool:
+    """Return whether all volumes that are still attached have a snapshot that was taken for this containment.
 
     A tag alone proves nothing: any caller may set it, and the generation of a containment can be foreseen. So each
     volume needs one that was begun since the containment recorded that it takes them, and that did not fail.
@@ -65,7 +67,14 @@ def _are_taken(prior: PriorState, tag: dict[str, str]) -> bool:
         for one in page["Snapshots"]
         if one["State"] in ("pending", "completed") and since is not None and one["StartTime"] >= since
     }
-    return volumes <= taken
+    left_out = volumes - taken
+    # A volume that was detached meanwhile gets none from CreateSnapshots, however often that is called.
+    return not left_out or (bool(taken) and left_out.isdisjoint(_attached(instance_id)))
+
+
+def _attached(instance_id: str) -> set[str]:
+    """Return the volumes that are attached to an instance; none where it does not exist."""
+    return {volume.volume_id for one in existing_instances([instance_id]) for volume in volumes_of(one)}
 
 
 def restore(instance_id: str, prior: PriorState, to: Value) -> None:
