@@ -158,14 +158,48 @@ def test_when_it_was_released_and_contained_again_then_the_same_interface_is_iso
     assert len(mails(shop)) == 2
 
 
-def test_when_it_cannot_be_isolated_then_mail_and_timeline_say_that_it_stays_connected(shop: Shop) -> None:
-    incident = contained(shop.database)
-    steps.notify(incident)
+def attach_outside(shop: Shop) -> tuple[str, str, str]:
+    """One more interface of the database, out of scope; its id, its attachment and its VPC."""
     vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     zone = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"][0]["AvailabilityZone"]
     subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"]
     interface = str(shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
-    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
+    attachment = shop.ec2.attach_network_interface(
+        NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2
+    )["AttachmentId"]
+    return interface, attachment, vpc
+
+
+@pytest.mark.parametrize("seen_by", ["the sweeper", "a containment"])
+def test_when_a_containment_sees_first_what_stays_connected_then_it_is_notified_of_all_the_same(
+    shop: Shop, seen_by: str
+) -> None:
+    incident = contained(shop.database)
+    steps.notify(incident)
+    interface, _, _ = attach_outside(shop)
+    if seen_by == "a containment":
+        isolation.contain(incident)
+        steps.notify(incident)
+    for _ in range(2):
+        attachments.isolate()
+    [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
+    assert warning.startswith(f"{interface} STAYS CONNECTED")
+    assert len([m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")]) == 1
+
+
+def test_when_the_notification_of_the_containment_says_what_stays_connected_then_no_other_does(shop: Shop) -> None:
+    interface, _, _ = attach_outside(shop)
+    incident = contained(shop.database)
+    steps.notify(incident)
+    assert f"{interface} STAYS CONNECTED" in shop.site.messages()[-1]["Message"]
+    attachments.isolate()
+    assert [m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")] == []
+
+
+def test_when_it_cannot_be_isolated_then_mail_and_timeline_say_that_it_stays_connected(shop: Shop) -> None:
+    incident = contained(shop.database)
+    steps.notify(incident)
+    interface, _, vpc = attach_outside(shop)
     runs = item(incident)["contain_runs"]
     said = (
         f"{interface} STAYS CONNECTED: it is in {vpc}, which is not in the scope of this deployment; detach it, or "
@@ -220,13 +254,7 @@ def test_when_what_cannot_be_isolated_is_detached_then_the_incident_no_longer_sa
     shop: Shop,
 ) -> None:
     incident = contained(shop.database)
-    vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
-    zone = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"][0]["AvailabilityZone"]
-    subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"]
-    interface = str(shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
-    attachment = shop.ec2.attach_network_interface(
-        NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2
-    )["AttachmentId"]
+    interface, attachment, vpc = attach_outside(shop)
     attachments.isolate()
     [line] = incidents.get(incident).requested_containment.not_done
     assert line.startswith(f"{interface} STAYS CONNECTED: it is in {vpc}")
@@ -235,6 +263,30 @@ def test_when_what_cannot_be_isolated_is_detached_then_the_incident_no_longer_sa
     assert incidents.get(incident).requested_containment.not_done == ()
     said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "isolated"]
     assert said == [f"{interface}: isolated or detached since"]
+
+
+def test_when_what_aws_refused_to_isolate_is_detached_then_the_failure_is_over(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ClientError(
+            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
+        )
+
+    incident = contained(shop.database)
+    interface = attach(shop)
+    attachments.isolate()
+    with monkeypatch.context() as patch:
+        patch.setattr(groups, "change", refuse)
+        with pytest.raises(ContainmentFailed) as failed:
+            isolation.contain(incident)
+    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    assert incidents.get(incident).requested_containment.failure is not None
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    attachments.isolate()
+    found = incidents.get(incident).requested_containment
+    assert (found.not_done, found.failure) == ((), None)
 
 
 def test_when_a_responder_has_it_isolated_then_the_incident_says_until_when_that_goes_on(shop: Shop) -> None:

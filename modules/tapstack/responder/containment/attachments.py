@@ -75,7 +75,9 @@ def _keep(incident: Incident, connected: Collection[str], new: Mapping[str, str 
     ended = sorted(recorded.keys() - set(connected))
     others = [line for line in before if connected_interface(line) not in ended]
     kept = with_connected(others, {eni: line for eni, line in lines.items() if recorded.get(eni) != line})
-    if kept != list(before) and requests.record_not_done(now, kept) and ended:
+    # What was not isolated, for a reason that is recorded as the failure, is not connected any more.
+    over = bool(ended) and not new
+    if kept != list(before) and requests.record_not_done(now, kept, over=over) and ended:
         said = f"{', '.join(ended)}: isolated or detached since"
         incidents.add_event(incident.id, "sweeper", "isolated", said)
 
@@ -120,11 +122,27 @@ def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
     ]
 
 
+def mark_staying_notified(incident: Incident) -> None:
+    """Record that a notification about the contained instance named the interfaces that stay connected."""
+    one = containments.get(str(incident.instance_id), incident.where)
+    if one is None:
+        return
+    for line in incident.requested_containment.not_done:
+        if (eni := connected_interface(line)) is not None:
+            notified.mark_notified(incident.id, _staying(one, eni))
+
+
+def _staying(one: Containment, network_interface_id: str) -> str:
+    """Return what is recorded of a notification that an interface of a contained instance stays connected."""
+    return f"staying {one.generation} {network_interface_id}"
+
+
 def _notify_of_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> str:
-    mark = f"staying {one.generation} {network_interface_id}"
-    # Where it was there at the containment, that has said so.
-    if why not in incident.requested_containment.not_done and not notified.is_notified(incident, mark):
-        incidents.add_event(incident.id, "sweeper", "warning", why)
+    mark = _staying(one, network_interface_id)
+    if not notified.is_notified(incident, mark):
+        # A containment that saw it first has added it to the timeline, but has notified before already.
+        if why not in incident.requested_containment.not_done:
+            incidents.add_event(incident.id, "sweeper", "warning", why)
         notice = staying_connected(incident, network_interface_id, why)
         notifications.notify_once(incident, "an attached interface stays connected", *notice, once=mark)
     return f"{incident.id}: attached to {one.instance_id}, which is contained: {why}"

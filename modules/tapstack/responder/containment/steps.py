@@ -10,6 +10,7 @@ from tapstack.domain.incidents import as_time, utc_now
 from tapstack.domain.own_names import CONTAINMENTS_FAILED, RELEASES_BLOCKED
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
+from tapstack.responder.containment.attachments import mark_staying_notified
 from tapstack.responder.containment.wanting import others_wanting
 from tapstack.responder.observability import count
 from tapstack.responder.outbound import executions, notifications
@@ -68,7 +69,8 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
     incident = incidents.get(incident_id)
     state = incident.containment_state
     if state == "contained":
-        _notify(incident, "contained", containment_notifications.contained)
+        if _notify(incident, "contained", containment_notifications.contained):
+            mark_staying_notified(incident)
     elif state == "released":
         # Another incident may have contained it again since, or its containment may be pending.
         others = others_wanting(incident)

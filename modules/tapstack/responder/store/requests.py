@@ -269,15 +269,22 @@ def record_contained(incident_id: str, changed: Sequence[str], not_done: Sequenc
     return False
 
 
-def record_not_done(incident: Incident, not_done: Sequence[str]) -> bool:
-    """Record what a containment does not cover now; False where that, or its state, has changed since it was read."""
+def record_not_done(incident: Incident, not_done: Sequence[str], *, over: bool = False) -> bool:
+    """Record what a containment does not cover now; False where that, or its state, has changed since it was read.
+
+    Args:
+        incident: whose instance is contained.
+        not_done: the lines.
+        over: no interface that was attached since is connected any more: the reason why one was is no longer recorded.
+    """
     recorded = incidents.changed(
         incident.id,
-        "SET containment.not_done = :not_done",
+        "SET containment.not_done = :not_done" + (", containment.failure = :nothing" if over else ""),
         condition="containment.#state = :contained AND containment.not_done = :before",
         contained="contained",
         before=list(incident.requested_containment.not_done),
         not_done=list(not_done),
+        **({"nothing": None} if over else {}),
     )
     return recorded is not None
 
