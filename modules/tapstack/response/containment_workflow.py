@@ -57,7 +57,15 @@ def states(functions: Mapping[str, str], *, partition: str, wait_for_packets: bo
             "WaitBetweenSteps",
         ),
         # EC2 has no conditional calls: calls of an overtaken containment may take effect after the release.
-        "RestoreAgain": step("release", "restore_again", "restored_again", "ContainmentDone"),
+        "RestoreAgain": step("release", "restore_again", "restored_again", "IsRestoredAgain"),
+        "IsRestoredAgain": answered(
+            "$.restored_again.result.status", {"wait": "WaitForRelease"}, otherwise="ContainmentDone"
+        ),
+        "WaitForRelease": {
+            "Type": "Wait",
+            "SecondsPath": "$.restored_again.result.seconds",
+            "Next": "RestoreAgain",
+        },
         "WaitBetweenSteps": {"Type": "Wait", "SecondsPath": "$.contained.result.seconds", "Next": "Contain"},
         "NotifyContainment": step("incident", "notify_containment", "notified", "ContainmentDone"),
         "Release": step(

@@ -217,7 +217,12 @@ def test_when_a_containment_was_overtaken_then_what_it_changed_late_is_restored(
     choices = {choice["StringEquals"]: choice["Next"] for choice in STATES["IsContained"]["Choices"]}
     assert choices == {"contained": "NotifyContainment", "overtaken": "RestoreAgain"}
     assert STATES["RestoreAgain"]["Parameters"]["FunctionName"] == STATES["Release"]["Parameters"]["FunctionName"]
-    assert STATES["RestoreAgain"]["Next"] == "ContainmentDone"
+    assert STATES["RestoreAgain"]["Next"] == "IsRestoredAgain"
+    [waits] = STATES["IsRestoredAgain"]["Choices"]
+    assert (waits["StringEquals"], waits["Next"]) == ("wait", "WaitForRelease")
+    assert STATES["WaitForRelease"]["SecondsPath"] == "$.restored_again.result.seconds"
+    assert STATES["WaitForRelease"]["Next"] == "RestoreAgain"
+    assert STATES["IsRestoredAgain"]["Default"] == "ContainmentDone"
 
 
 def test_when_isolation_has_two_steps_then_no_function_waits_between_them() -> None:

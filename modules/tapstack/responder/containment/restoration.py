@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -42,6 +42,9 @@ from tapstack.responder.errors import ContainmentFailed, TryAgain, UnknownIncide
 from tapstack.responder.store import containments, incidents, requests, retention
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.store.incidents import Incident
+
+_WAIT_SECONDS: Final = 60
+"""After this an overtaken containment asks again whether the release is over, which may take many minutes."""
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -311,11 +314,11 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     release has left as it was.
 
     Returns:
-        `status`: `wanted`, or `restored`.
+        `status`: `wanted` or `restored`; or `wait` with `seconds`, while the release is not over: what it restores now
+        may be changed late, too.
 
     Raises:
         ContainmentFailed: AWS refuses to restore something; everything else is restored.
-        TryAgain: the release is not over: what it restores now may be changed late, too.
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
@@ -323,7 +326,7 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     if held is None or held.wanted:
         return {"status": "wanted"}
     if _is_under_way(held):
-        raise TryAgain(f"{instance_id} is being released")
+        return {"status": "wait", "seconds": _WAIT_SECONDS}
     returned = [
         replace(one, restored=False)
         for one in containments.prior_states(instance_id, held.where)
