@@ -277,6 +277,7 @@ def record_not_done(incident: Incident, not_done: Sequence[str], *, over: bool =
         not_done: the lines.
         over: no interface that was attached since is connected any more: the reason why one was is no longer recorded.
     """
+    nothing: dict[str, Any] = {"nothing": None} if over else {}
     recorded = incidents.changed(
         incident.id,
         "SET containment.not_done = :not_done" + (", containment.failure = :nothing" if over else ""),
@@ -284,7 +285,7 @@ def record_not_done(incident: Incident, not_done: Sequence[str], *, over: bool =
         contained="contained",
         before=list(incident.requested_containment.not_done),
         not_done=list(not_done),
-        **({"nothing": None} if over else {}),
+        **nothing,
     )
     return recorded is not None
 
