@@ -216,6 +216,7 @@ def test_fails_when_nothing_is_to_be_logged() -> None:
 
 
 @pytest.mark.parametrize(("accounts", "feeds"), [(97, 0), (93, 1), (95, 2)])
+@pytest.mark.thorough
 def test_when_the_size_of_the_policy_is_checked_then_it_is_that_of_the_policy_that_is_deployed(
     accounts: int, feeds: int
 ) -> None:
