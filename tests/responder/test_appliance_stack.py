@@ -110,7 +110,8 @@ CASES = [
     (NAME, {}, True, True),
     # Which are nested, only CloudFormation can say.
     (NESTED, OURS, False, True),
-    (f"{NESTED}-Deep-9Z8Y", OURS, False, True),
+    # Nested deeper, or of others.
+    (f"{NESTED}-Deep-9Z8Y", OURS, False, False),
     # Of others, who choose the name and the tags of their stack.
     (f"{NAME}-lab", OURS, False, False),
     (f"{NAME}2", OURS, False, False),
@@ -125,6 +126,13 @@ def test_when_a_stack_has_a_name_that_begins_as_the_appliance_s_then_only_nested
     of_resource = {**tags, **({STACK_NAME_TAG: stack} if stack else {})}
     assert stacks.creates(NAME, of_resource) is by_tags
     assert stacks.parts_of(NAME, [stack]) == ({stack} if by_cloudformation else set())
+
+
+def test_when_others_have_a_target_that_is_called_as_that_of_a_nested_stack_then_ours_is_taken(nested: Site) -> None:
+    ours, others = nested.target(), nested.target()
+    for target, stack in ((ours, NESTED), (others, f"{NAME}-lab")):
+        ec2_backends[ACCOUNT_ID][REGION].tags[target] |= {**OURS, "Name": f"{NAME}.target", STACK_NAME_TAG: stack}
+    assert appliance_steps._by_name("target", NAME) == ours
 
 
 @pytest.mark.parametrize(("stack", "is_appliance"), [(NAME, True), (f"{NAME}-lab", False)])

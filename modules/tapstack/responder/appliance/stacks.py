@@ -7,7 +7,7 @@ DescribeStackResources and DeleteStack.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -96,10 +96,11 @@ def creates(stack_name: str, tags: Mapping[str, str]) -> bool:
     return tags.get(STACK_NAME_TAG) == stack_name
 
 
-def parts_of(stack_name: str, names: Collection[str]) -> set[str]:
+def parts_of(stack_name: str, names: Iterable[str]) -> set[str]:
     """Return which of some stacks are the appliance's, or nested in it, as CloudFormation says.
 
-    CloudFormation is called only where a name leaves that open.
+    CloudFormation is called only where a name leaves that open. What is nested deeper is not known: the name of a
+    nested stack, too, may be the beginning of another one's.
 
     Args:
         stack_name: of the appliance's stack.
@@ -107,9 +108,7 @@ def parts_of(stack_name: str, names: Collection[str]) -> set[str]:
     """
     found = {name for name in names if name == stack_name}
     if open_ := {name for name in names if name.startswith(f"{stack_name}-")}:
-        nested = _nested_in(stack_name)
-        below = tuple(f"{name}-" for name in nested)
-        found |= {name for name in open_ if name in nested or name.startswith(below)}
+        found |= open_.intersection(_nested_in(stack_name))
     return found
 
 

@@ -185,8 +185,8 @@ def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRe
 def _by_name(what: str, stack_name: str) -> str | None:
     """Find the stack's target or filter by its Name tag, in case the template has them in a nested stack.
 
-    A Name tag alone proves nothing: any caller may set it. Only CloudFormation sets the tag with the stack's name, with
-    which the name of a nested stack begins, and all resources of a launched stack have the deployment's tags.
+    A Name tag alone proves nothing: any caller may set it. Only CloudFormation sets the tag with the stack's name, and
+    says which stacks are nested in the appliance's; all resources of a launched stack have the deployment's tags.
     """
     named = environment()
     wanted = {
@@ -198,14 +198,16 @@ def _by_name(what: str, stack_name: str) -> str | None:
     name = f"traffic-mirror-{what}"
     pages = client("ec2").get_paginator(f"describe_traffic_mirror_{what}s")
     kind = f"TrafficMirror{what.capitalize()}"
-    found = [
-        item[f"{kind}Id"]
+    named_so = {
+        str(item[f"{kind}Id"]): stacks.tags_of(item)[STACK_NAME_TAG]
         for page in pages.paginate(Filters=[{"Name": key, "Values": values} for key, values in wanted.items()])
         for item in page[f"{kind}s"]
-    ]
+    }
+    ours = stacks.parts_of(stack_name, named_so.values())
+    found = [item_id for item_id, stack in named_so.items() if stack in ours]
     if len(found) > 1:
         raise ApplianceFailed(f"several {name}s are called {stack_name}.{what}")
-    return str(found[0]) if found else None
+    return found[0] if found else None
 
 
 def _check_owned(settings: DeployedLaunch, stack: stacks.Stack) -> None:
