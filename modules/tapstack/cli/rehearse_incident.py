@@ -406,7 +406,8 @@ class _Rehearsal:
             incident = self._until(f"no incident of alert {alert_id}", lambda: _incident_of(api, alert_id))
             self._say(f"rule {xdr.webhook.rule} {xdr.webhook.does}: {incident['id']}")
             if asks:
-                # Pending is the request. How long it may take counts from where the workflow waits for the answer.
+                self._follow(api, incident["id"], "pending", part="containment")
+                # That is the request. How long it may take counts from where the workflow waits for the answer.
                 self._until_asked(incident["id"], outputs["state_machine_arn"], where)
             xdr.report_none(endpoint)
             self.account.waits.scale = WAITS
