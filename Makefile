@@ -36,8 +36,8 @@ export PIPENV_NOSPIN := 1
 export PIPENV_YES := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # PYTHONDONTWRITEBYTECODE: nothing was compiled when it was installed; who does not let Python keep what it compiles waits
-# each time.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+# each time. PYTHONUNBUFFERED: with it tests pass that fail where Python buffers, as on most machines.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 # $(call quietly,COMMAND): COMMAND's output is shown only when it fails.
 define quietly
