@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ Statement = dict[str, Any]
 def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements]}
+
+
+def size_of(statements: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many characters a policy of these statements has as it is deployed: without white space."""
+    return len(json.dumps(document(statements), separators=(",", ":")))
 
 
 def secure_transport(resource: str | list[str], action: str | list[str]) -> Statement:

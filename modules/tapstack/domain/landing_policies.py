@@ -6,13 +6,12 @@ Amazon S3" (a policy has at most 20 KB); Amazon GuardDuty User Guide, "Exporting
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.iam_documents import document, secure_transport
+from tapstack.domain.iam_documents import secure_transport, size_of
 from tapstack.domain.regions import partition_of
 from tapstack.domain.telemetry import FLOW, GUARDDUTY, feed_prefix
 
@@ -166,7 +165,7 @@ def check_policy_size(
 
     def size(named: Sequence[str]) -> int:
         flow = flow_log_statements(arn, partition, region, named) if named else []
-        return len(json.dumps(document([*flow, *others]), separators=(",", ":")))
+        return size_of([*flow, *others])
 
     if size(accounts) <= POLICY_BYTES:
         return

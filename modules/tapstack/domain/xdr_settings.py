@@ -10,7 +10,6 @@ role's trust policy).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +20,7 @@ from tapstack.domain.buckets import check_bucket_name
 from tapstack.domain.contacts import check_issuer
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.external_ids import check_external_id, check_unpublished
-from tapstack.domain.iam_documents import Statement, document
+from tapstack.domain.iam_documents import Statement, size_of
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.retention import RETENTION_DAYS
 from tapstack.domain.telemetry import prefix_of
@@ -328,7 +327,7 @@ class OwnTrust:
         _check_principals(self.principals)
         if self.external_id is not None:
             check_external_id(self.external_id)
-        size = len(json.dumps(document([reader_trust(self.principals, self.external_id)]), separators=(",", ":")))
+        size = size_of([reader_trust(self.principals, self.external_id)])
         if size > TRUST_CHARACTERS and not any(map(is_token, self.principals)):
             raise RuleViolation(
                 f"the trust policy of the reader's role would have {size:,} characters for {len(self.principals)} "

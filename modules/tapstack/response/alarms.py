@@ -98,14 +98,14 @@ class ResponseAlarms(AwsConstruct):
         self._alarm(
             "dead-letters",
             "A finding or a sweep could not be delivered: inspect the dead-letter queue.",
-            **_of_queue(watched.dead_letters, "ApproximateNumberOfMessagesVisible"),
+            **of_queue(watched.dead_letters, "ApproximateNumberOfMessagesVisible"),
         )
         if watched.alert_dead_letters is not None:
             self._alarm(
                 "alert-dead-letters",
                 "An alert of another tool could not be decided about: inspect the log of the function findings, then "
                 "move the alerts back (aws sqs start-message-move-task).",
-                **_of_queue(watched.alert_dead_letters, "ApproximateNumberOfMessagesVisible"),
+                **of_queue(watched.alert_dead_letters, "ApproximateNumberOfMessagesVisible"),
             )
         if watched.alert_queue is not None:
             self._alarm(
@@ -113,7 +113,7 @@ class ResponseAlarms(AwsConstruct):
                 # SQS leaves out what was received three times: alerts that fail are errors of the function.
                 "Alerts of other tools have waited for more than 10 minutes: they come faster than the function "
                 "findings decides about them. `tapstack xdr status` shows the sources; inspect its log.",
-                **_of_queue(watched.alert_queue, "ApproximateAgeOfOldestMessage"),
+                **of_queue(watched.alert_queue, "ApproximateAgeOfOldestMessage"),
                 threshold=10 * _MINUTE,
             )
         if watched.webhooks:
@@ -285,8 +285,13 @@ class ResponseAlarms(AwsConstruct):
         self.names.append(str(alarm.alarm_name))
 
 
-def _of_queue(name: str, metric: str) -> dict[str, Any]:
-    """Return what an alarm on a queue watches: the greatest value of each minute."""
+def of_queue(name: str, metric: str) -> dict[str, Any]:
+    """Return what an alarm on a queue watches: the greatest value of each minute.
+
+    Args:
+        name: of the queue.
+        metric: of SQS.
+    """
     return {
         "namespace": "AWS/SQS",
         "metric_name": metric,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapstack.bindings import Construct, aws
+from tapstack.response.alarms import of_queue
 
 
 def watch_dead_letters(
@@ -27,10 +28,8 @@ def watch_dead_letters(
         topic_arns: SNS topics that are notified when it begins and ends; it is only shown where there are none.
         tags: on the alarm.
     """
-    metric = "ApproximateNumberOfMessagesVisible"
-    return _alarm(
-        scope, "Alarm", name, description, topic_arns, tags, **_of_queue(queue), metric_name=metric, threshold=0
-    )
+    metric = of_queue(queue, "ApproximateNumberOfMessagesVisible")
+    return _alarm(scope, "Alarm", name, description, topic_arns, tags, **metric, threshold=0)
 
 
 def watch_age(
@@ -58,18 +57,8 @@ def watch_age(
     three times or more no longer counts, so that one that always fails does not hide how long the others wait.
     Messages that fail are errors of what receives them: `watch_errors`.
     """
-    metric = "ApproximateAgeOfOldestMessage"
-    return _alarm(
-        scope,
-        "AgeAlarm",
-        name,
-        description,
-        topic_arns,
-        tags,
-        **_of_queue(queue),
-        metric_name=metric,
-        threshold=seconds,
-    )
+    metric = of_queue(queue, "ApproximateAgeOfOldestMessage")
+    return _alarm(scope, "AgeAlarm", name, description, topic_arns, tags, **metric, threshold=seconds)
 
 
 def watch_errors(
@@ -104,13 +93,10 @@ def watch_errors(
         dimensions={"FunctionName": function},
         statistic="Sum",
         metric_name="Errors",
+        period=60,
         threshold=0,
         minutes=minutes,
     )
-
-
-def _of_queue(name: str) -> dict[str, Any]:
-    return {"namespace": "AWS/SQS", "dimensions": {"QueueName": name}, "statistic": "Maximum"}
 
 
 def _alarm(
@@ -130,7 +116,6 @@ def _alarm(
         id_,
         alarm_name=name,
         alarm_description=description,
-        period=60,
         evaluation_periods=minutes,
         datapoints_to_alarm=1,
         comparison_operator="GreaterThanThreshold",

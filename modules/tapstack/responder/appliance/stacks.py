@@ -7,7 +7,7 @@ DescribeStackResources and DeleteStack.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -76,12 +76,6 @@ def _shown_late() -> Iterator[None]:
         raise
 
 
-def is_ours(stack: Stack) -> bool:
-    """Return whether an incident of this deployment and site launched it."""
-    tags, named = tags_of(stack), environment()
-    return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
-
-
 def creates(stack_name: str, tags: Mapping[str, str]) -> bool:
     """Return whether the appliance's stack itself creates a resource, by the resource's tags alone.
 
@@ -96,7 +90,7 @@ def creates(stack_name: str, tags: Mapping[str, str]) -> bool:
     return tags.get(STACK_NAME_TAG) == stack_name
 
 
-def parts_of(stack_name: str, names: Iterable[str]) -> set[str]:
+def parts_of(stack_name: str, names: Collection[str]) -> set[str]:
     """Return which of some stacks are the appliance's, or nested in it, as CloudFormation says.
 
     CloudFormation is called only where a name leaves that open. What is nested deeper is not known: the name of a
@@ -110,11 +104,6 @@ def parts_of(stack_name: str, names: Iterable[str]) -> set[str]:
     if open_ := {name for name in names if name.startswith(f"{stack_name}-")}:
         found |= open_.intersection(_nested_in(stack_name))
     return found
-
-
-def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags of a stack, or of a resource."""
-    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
 
 
 def create(launch: DeployedLaunch, incident_id: str, generation: int, source: tuple[str, int] | None) -> str | None:

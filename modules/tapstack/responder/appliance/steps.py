@@ -21,6 +21,7 @@ from tapstack.domain.packet_basics import MIRROR_SOURCE
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.appliance import instances, mirror_target, snapshots, stacks
 from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.store import appliance as stored
@@ -171,7 +172,7 @@ def _take_over(settings: DeployedLaunch, incident: Incident, held: Appliance, st
 def _adopt_session(stack: stacks.Stack, session_id: str | None, where: AccountRegion) -> None:
     """Record the session that the stack created as the session of the incident that launched it."""
     source = stacks.parameter(stack, MIRROR_SOURCE)
-    launched_by = stacks.tags_of(stack).get(TAG_INCIDENT)
+    launched_by = tags_of(stack).get(TAG_INCIDENT)
     if session_id is None or source is None or launched_by is None:
         return
     capture = captures.acquire(source, launched_by, where)
@@ -199,7 +200,7 @@ def _by_name(what: str, stack_name: str) -> str | None:
     pages = client("ec2").get_paginator(f"describe_traffic_mirror_{what}s")
     kind = f"TrafficMirror{what.capitalize()}"
     named_so = {
-        str(item[f"{kind}Id"]): stacks.tags_of(item)[STACK_NAME_TAG]
+        str(item[f"{kind}Id"]): tags_of(item)[STACK_NAME_TAG]
         for page in pages.paginate(Filters=[{"Name": key, "Values": values} for key, values in wanted.items()])
         for item in page[f"{kind}s"]
     }
@@ -211,7 +212,7 @@ def _by_name(what: str, stack_name: str) -> str | None:
 
 
 def _check_owned(settings: DeployedLaunch, stack: stacks.Stack) -> None:
-    if not stacks.is_ours(stack):
+    if not has_our_tags(stack):
         raise ApplianceFailed(
             f"there is a stack {settings.stack_name} that no incident of this deployment launched: "
             "delete it, or use it as an existing appliance"

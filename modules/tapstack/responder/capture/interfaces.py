@@ -18,6 +18,7 @@ from tapstack.domain.instance_states import GONE_STATES
 from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
+from tapstack.responder.aws.tags import tags_of
 from tapstack.responder.capture import sessions
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import NothingToCapture
@@ -196,7 +197,7 @@ def _is_appliance(described: dict[str, Any], instance: dict[str, Any] | None) ->
     """Return whether the interface is that of an appliance: it would receive its own packets."""
     appliance = environment().appliance
     if isinstance(appliance, DeployedLaunch):
-        return stacks.creates(appliance.stack_name, stacks.tags_of(instance or {}))
+        return stacks.creates(appliance.stack_name, tags_of(instance or {}))
     interfaces = [described, *(instance or {}).get("NetworkInterfaces", [])]
     if appliance.target_interface_id in [interface["NetworkInterfaceId"] for interface in interfaces]:
         return True

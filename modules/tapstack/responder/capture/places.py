@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from tapstack.domain.incidents import API, SEVERITIES, InterfaceState, Severity, as_time, highest, is_less_severe
 from tapstack.responder.appliance.mirror_target import MirrorTarget
+from tapstack.responder.aws.tags import has_our_tags
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.environment import environment
@@ -108,7 +109,7 @@ def _gives_way(capture: Capture, holders: Collection[Incident], described: Colle
         len(capture.holders) == len(holders) <= store.HOLDERS
         # A session of others with the same source and target would keep the place.
         and [one["TrafficMirrorSessionId"] for one in there] == [capture.session_id]
-        and sessions.has_our_tags(there[0])
+        and has_our_tags(there[0])
         and all(_is_settled(one, capture) for one in holders)
     )
 

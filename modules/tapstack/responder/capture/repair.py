@@ -24,6 +24,7 @@ from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance.mirror_target import current_mirror_target
 from tapstack.responder.aws.errors import message_of
+from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.sessions import LATE_SECONDS, Described
@@ -60,7 +61,7 @@ def repair() -> Repairs:
     known = incidents.get_all({holder for capture in held for holder in capture.holders})
     for capture in held:
         session = shown.get(str(capture.session_id))
-        if session is not None and sessions.has_our_tags(session):
+        if session is not None and has_our_tags(session):
             eni = capture.network_interface_id
             others = [one for one in found if one is not session and one["NetworkInterfaceId"] == eni]
             seen = _restore(session, capture, others, known, report)
@@ -322,7 +323,7 @@ def _tags_to_set(session: Described, capture: Capture, known: Mapping[str, Incid
 
     A session may still have the time of its expiry from before an extension: others need not have changed that.
     """
-    tags, eni = sessions.tags_of(session), capture.network_interface_id
+    tags, eni = tags_of(session), capture.network_interface_id
     holders = [known[one] for one in sorted(capture.holders & known.keys())]
     if not holders:
         return {}, ""
@@ -372,7 +373,7 @@ def is_of_stack(session: Described) -> bool:
     if not isinstance(appliance, DeployedLaunch):
         return False
     # All sessions of this deployment have its tags, or were given them: those tell nothing here.
-    return bool(stacks.parts_of(appliance.stack_name, {sessions.tags_of(session).get(STACK_NAME_TAG, "")}))
+    return bool(stacks.parts_of(appliance.stack_name, {tags_of(session).get(STACK_NAME_TAG, "")}))
 
 
 def report_redirected(session: Described, holders: Sequence[Incident]) -> None:
@@ -393,7 +394,7 @@ def report_redirected(session: Described, holders: Sequence[Incident]) -> None:
 
 def report_unknown(unknown: Iterable[Described]) -> None:
     """Notify once of each session that has the tags of an open incident, and that no incident created."""
-    found = [(sessions.tags_of(session)[TAG_INCIDENT], session) for session in unknown]
+    found = [(tags_of(session)[TAG_INCIDENT], session) for session in unknown]
     known = incidents.get_all(incident_id for incident_id, _ in found)
     for incident_id, session in found:
         incident: Incident | None = known.get(incident_id)

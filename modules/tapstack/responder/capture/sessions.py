@@ -22,6 +22,7 @@ from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT,
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of
 from tapstack.responder.aws.parallel import each
+from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.environment import environment
 from tapstack.responder.store import captures
 from tapstack.responder.store.captures import Capture
@@ -73,18 +74,6 @@ def _described(filters: list[dict[str, Any]]) -> list[Described]:
     pages = client("ec2").get_paginator("describe_traffic_mirror_sessions")
     paged = pages.paginate(Filters=filters, PaginationConfig={"PageSize": _PAGE})
     return [session for page in paged for session in page["TrafficMirrorSessions"]]
-
-
-def tags_of(session: Described) -> dict[str, str]:
-    """Return the tags of a session."""
-    return {tag["Key"]: tag["Value"] for tag in session.get("Tags", [])}
-
-
-def has_our_tags(session: Described) -> bool:
-    """Return whether it has the tags of this deployment and site: the functions may change it."""
-    tags = tags_of(session)
-    named = environment()
-    return TAG_INCIDENT in tags and (tags.get(TAG_DEPLOYMENT), tags.get(TAG_SITE)) == (named.deployment, named.site)
 
 
 def is_known(session: Described, capture: Capture | None) -> bool:

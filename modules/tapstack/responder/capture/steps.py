@@ -36,6 +36,7 @@ from tapstack.domain.packet_watch import first_period
 from tapstack.responder.appliance.mirror_target import MirrorTarget, mirror_target
 from tapstack.responder.aws.errors import code_of, is_transient, message_of, said_by
 from tapstack.responder.aws.parallel import each
+from tapstack.responder.aws.tags import has_our_tags
 from tapstack.responder.capture import places, sessions
 from tapstack.responder.capture.interfaces import refusals
 from tapstack.responder.environment import environment
@@ -290,19 +291,21 @@ def _renew_once(incident_id: str, interface_ids: Collection[str]) -> list[Incide
     return list(outcome.entries.values())
 
 
-def add(incident_id: str, found: Collection[Interface]) -> list[IncidentInterface]:
-    """Mirror interfaces that were attached since the incident began; return the entry of each.
+def add(incident_id: str, found: Collection[Interface]) -> None:
+    """Mirror interfaces that were attached since the incident began.
 
     Raises:
         TryAgain: throttled, or something that EC2 does not show yet: the entry stays eligible, and is tried again.
     """
-    return retried(lambda: _add_once(incident_id, found), _CHANGED)
+    if found:
+        retried(lambda: _add_once(incident_id, found), _CHANGED)
 
 
-def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentInterface] | None:
+def _add_once(incident_id: str, found: Collection[Interface]) -> Incident | None:
+    """Return the incident afterwards; None where others have changed it meanwhile."""
     incident = incidents.get(incident_id)
-    if incident.state != "capturing" or incident.close_requested or not found:
-        return []
+    if incident.state != "capturing" or incident.close_requested:
+        return incident
     refused = refusals(found)
     wanted = [one.id for one in found if one.id not in refused]
     # In the incident first: what it does not list would not be released at its end.
@@ -323,11 +326,10 @@ def _add_once(incident_id: str, found: Collection[Interface]) -> list[IncidentIn
         return None
     outcome = _mirror(listed, wanted)
     outcome.try_refused_again()
-    entries = _entries(listed, outcome.entries)
-    if incidents.record_interfaces(listed, entries) is None:
-        return None
-    outcome.raise_transient()
-    return entries[len(others) :]
+    after = incidents.record_interfaces(listed, _entries(listed, outcome.entries))
+    if after is not None:
+        outcome.raise_transient()
+    return after
 
 
 def extend(incident_id: str) -> dict[str, int]:
@@ -410,7 +412,7 @@ def _begun_since(described: list[sessions.Described], held: Mapping[str, Capture
     return {
         session["NetworkInterfaceId"]
         for session in described
-        if sessions.has_our_tags(session) and not sessions.is_known(session, held[session["NetworkInterfaceId"]])
+        if has_our_tags(session) and not sessions.is_known(session, held[session["NetworkInterfaceId"]])
     }
 
 
@@ -419,7 +421,7 @@ def _without_lost_session(capture: Capture, described: list[sessions.Described])
 
     No function may change or delete a session without our tags.
     """
-    shown = {session["TrafficMirrorSessionId"] for session in described if sessions.has_our_tags(session)}
+    shown = {session["TrafficMirrorSessionId"] for session in described if has_our_tags(session)}
     late = time.time() - capture.session_since < sessions.LATE_SECONDS
     if capture.session_id is None or capture.session_id in shown or late:
         return capture
@@ -519,7 +521,7 @@ class _Start:
         ours = [
             s
             for s in there
-            if sessions.has_our_tags(s)
+            if has_our_tags(s)
             and (s["TrafficMirrorSessionId"] == now.session_id if by_id else sessions.is_known(s, now))
             and s["TrafficMirrorSessionId"] not in ended
         ]

@@ -20,6 +20,7 @@ from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, said_by
 from tapstack.responder.aws.parallel import each
+from tapstack.responder.aws.tags import tags_of
 from tapstack.responder.capture import sessions
 from tapstack.responder.capture.interfaces import instances
 from tapstack.responder.containment.changes import (
@@ -77,7 +78,7 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         vpc_id=instance.get("VpcId", ""),
         interfaces=tuple(_with_branches(_interface(item)) for item in interfaces),
         arn=arn,
-        tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])},
+        tags=tags_of(instance),
         volumes=volumes.volumes_of(instance),
         termination_protection=answers["termination"],
         shutdown_behavior=answers["shutdown"],
@@ -206,7 +207,7 @@ def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ..
             appliance.target_interface_id in own or appliance.target_id in of_targets or _is_behind(appliance, instance)
         )
     else:
-        ours = stacks.creates(appliance.stack_name, stacks.tags_of(instance))
+        ours = stacks.creates(appliance.stack_name, tags_of(instance))
     return (True, ()) if ours else (False, _other_targets(own, targets))
 
 

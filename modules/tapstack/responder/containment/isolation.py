@@ -82,23 +82,20 @@ def plan(
 
 
 def overrides_tags(incident: Incident) -> bool:
-    """Return whether tags do not protect the instance of an incident.
-
-    Two persons decided that; or its containment had begun before it had the tag, which whoever controls the instance
-    may have written since, to keep another interface connected, or to have it left with the open group between two
-    steps.
-    """
+    """Return whether two persons decided that tags do not protect the instance of an incident."""
     containment = incident.containment
     if containment is None or containment.state not in ("pending", "containing", "contained"):
         # What was decided then has ended.
         return False
-    return bool(containment.overridden_tags) or has_begun(incident)
+    return bool(containment.overridden_tags)
 
 
 def has_begun(incident: Incident) -> bool:
     """Return whether the containment of an incident has passed its checks: from then on it holds the instance.
 
-    Also where it has failed in part since, whatever was requested after that.
+    Also where it has failed in part since, whatever was requested after that. A tag that it gets then protects it from
+    nothing: whoever controls the instance may have written it, to keep another interface connected, or to have it left
+    with the open group between two steps.
     """
     if incident.containment_state == "contained":
         return True
@@ -121,7 +118,7 @@ def contain(incident_id: str) -> dict[str, Any]:
         TryAgain: throttled, or overtaken by others.
     """
     incident = incidents.get(incident_id)
-    if incident.containment is not None and incident.containment.waits_for_packets:
+    if incident.waits_for_packets:
         # Whatever ended the wait of the workflow. From here on it is contained, and cannot be rejected any more.
         requests.end_packets_wait(incident, _WAIT_INTERRUPTED)
         incident = incidents.get(incident_id)

@@ -177,7 +177,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
         asked, said = None, "again, for what was attached since"
     else:
         _check_can_be_contained(incident)
-        if not _failed_in_part(incident):
+        if not incident.failed_in_part:
             would_change(incident)
         asked = record(incident.containment, chosen, by)
         said = asked_words(asked, incident.containment)
@@ -188,10 +188,6 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
         changed = _without_wait(changed, by) if skip_wait else changed
         executions.ensure(changed, "contain")
     return changed
-
-
-def _failed_in_part(incident: Incident) -> bool:
-    return incident.containment is not None and incident.containment.failed_in_part
 
 
 def _ask(incident: Incident, asked: IncidentContainment | None) -> Incident | None:
@@ -247,7 +243,7 @@ def protected_by(incident: Incident) -> tuple[str, ...]:
         )
     if incident.containment_state in ("containing", "contained", "releasing", "blocked"):
         raise Conflict(f"the containment of incident {incident.id} is {incident.containment_state} already")
-    if _failed_in_part(incident):
+    if incident.failed_in_part:
         raise Conflict(
             f"the containment of incident {incident.id} failed in part, and no tag protects the instance from its end: "
             f"{contain_command(incident.id, 'approval')}, which needs no approval"
@@ -295,7 +291,7 @@ def asked_words(asked: IncidentContainment, before: IncidentContainment | None =
 def _check_can_be_contained(incident: Incident) -> None:
     if not incident.instance_id:
         raise Conflict("this incident is for network interfaces: open an incident for the instance and contain it")
-    if not incidents.is_open(incident) and not _failed_in_part(incident):
+    if not incidents.is_open(incident) and not incident.failed_in_part:
         state = incident.state if incident.state in ("closing", "closed") else "closing"
         raise Conflict(f"incident {incident.id} is {state}: open another one, and contain that")
 
@@ -381,7 +377,7 @@ def _decide_once(
         if why is not None:
             raise OtherPersonNeeded(why)
         would_change(incident)
-    if decision == "rejected" and _waits_for_packets(incident):
+    if decision == "rejected" and incident.waits_for_packets:
         return _reject_waiting(incident, by.name, reason)
     changed = store.answer(incident, decision, _STATE_OF[decision], by.name, reason)
     if changed is None:
@@ -467,7 +463,7 @@ def check_waits(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    if not _waits(incident) and not _waits_for_packets(incident):
+    if not _waits(incident) and not incident.waits_for_packets:
         raise Conflict(_nothing_waits(incident))
 
 
@@ -533,7 +529,7 @@ def _release_once(incident_id: str, by: str, given: dict[str, bool]) -> Incident
     check_can_be_released(incident)
     # After the check, so that nothing is withdrawn from others where it fails.
     withdrawn = withdraw_requests(incident, by=by) if given["all"] else []
-    if _waits_for_packets(incident) and not _is_to_be_restored(incident, all_incidents=given["all"]):
+    if incident.waits_for_packets and not _is_to_be_restored(incident, all_incidents=given["all"]):
         return store.release_waiting(incident, by)
     if state == "releasing":
         executions.ensure(incident, "release", **given)
@@ -564,7 +560,7 @@ def check_can_be_released(incident: Incident) -> None:
         Conflict: with the reason.
     """
     configured()
-    if _waits_for_packets(incident):
+    if incident.waits_for_packets:
         return
     state = incident.containment_state
     # After a release that failed it may have been requested anew: what that left changed can be released all the same.
@@ -576,10 +572,6 @@ def check_can_be_released(incident: Incident) -> None:
         raise Conflict(f"the containment of incident {incident.id} waits for approval: reject it")
     if state == "containing" and executions.is_under_way(incident, "contain"):
         raise Conflict(f"incident {incident.id} is being contained: release it in a moment")
-
-
-def _waits_for_packets(incident: Incident) -> bool:
-    return incident.containment is not None and incident.containment.waits_for_packets
 
 
 def _is_to_be_restored(incident: Incident, *, all_incidents: bool) -> bool:
@@ -642,7 +634,7 @@ def would_change(incident: Incident) -> bool:
 
 def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_incidents: bool) -> dict[str, Any]:
     """Return what a release would change, what others changed meanwhile, and what would contain the instance again."""
-    if _waits_for_packets(incident) and not _is_to_be_restored(incident, all_incidents=all_incidents):
+    if incident.waits_for_packets and not _is_to_be_restored(incident, all_incidents=all_incidents):
         plan = Plan(incident.named_instance_id)
     else:
         plan = restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents)

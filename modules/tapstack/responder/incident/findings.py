@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from tapstack.domain import policy
@@ -48,12 +49,7 @@ def receive(event: object) -> dict[str, Any]:
     try:
         finding = parse_finding(event)
     except RuleViolation as violation:
-        if (number := notified.count_alert(GUARDDUTY, "unreadable")) <= NOTIFIED_IN_AN_HOUR:
-            notifications.publish(
-                *finding_notices.unreadable(event, str(violation), last=number == NOTIFIED_IN_AN_HOUR)
-            )
-        else:
-            count(ALERTS_NOT_NOTIFIED)
+        _notify_so_often(GUARDDUTY, "unreadable", partial(finding_notices.unreadable, event, str(violation)))
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
     decisions, left_out = notifications.fitting(decide(finding, _delivery(event)))
     result = {"finding": finding.id, "type": finding.type, "decisions": decisions, "left_out": left_out}
@@ -229,14 +225,26 @@ def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
     if new or listed:
         notifications.publish(*finding_notices.decided(alert, outcomes))
     elif any(outcome.done == "notify" for outcome in outcomes):
-        if (number := notified.count_alert(alert.source, alert.level)) <= NOTIFIED_IN_AN_HOUR:
-            notifications.publish(*finding_notices.decided(alert, outcomes, last=number == NOTIFIED_IN_AN_HOUR))
-        else:
-            count(ALERTS_NOT_NOTIFIED)
+        _notify_so_often(alert.source, alert.level, partial(finding_notices.decided, alert, outcomes))
     for incident in new:
         notified.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:
         notified.mark_notified(incident.id, mark)
+
+
+def _notify_so_often(source: str, kind: str, notice: Callable[..., tuple[str, str]]) -> None:
+    """Notify operators of what only notifies, so often in an hour, and count what comes beyond.
+
+    Args:
+        source: of the alert.
+        kind: what is counted apart.
+        notice: returns subject and text, given whether it is the `last` of the hour.
+    """
+    number = notified.count_alert(source, kind)
+    if number > NOTIFIED_IN_AN_HOUR:
+        count(ALERTS_NOT_NOTIFIED)
+        return
+    notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))
 
 
 def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:

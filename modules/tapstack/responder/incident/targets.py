@@ -14,6 +14,7 @@ from tapstack.domain.alerts import Alert, AlertInstance, Target
 from tapstack.domain.incidents import as_moment, as_text
 from tapstack.domain.instance_states import GONE_STATES
 from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.tags import tags_of
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.store import incidents
@@ -107,7 +108,7 @@ def existing(ids: Sequence[str]) -> Existing:
         for one in ids
         if one not in found
     }
-    tags = {id_: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for id_, one in described.items()}
+    tags = {id_: tags_of(one) for id_, one in described.items()}
     return Existing(found, missing, tags)
 
 

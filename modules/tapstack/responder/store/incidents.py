@@ -701,10 +701,9 @@ def containment_modes(incident: Incident) -> list[Mode]:
     settings, state = environment().containment, incident.containment_state
     if settings is None or not incident.instance_id or incident.instance_gone:
         return []
-    if incident.containment is not None and incident.containment.waits_for_packets:
+    if incident.waits_for_packets:
         return [mode for mode in settings.modes if mode == "now"]
-    goes_on = incident.containment is not None and incident.containment.failed_in_part
-    if state == "contained" or goes_on or (state in _UNCONTAINED and is_open(incident)):
+    if state == "contained" or incident.failed_in_part or (state in _UNCONTAINED and is_open(incident)):
         return list(settings.modes)
     return []
 

@@ -449,6 +449,16 @@ class Incident:
         return self.containment.state if self.containment is not None else None
 
     @property
+    def waits_for_packets(self) -> bool:
+        """Whether its containment waits for packets to be seen; False where none was requested."""
+        return self.containment is not None and self.containment.waits_for_packets
+
+    @property
+    def failed_in_part(self) -> bool:
+        """Whether its containment failed in part, and goes on without a new decision; False where there is none."""
+        return self.containment is not None and self.containment.failed_in_part
+
+    @property
     def named_instance_id(self) -> str:
         """Its instance, for callers that know that it names one.
 
