@@ -162,7 +162,7 @@ def overtaken(walk: Walk) -> Incident:
 
 
 def denied(walk: Walk) -> Incident:
-    """Between the two steps, somebody denies the function the second: the changes are reported, and taken back."""
+    """The function is denied the second of the two steps: the changes are reported, and a release restores them."""
     response, [incident] = walk.response, walk.beside
     response.contain(incident)
     wait_for(

@@ -58,7 +58,7 @@ FAULTS = [
     (Point(OVERWRITTEN, "release", "dynamodb", "UpdateItem", 2), KILLED),
     (Point(KEPT, "release", "dynamodb", "TransactWriteItems", 4), KILLED),
     (Point(SHARED, "containment", "dynamodb", "UpdateItem", 7), KILLED),
-    # Put back after a release, in part.
+    # Restored again after a release, in part.
     (Point(OVERTAKEN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 5), KILLED),
     # Given back in part what was changed in part.
     (Point(DENIED, "release", "ec2", "ModifyNetworkInterfaceAttribute", 2), KILLED),

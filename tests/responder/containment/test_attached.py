@@ -42,6 +42,10 @@ def mails(shop: Shop) -> list[str]:
     ]
 
 
+def refuse(*_: object) -> None:
+    raise ClientError({"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute")
+
+
 def test_when_an_interface_is_attached_to_a_contained_instance_then_it_is_isolated(shop: Shop) -> None:
     incident = contained(shop.database)
     assert attachments.isolate() == []
@@ -90,11 +94,6 @@ def test_when_it_is_not_isolated_yet_then_it_is_requested_at_each_sweep_and_noti
 def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise ClientError(
-            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
-        )
-
     incident = contained(shop.database)
     interface = attach(shop)
     attachments.isolate()
@@ -224,11 +223,6 @@ def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is
     assert isolation_gap(found.not_done) == "BUT STILL CONNECTED"
     assert found.isolating
 
-    def refuse(*_: object) -> None:
-        raise ClientError(
-            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
-        )
-
     with monkeypatch.context() as patch:
         patch.setattr(groups, "change", refuse)
         with pytest.raises(ContainmentFailed) as failed:
@@ -268,11 +262,6 @@ def test_when_what_cannot_be_isolated_is_detached_then_the_incident_no_longer_sa
 def test_when_what_aws_refused_to_isolate_is_detached_then_the_failure_is_over(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise ClientError(
-            {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute"
-        )
-
     incident = contained(shop.database)
     interface = attach(shop)
     attachments.isolate()
