@@ -315,23 +315,29 @@ class Runner:
 def meetings(points: Iterable[Point]) -> Iterator[tuple[Point, Way]]:
     """Yield what points meet.
 
-    Each call is lost, before and after its effect, and each function killed after it. What AWS's clients make up for
-    alike wherever it happens is tried on the first call of a role's action on a path (throttled), or at all.
+    Each call that changes something is lost, before and after its effect, and its function killed after it. A read
+    leaves all as the change before it did: whoever is killed after it, or asks again, finds what it found after that
+    change. So a read is lost, and its function killed after it, at the first call of a role's action on a path.
+    Throttling is tried there, too, of reads and of changes. What AWS's clients make up for alike wherever it happens is
+    tried at the first call of a role's action on any path.
     """
-    throttled: set[tuple[str, ...]] = set()
-    tried: set[tuple[str, ...]] = set()
+    on_path: set[tuple[str, ...]] = set()
+    anywhere: set[tuple[str, ...]] = set()
     for point in points:
-        yield point, LOST_BEFORE
-        yield point, LOST_AFTER
-        if point.role != WORKFLOW:
-            yield point, KILLED
         what = (point.role, point.service, point.action)
-        if (point.path, *what) not in throttled:
-            throttled.add((point.path, *what))
+        first = (point.path, *what) not in on_path
+        on_path.add((point.path, *what))
+        if not point.reads:
+            yield point, LOST_BEFORE
+        if first or not point.reads:
+            yield point, LOST_AFTER
+            if point.role != WORKFLOW:
+                yield point, KILLED
+        if first:
             yield point, THROTTLED
-        if what in tried:
+        if what in anywhere:
             continue
-        tried.add(what)
+        anywhere.add(what)
         yield from ((point, kind) for kind in (SERVER_ERROR, THROTTLED_FOR_LONG, SLOW))
         if not point.reads:
             yield point, LOST_FOR_LONG

@@ -39,11 +39,13 @@ from tests.end_to_end.paths import PATHS
 REPORT: Final = PROJECT / "docs" / "faults.md"
 JOURNAL: Final = PROJECT / "build" / "faults.jsonl"
 _HOW: Final = """\
-`lost before` and `lost after` cut the connection of every call, before and after its effect, and `killed after` kills
-the function when a call has had its effect, each once. `throttled` meets the first call of each action of a function on
-each path; the others the first one anywhere: `for long` lasts for all four tries of AWS's client, so that the function
-sees it, `timed out` answers after the client gave up, and `late` is a read that misses the last creation. A fault is
-not triggered where its call is not made, or where nothing was created before a read that should be late.
+`lost before` and `lost after` cut the connection of every call that changes something, before and after its effect,
+and `killed after` kills the function when it has had its effect, each once. A read leaves everything as the last change
+left it. So reads are lost, and their functions killed after them, at the first call of each action of a function on
+each path. `throttled` meets these first calls, too; the others the first one anywhere: `for long` lasts for all four
+tries of AWS's client, so that the function sees it, `timed out` answers after the client gave up, and `late` is a read
+that misses the last creation. A fault is not triggered where its call is not made, or where nothing was created before
+a read that should be late.
 Paths that share calls with another one, because a function does the same on both, are tried with the calls of the other
 functions only."""
 ROLES: Final = {"incidents-workflow": "the workflow itself"}
@@ -148,12 +150,12 @@ def render(endings: list[Ending], known: Mapping[str, int]) -> str:
     lines = [
         "# Systematic faults",
         "",
-        "Written by `make faults`: every AWS call that the functions and the workflow make on the paths below fails",
-        "alone, in every way, in the rehearsal account, on a response that Terraform deployed. An incident must then",
-        "end as without the fault, or fail and say what is in place and how to undo it, and `tapstack incident close`",
-        "must bring the account back; a containment, or its release, must end as without the fault, or fail and say",
-        "what is changed, and `tapstack incident release` must bring the account back. Compared are resources with",
-        "their attributes and targets, what the table holds, and the executions. Snapshots stay, one of each volume.",
+        "Written by `make faults`: AWS calls that the functions and the workflow make on the paths below fail, one at",
+        "a time, in the rehearsal account, on a response that Terraform deployed. An incident must then end as without",
+        "the fault, or fail and say what is in place and how to undo it, and `tapstack incident close` must bring the",
+        "account back; a containment, or its release, must end as without the fault, or fail and say what is changed,",
+        "and `tapstack incident release` must bring the account back. Compared are resources with their attributes and",
+        "targets, what the table holds, and the executions. Snapshots stay, one of each volume.",
         "",
         f"{len(points)} calls, {len(endings)} faults:",
         "",
