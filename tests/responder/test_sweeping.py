@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from strictmoto.faults import Fault
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
+from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import ApplianceFailed
 from tapstack.responder.handlers import sweeper
 from tapstack.responder.incident import steps as incident_steps
@@ -17,7 +21,7 @@ from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures
 from tapstack.responder.sweeper import Report, sweep
-from tests.responder.conftest import Site, change, configure, item, opened, prepared
+from tests.responder.conftest import Site, change, configure, interfaces_of, item, opened, prepared
 
 
 @pytest.fixture
@@ -98,6 +102,11 @@ def test_when_a_function_was_killed_while_a_capture_ended_then_it_is_ended(site:
     assert not held.ending
 
 
+def started_by_name(site: Site, name: str) -> list[dict[str, Any]]:
+    calls = site.account.recorder.records(service="states", action="StartExecution")
+    return [one.call.parameters for one in calls if one.call.parameters["name"] == name]
+
+
 class TestExecutions:
     def test_when_an_execution_died_then_another_closes_the_incident(self, site: Site, running: set[bool]) -> None:
         incident, _ = capturing_incident(site)
@@ -113,6 +122,41 @@ class TestExecutions:
         change(incident, "SET opened_at = :then REMOVE execution_arn, execution_arns", then="2026-01-01T00:00:00Z")
         assert sweep().started == [f"{incident}: it had no execution"]
         assert item(incident)["execution_arn"].endswith(f":{incident}")
+
+    def test_when_its_minutes_are_over_before_it_has_an_execution_then_it_captures_for_all_of_them(
+        self, site: Site, running: set[bool]
+    ) -> None:
+        instance, interface = site.instance()
+        incident = opened(instance, minutes=10)
+        change(
+            incident,
+            "SET opened_at = :then, expires_at = :past REMOVE execution_arn, execution_arns",
+            then=as_text(utc_now() - timedelta(minutes=16)),
+            past=as_text(utc_now() - timedelta(minutes=6)),
+        )
+        site.account.recorder.clear()
+        assert sweep().started == [f"{incident}: it had no execution"]
+        [started] = started_by_name(site, incident)
+        assert json.loads(started["input"])["task"] == "capture"
+        prepare(incident)
+        capture_steps.start(incident)
+        assert interfaces_of(incident)[interface]["state"] == "mirrored"
+        assert sweep().started == []
+        assert 540 < incident_steps.remaining(incident)["seconds"] <= 600
+
+    def test_when_it_is_to_close_before_it_has_an_execution_then_nothing_is_mirrored(
+        self, site: Site, running: set[bool]
+    ) -> None:
+        incident = opened(site.instance()[0])
+        change(
+            incident,
+            "SET opened_at = :then, close_requested = :yes REMOVE execution_arn, execution_arns",
+            then="2026-01-01T00:00:00Z",
+            yes=True,
+        )
+        assert sweep().started == [f"{incident}: it had no execution"]
+        [started] = started_by_name(site, f"{incident}-close-0")
+        assert json.loads(started["input"])["task"] == "close"
 
     def test_when_an_incident_failed_then_it_is_left_alone_until_it_expires(
         self, site: Site, running: set[bool]

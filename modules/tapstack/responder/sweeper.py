@@ -117,7 +117,8 @@ def _executions(report: Report) -> None:
         expired = as_time(incident.expires_at) <= utc_now()
         if arn is None:
             if utc_now() - as_time(incident.opened_at) >= START_WITHIN:
-                executions.start(incident.id, "close" if expired else "capture")
+                # Its minutes count from when mirroring starts: none of them is over, however late that is.
+                executions.start(incident.id, "close" if incident.close_requested else "capture")
                 report.started.append(f"{incident.id}: it had no execution")
             continue
         if incident.state == "failed" and not (expired or incident.close_requested):
