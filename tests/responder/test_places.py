@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
@@ -480,6 +481,66 @@ def test_when_it_is_being_repaired_at_the_same_moment_then_the_incident_says_wha
     capture_steps.renew(low, [lost["NetworkInterfaceId"]])
     assert states(criticals[0]) == ["mirrored"]
     assert Counter(states(low)) == {"mirrored": 9, "waiting": 1}
+    is_whole(small)
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The interfaces of which AWS refuses every session."""
+    interfaces: set[str] = set()
+    create = sessions.create
+
+    def answer(capture: captures.Capture, **given: Any) -> sessions.Described:
+        if capture.network_interface_id in interfaces:
+            error = {"Code": "OperationNotPermitted", "Message": "not this one"}
+            raise ClientError({"Error": error}, "CreateTrafficMirrorSession")
+        return create(capture, **given)
+
+    monkeypatch.setattr(sessions, "create", answer)
+    return interfaces
+
+
+def test_when_aws_refuses_what_is_more_severe_then_it_takes_no_place_again_until_one_is_free(
+    small: Site, refused: set[str]
+) -> None:
+    low = started(small, 9)
+    other = started(small, severity="medium")
+    good, bad = small.interface(), small.interface()
+    refused.add(bad)
+    critical = prepared(None, good, bad, severity="critical")
+    capture_steps.start(critical)
+    assert {eni: entry["state"] for eni, entry in interfaces_of(critical).items()} == {good: "mirrored", bad: "waiting"}
+    # It took a place before AWS refused it; the next sweep gives that back.
+    sweep()
+    places_then = Counter(states(low) + states(other))
+    assert places_then == {"mirrored": 9, "waiting": 1}
+    said = entries(low, "place given")
+    for _ in range(3):
+        sweep()
+        assert Counter(states(low) + states(other)) == places_then
+    assert entries(low, "place given") == said
+    assert "not this one" in interfaces_of(critical)[bad]["note"]
+    # AWS would accept it now: it waits for a free place all the same, and is the first to have one.
+    refused.clear()
+    sweep()
+    assert Counter(states(low) + states(other)) == places_then
+    ended(other)
+    sweep()
+    assert set(states(critical)) == {"mirrored"}
+    is_whole(small)
+    # From then on it is like any other.
+    assert not any("refused_by_aws" in entry for entry in item(critical)["interfaces"])
+
+
+def test_when_aws_refuses_one_then_another_of_the_incident_has_the_free_place(small: Site, refused: set[str]) -> None:
+    started(small, 8, severity="critical")
+    first, bad, last = (small.interface() for _ in range(3))
+    refused.add(bad)
+    incident = prepared(None, first, bad, last)
+    capture_steps.start(incident)
+    assert [interfaces_of(incident)[one]["state"] for one in (first, bad, last)] == ["mirrored", "waiting", "waiting"]
+    sweep()
+    assert [interfaces_of(incident)[one]["state"] for one in (first, bad, last)] == ["mirrored", "waiting", "mirrored"]
     is_whole(small)
 
 

@@ -6,7 +6,7 @@ and "Traffic Mirroring quotas".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -229,6 +229,7 @@ def plan(
     max_sources: int | None = None,
     reserved: int = 0,
     displaceable: Sequence[str] = (),
+    free_only: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Return a step for each interface, in the order given: the first ones get the free places.
 
@@ -241,6 +242,7 @@ def plan(
         max_sources: how many distinct sources the target takes; no limit when None.
         reserved: how many of them are for others than the ones who ask; never all.
         displaceable: those that give their place at the target where it has no other, the first one first.
+        free_only: the sources for which none of those gives its place.
     """
     known = known or {}
     on_target = set(sources_of_target)
@@ -252,7 +254,7 @@ def plan(
         if step.do == "create":
             if max_sources is None or interface_id in on_target or len(on_target) < max(1, max_sources - reserved):
                 on_target.add(interface_id)
-            elif (instead_of := next(given, None)) is not None:
+            elif interface_id not in free_only and (instead_of := next(given, None)) is not None:
                 on_target = on_target - {instead_of} | {interface_id}
                 step = replace(step, instead_of=instead_of)
             else:

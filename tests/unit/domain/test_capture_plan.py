@@ -62,6 +62,11 @@ def test_when_others_give_their_places_then_the_first_ones_get_them_in_their_ord
     ]
 
 
+def test_when_one_takes_free_places_only_then_none_is_given_to_it() -> None:
+    made = plan([ONE, TWO], [], sources_of_target=["eni-9"], max_sources=1, displaceable=["eni-9"], free_only=[ONE])
+    assert [(step.do, step.instead_of) for step in made] == [("wait", None), ("create", "eni-9")]
+
+
 @given(
     st.integers(1, 4),
     st.integers(0, 6),

@@ -63,7 +63,7 @@ def at_target(to: MirrorTarget, incident: Incident, wanted: Collection[str], lim
     Args:
         to: the target.
         incident: that needs places.
-        wanted: for these interfaces.
+        wanted: for these interfaces, but for those that take free places only.
         limit: of the target; no limit when None.
     """
     if limit is None:

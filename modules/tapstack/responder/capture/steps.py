@@ -145,10 +145,15 @@ class _Outcome:
 def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface]) -> list[IncidentInterface]:
     """Return the interfaces of an incident with what became of some of them."""
     return [
-        before if outcome is None or before.state == outcome.state == "waiting" else outcome
+        before if outcome is None or _still_waits(before, outcome) else outcome
         for before in incident.interfaces
         for outcome in [outcomes.get(before.network_interface_id)]
     ]
+
+
+def _still_waits(before: IncidentInterface, now: IncidentInterface) -> bool:
+    """Return whether nothing has changed of an interface that waits. What AWS refused stays so until it is mirrored."""
+    return before.state == now.state == "waiting" and (before.refused_by_aws or not now.refused_by_aws)
 
 
 def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
@@ -184,7 +189,10 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
     held |= captures.get_all(_begun_since(described, held), incident.where)
     held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
     there = sessions.facts(described, held)
-    found = places.at_target(to, incident, wanted, limit)
+    # AWS refuses these, and so would they all places in turn: the others have the free ones first.
+    refused = {one.network_interface_id for one in incident.interfaces if one.refused_by_aws}
+    wanted = sorted(wanted, key=lambda eni: eni in refused)
+    found = places.at_target(to, incident, [eni for eni in wanted if eni not in refused], limit)
     steps = capture_plan.plan(
         wanted,
         there,
@@ -193,6 +201,7 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
         max_sources=limit,
         reserved=places.reserved(incident),
         displaceable=list(found.displaceable),
+        free_only=refused,
     )
     lost = {step.network_interface_id for step in steps if not _has_place(step, found, incident)}
     steps = tuple(replace(one, do="wait", note=_LOST) if one.network_interface_id in lost else one for one in steps)
@@ -204,6 +213,8 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
             outcome.transient.append(done)
             continue
         outcome.entries[eni] = _remarked(done, step, there, to)
+        if eni in refused:
+            continue
         if done.state == "waiting" and (found.moving or step.do == "create" or eni in lost):
             outcome.again.append(eni)
             outcome.full |= step.do == "create"
@@ -466,7 +477,8 @@ class _Start:
         except ClientError as error:
             if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                 return TryAgain(f"{eni}: {message_of(error)}")
-            return self._not_mirrored(eni, message_of(error), "waiting" if code_of(error) == _FULL else "refused")
+            full = code_of(error) == _FULL
+            return self._not_mirrored(eni, message_of(error), "waiting" if full else "refused", by_aws=not full)
         except TryAgain as again:
             return again
         except Exception as error:
@@ -554,9 +566,9 @@ class _Start:
                 session_id, number = recorded, None
         return IncidentInterface(eni, "mirrored", session_id=session_id, session_number=number)
 
-    def _not_mirrored(self, eni: str, note: str, state: InterfaceState) -> IncidentInterface:
+    def _not_mirrored(self, eni: str, note: str, state: InterfaceState, *, by_aws: bool = False) -> IncidentInterface:
         released = captures.release(eni, [self.incident.id], self.incident.where)
         if released is not None and released.ending and released.session_id is None:
             # EC2 has just shown that there is no session of this deployment.
             captures.finish(released)
-        return IncidentInterface(eni, state, note=note)
+        return IncidentInterface(eni, state, note=note, refused_by_aws=by_aws)

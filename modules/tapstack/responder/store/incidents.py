@@ -172,7 +172,7 @@ _INTERFACES: Final = "interfaces = :interfaces, interfaces_written = if_not_exis
 
 
 def _written(interfaces: Iterable[IncidentInterface]) -> dict[str, Any]:
-    return {"interfaces": [one.as_dict() for one in interfaces], "nought": 0, "one": 1}
+    return {"interfaces": [one.as_item() for one in interfaces], "nought": 0, "one": 1}
 
 
 def _as_read(incident: Incident) -> tuple[str, dict[str, Any]]:

@@ -72,6 +72,8 @@ class IncidentInterface:
         session_id: the traffic mirror session of incidents of this deployment; none where it is not mirrored.
         session_number: of the session, where it is known.
         note: why it waits or is refused, or a remark.
+        refused_by_aws: whether AWS refused a session of it since it was mirrored last: it takes free places at the
+            mirror target only.
     """
 
     network_interface_id: str
@@ -79,6 +81,7 @@ class IncidentInterface:
     session_id: str | None = None
     session_number: int | None = None
     note: str = ""
+    refused_by_aws: bool = False
 
     @property
     def owned(self) -> bool:
@@ -86,7 +89,7 @@ class IncidentInterface:
         return self.session_id is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON and items have it."""
+        """Return it as operators and subscribers see it."""
         return {
             "network_interface_id": self.network_interface_id,
             "state": self.state,
@@ -95,6 +98,10 @@ class IncidentInterface:
             "owned": self.owned,
             "note": self.note,
         }
+
+    def as_item(self) -> dict[str, Any]:
+        """Return it as items have it."""
+        return {**self.as_dict(), **({"refused_by_aws": True} if self.refused_by_aws else {})}
 
 
 @dataclass(frozen=True, slots=True)
