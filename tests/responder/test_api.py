@@ -485,7 +485,7 @@ class TestLife:
     @pytest.mark.parametrize(
         ("opened", "expires", "proposed"),
         [
-            (timedelta(), timedelta(hours=1), "tapstack incident extend {} --minutes 60"),
+            (timedelta(), timedelta(hours=1, seconds=30), "tapstack incident extend {} --minutes 120"),
             (
                 timedelta(hours=-23, minutes=-29, seconds=-30),
                 timedelta(minutes=1),

@@ -156,7 +156,7 @@ def test_when_it_is_closed_before_then_what_stays_is_said_and_the_incident_close
     [said] = entries(incident, "session left")
     assert f"{before} has lost the tags of this deployment, and stays until it is deleted" in said
     [mail] = mails(site, "closed")
-    assert mail.startswith("The incident was closed by a command. Sessions of it GO ON, and are billed;")
+    assert mail.startswith("The incident was closed by a command. Some of its sessions REMAIN, and are billed;")
     assert f"\n  {interface}: {said}\n" in mail
     held = captures.get(interface)
     assert held is not None
@@ -180,7 +180,7 @@ def test_when_a_stop_is_killed_before_it_records_what_stays_then_the_next_one_do
     [said] = entries(incident, "session left")
     assert before in said
     [mail] = mails(site, "closed")
-    assert mail.startswith("The incident was closed by a command. Sessions of it GO ON, and are billed;")
+    assert mail.startswith("The incident was closed by a command. Some of its sessions REMAIN, and are billed;")
     assert f"\n  {interface}: {said}\n" in mail
 
 

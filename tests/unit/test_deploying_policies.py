@@ -152,7 +152,7 @@ def test_when_the_page_is_followed_then_no_name_of_the_example_is_left(tmp_path:
 
 def test_when_a_responder_gets_a_policy_then_no_name_of_the_example_is_left(tmp_path: Path) -> None:
     page = (deploying.ROOT / "docs/incidents.md").read_text(encoding="utf-8")
-    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "iam/responders" in found)
+    (block,) = (found for found in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "attach responders" in found)
     shutil.copytree(deploying.FOLDER / "responders", tmp_path / "checkout/docs/iam/responders")
     block = block.replace("=111122223333", "=999900001111").replace("=eu-c", "=ap-c").replace("aws iam", "true")
 

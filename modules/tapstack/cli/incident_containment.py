@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TextIO
 
 from tapstack.cli import incident_plan_view as view
 from tapstack.cli.incident_api import IncidentApi, UserError
+from tapstack.cli.incident_view import isolation_shortfall
 from tapstack.domain import containment_settings, incidents
 from tapstack.domain.arguments import check_range
 from tapstack.domain.operations import BY_ID, Operation, operation_that_contains
@@ -16,6 +17,7 @@ AddParser = Callable[[Any, str, str], argparse.ArgumentParser]
 WAIT_MINUTES: Final = 45
 """An appliance's first start takes ten minutes; the creation of its stack fails after 30."""
 _FLAGS: Final = ("overwrite", "keep", "all")
+_CONTAINED: Final = "it is contained, rejected or failed (exit code 1 unless it is contained and isolated)"
 
 
 class Call(Protocol):
@@ -23,6 +25,7 @@ class Call(Protocol):
 
     chosen: argparse.Namespace
     options: str
+    err: TextIO
 
     def api(self) -> IncidentApi:
         """Return the API."""
@@ -44,9 +47,7 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         actions: argparse's subparsers of `tapstack incident`.
         add: adds the parser of a command for one incident: `actions`, name, description.
     """
-    container = _parser(
-        actions, add, "contain", "contain the instance, now or on approval", wait="it is contained, rejected or failed"
-    )
+    container = _parser(actions, add, "contain", "contain the instance, now or on approval", wait=_CONTAINED)
     container.add_argument(
         "--mode", choices=containment_settings.MODES, help="approval by default; now needs a separate permission"
     )
@@ -62,14 +63,14 @@ def add_parsers(actions: Any, add: AddParser) -> None:
         help="with --mode now: do not wait for packets to be seen, and end such a wait (wait_for_packets)",
     )
     container.add_argument("--reason", help="with --override-protection: why, as text for the timeline")
-    _parser(actions, add, "approve", "approve a pending containment", wait="it is contained or failed")
+    _parser(actions, add, "approve", "approve a pending containment", wait=_CONTAINED)
     overrider = _parser(
         actions,
         add,
         "override",
         "approve a pending containment without another person, also your own request; needs a separate permission. Not "
         "for an instance that a tag protects: contain --override-protection",
-        wait="it is contained or failed",
+        wait=_CONTAINED,
     )
     overrider.add_argument("--reason", required=True, help="why no other person approves it: text for the timeline")
     rejecter = _parser(actions, add, "reject", "reject a pending containment")
@@ -133,22 +134,22 @@ def contain(call: Call) -> int:
             raise UserError("--override-protection needs an approval by another person: leave --mode now out")
         if call.chosen.reason is None:
             raise UserError("--override-protection needs --reason: it is shown to whoever approves")
-        return _post(call, BY_ID["containProtected"], {"reason": call.chosen.reason})
+        return _post(call, BY_ID["containProtected"], {"reason": call.chosen.reason}, contains=True)
     if call.chosen.reason is not None:
         raise UserError("contain takes --reason only with --override-protection")
     # Containing at once needs a separate permission, and so has a path of its own.
     operation = operation_that_contains(call.chosen.mode or "approval", opens=False)
-    return _post(call, operation, {"skip_wait": True} if call.chosen.skip_wait else {})
+    return _post(call, operation, {"skip_wait": True} if call.chosen.skip_wait else {}, contains=True)
 
 
 def approve(call: Call) -> int:
     """Approve a pending containment."""
-    return _post(call, BY_ID["approveContainment"], {})
+    return _post(call, BY_ID["approveContainment"], {}, contains=True)
 
 
 def override(call: Call) -> int:
     """Approve a pending containment without another person."""
-    return _post(call, BY_ID["overrideApproval"], {"reason": call.chosen.reason})
+    return _post(call, BY_ID["overrideApproval"], {"reason": call.chosen.reason}, contains=True)
 
 
 def reject(call: Call) -> int:
@@ -161,7 +162,7 @@ def release(call: Call) -> int:
     return _post(call, BY_ID["releaseIncident"], {name: True for name in _FLAGS if getattr(call.chosen, name)})
 
 
-def _post(call: Call, operation: Operation, body: dict[str, Any]) -> int:
+def _post(call: Call, operation: Operation, body: dict[str, Any], *, contains: bool = False) -> int:
     name = incidents.check_incident_id(call.chosen.id)
     if "reason" in body:
         # Before a token or credentials are asked for.
@@ -177,8 +178,10 @@ def _post(call: Call, operation: Operation, body: dict[str, Any]) -> int:
     if call.chosen.wait is not None:
         answer = call.follow(api, name, call.chosen.wait, containment=True)
     call.show(answer, lambda: view.plan(answer, what=what) if dry_run else call.card(answer))
-    found = answer.get("containment") or {}
-    state = found.get("state")
-    # Of a contained instance, what was attached since is not isolated.
-    failed = state in ("failed", "blocked") or (state == "contained" and found.get("failure") is not None)
-    return 1 if call.chosen.wait is not None and failed else 0
+    if call.chosen.wait is None:
+        return 0
+    if contains:
+        if shortfall := isolation_shortfall(answer):
+            print(f"{name}: {shortfall}", file=call.err, flush=True)
+        return 1 if shortfall else 0
+    return 1 if (answer.get("containment") or {}).get("state") in ("failed", "blocked") else 0

@@ -52,8 +52,9 @@ _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _WAITS_FOR_PACKETS: Final = "waiting for packets, NOT contained: the attacker is still connected"
 _LEFT_CHANGED: Final = "rejected, but what was changed before is NOT restored"
 _ISOLATING: Final = "contained; what was attached since is being isolated"
-_NO_ANSWER: Final = "not contained: there was no answer before the deadline"
-_WITHDRAWN: Final = "not contained: a release of the instance withdrew it"
+_NOT_CONTAINED: Final = "not contained: "
+_NO_ANSWER: Final = f"{_NOT_CONTAINED}there was no answer before the deadline"
+_WITHDRAWN: Final = f"{_NOT_CONTAINED}a release of the instance withdrew it"
 _STARTED: Final = {
     "containing": "being changed",
     "failed": "started",
@@ -81,7 +82,7 @@ def card(incident: Incident, *, now: datetime, options: str = "", region: str = 
     lines += _block([f"  {line}" for line in timeline(incident)], "  timeline")
     lines += _block([f"  {plain(entry)}" for entry in _list(incident, "in_place")], "  still in place")
     others = [f"  {plain(one.get('note'))}" for one in _entries(incident, "wanted_by")]
-    lines += _block(others, "  other incidents want it contained")
+    lines += _block(others, "  other incidents that contain it, or have requested it")
     lines += _block(
         [f"  {line}" for line in next_commands(incident, now, options)], f"  {CHOOSE.lower().removesuffix(':')}"
     )
@@ -100,6 +101,20 @@ def ongoing(incident: Incident, *, containment: bool = False) -> str | None:
         return plain(state) if goes_on or state in ("pending", "containing", "releasing") else None
     state = incident.get("state")
     return plain(state) if is_before_capture(str(state)) else None
+
+
+def isolation_shortfall(incident: Incident) -> str:
+    """Return in which way a containment that has ended leaves the instance connected; empty where it does not."""
+    found = _mapping(incident, "containment")
+    state, said = found.get("state"), _state_of(found)
+    if state == "blocked":
+        return said
+    if state != "contained":
+        return f"NOT contained: {said.removeprefix(_NOT_CONTAINED)}" if said else "NOT contained"
+    if isolation_gap(map(str, _list(found, "not_done"))):
+        return said
+    # What was attached since could not be isolated.
+    return f"contained, but {plain(failure)}" if (failure := found.get("failure")) else ""
 
 
 def timeline(incident: Incident, start: int = 0) -> list[str]:
@@ -182,8 +197,9 @@ def _extension(incident: Incident, name: str, now: datetime, options: str) -> li
         return []
     try:
         # The minutes count from when mirroring starts, however long that takes.
-        begins = as_time(plain(incident.get("opened_at"))) if is_before_capture(str(incident.get("state"))) else now
-        return [extend_command(name, begins, expires_at, latest, options)]
+        state = str(incident.get("state"))
+        begins = as_time(plain(incident.get("opened_at"))) if is_before_capture(state) else now
+        return [extend_command(name, state, begins, expires_at, latest, options)]
     except RuleViolation:
         return []
 

@@ -71,7 +71,7 @@ REASON_LENGTH: Final = (1, 1000)
 ALERT_ID_LENGTH: Final = (1, 256)
 IDEMPOTENCY_KEY_LENGTH: Final = (1, 128)
 _EXTENSION_MINUTES: Final = 60
-"""The extension that is proposed, in minutes; less where less is possible."""
+"""By how many minutes a capture is proposed to become longer; less where less is possible."""
 MINUTES: Final = (1, 10080)
 """A minute to a week; a deployment may allow less."""
 INTERFACES: Final = (1, 100)
@@ -286,12 +286,13 @@ def minutes_left(now: datetime, expires_at: str, latest: str) -> int:
     return left if left > 0 and expiry(now, left) > as_time(expires_at) else 0
 
 
-def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str, options: str = "") -> str:
+def extend_command(incident_id: str, state: str, now: datetime, expires_at: str, latest: str, options: str = "") -> str:
     """Return the command that makes a capture longer, or a comment that says why there is none.
 
     Args:
         incident_id: which incident.
-        now: as in `minutes_left`.
+        state: of the incident.
+        now: the time from which the minutes of an extension count; before mirroring starts, when it was opened.
         expires_at: likewise.
         latest: likewise.
         options: that the command needs, with a space before each.
@@ -299,10 +300,12 @@ def extend_command(incident_id: str, now: datetime, expires_at: str, latest: str
     left = minutes_left(now, expires_at, latest)
     if not left:
         return f"# it cannot be extended: a capture lasts until {latest} at most (capture.max_minutes)"
-    minutes = min(left, _EXTENSION_MINUTES)
-    return (
-        f"tapstack incident extend {incident_id} --minutes {minutes}{options}  # captures until {minutes} min from now"
-    )
+    wanted = expiry(max(as_time(expires_at), now), _EXTENSION_MINUTES) - now
+    minutes = min(left, wanted // timedelta(minutes=1))
+    end = as_text(expiry(now, minutes))
+    # The minutes count from when the command is run.
+    said = lasting(state, end, minutes) if is_before_capture(state) else f"until {end}, if it is run now"
+    return f"tapstack incident extend {incident_id} --minutes {minutes}{options}  # captures {said}"
 
 
 def undo_command(incident_id: str) -> str:

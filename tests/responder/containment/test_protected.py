@@ -48,7 +48,7 @@ def test_when_two_persons_override_it_then_it_is_contained_and_everything_says_w
     mail = shop.site.messages()[-1]
     assert mail["Subject"].endswith("containment pending, of PROTECTED")
     asked = f"requested by {CALLER.name}: {FORGED!r}"
-    assert f"Override: PROTECTED by its {TAG}. To override that was {asked}" in mail["Message"].splitlines()
+    assert f"Override: PROTECTED by its {TAG}. An override was {asked}" in mail["Message"].splitlines()
     assert (
         f"A person other than {CALLER.name} must approve it. {CALLER.name} cannot approve it, not even with the "
         "right to override."

@@ -312,7 +312,7 @@ class TestOthers:
     ) -> None:
         api.answer((200, incident()), (202, incident()))
         assert main(["incident", "extend", ID, "--minutes", "5"]) == 0
-        assert capsys.readouterr().err == f"{ID} already captures until 2026-01-02T05:04:05Z; nothing was changed\n"
+        assert capsys.readouterr().err == f"{ID} already captures until 2026-01-02T05:05:00Z; nothing was changed\n"
 
     @pytest.mark.parametrize("before", [120, 60])
     def test_when_mirroring_has_not_started_then_only_the_minutes_tell_whether_that_changed_anything(

@@ -249,7 +249,7 @@ def test_when_other_incidents_want_it_contained_then_the_release_and_its_dry_run
     api.answer((202, {**incident(containment=containment()), "wanted_by": wanted}))
     assert main(["incident", "release", ID]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[lines.index("  other incidents want it contained") + 1] == f"    {note}"
+    assert lines[lines.index("  other incidents that contain it, or have requested it") + 1] == f"    {note}"
 
 
 def test_when_opened_with_containment_then_it_is_asked_for(api: ApiServer) -> None:
@@ -437,7 +437,6 @@ def test_when_a_decision_has_a_reason_then_the_card_quotes_it(decision: str) -> 
     ("command", "states", "code"),
     [
         (["contain"], ["pending", "containing", "contained"], 0),
-        (["approve"], ["containing", "failed"], 1),
         (["override", "--reason", "alone"], ["containing", "contained"], 0),
         (["release"], ["releasing", "blocked"], 1),
         (["release"], ["releasing", "released"], 0),
@@ -470,6 +469,36 @@ def test_when_a_contained_instance_is_contained_again_then_it_follows_until_the_
     api.answer((202, isolates), (200, isolates), (200, isolates), (200, ended))
     assert main(["incident", "contain", ID, "--wait"]) == code
     assert len(api.asked) == 4
+
+
+@pytest.mark.parametrize("command", [["contain"], ["approve"], ["override", "--reason", "alone"]])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"state": "failed"}, "NOT contained: failed"),
+        ({"state": "rejected", "changed": []}, "NOT contained: rejected"),
+        (
+            {"state": "rejected", "changed": [], "decision": "default", "decided_by": "the deployment's default"},
+            "NOT contained: there was no answer before the deadline",
+        ),
+        ({"state": "released"}, "NOT contained: released for this incident"),
+        ({"state": "blocked"}, "release blocked: changed outside Tapstack"),
+        ({"not_done": ["eni-1 STAYS CONNECTED: no"]}, "contained, BUT STILL CONNECTED: see not done"),
+        ({"not_done": ["standby of i-1: AWS refused it"]}, None),
+    ],
+)
+def test_when_it_waits_and_the_instance_is_not_isolated_then_it_fails_and_says_why(
+    api: ApiServer,
+    command: list[str],
+    changes: dict[str, Any],
+    said: str | None,
+    capsys: Printed,
+    pauses: list[float],
+) -> None:
+    ended = incident(containment=containment(**changes))
+    api.answer((202, incident(containment=containment(state="containing"))), (200, ended))
+    assert main(["incident", command[0], ID, *command[1:], "--wait"]) == (0 if said is None else 1)
+    assert capsys.readouterr().err == ("" if said is None else f"{ID}: {said}\n")
 
 
 def test_when_it_failed_before_its_release_then_that_release_is_a_success(api: ApiServer, pauses: list[float]) -> None:

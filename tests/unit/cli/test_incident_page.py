@@ -34,6 +34,7 @@ PLAN = {
     "differences": [],
     "warnings": ["eni-0a000000000000002 STAYS CONNECTED: it is managed by an AWS service"],
 }
+SITE = "  production:\n    region: eu-central-1\n    vpc_id: vpc-0a1b2c3d4e5f60718\n    xdr: {}\n"
 FIXTURE = Path(__file__).parents[1] / "settings" / "response.yaml"
 
 
@@ -42,6 +43,12 @@ def console(command: str, page: str = PAGE) -> str:
     found = re.search(rf"```console\n\$ {re.escape(command)}[^\n]*\n(.*?)\n```", page, re.DOTALL)
     assert found
     return found[1]
+
+
+def section() -> str:
+    """The deployment file of which the page shows the response."""
+    [found] = [one for one in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if one.startswith("sites:")]
+    return str(found).replace("  production:\n", SITE)
 
 
 def test_when_the_page_shows_an_incident_then_the_card_is_the_program_s() -> None:
@@ -66,14 +73,14 @@ def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(
 ) -> None:
     file = tmp_path / "finding.json"
     file.write_text(json.dumps(event()))
-    assert main(["incident", "explain", str(file), "--deployment", str(FIXTURE), "--site", "production"]) == 0
+    deployment = tmp_path / "deployment.yaml"
+    deployment.write_text(section())
+    assert main(["incident", "explain", str(file), "--deployment", str(deployment), "--site", "production"]) == 0
     assert console("tapstack incident explain") == capsys.readouterr().out.rstrip("\n")
 
 
 def test_when_the_page_shows_the_section_then_the_file_is_right() -> None:
-    [section] = [one for one in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if one.startswith("sites:")]
-    site = "  production:\n    region: eu-central-1\n    vpc_id: vpc-0a1b2c3d4e5f60718\n"
-    deployment = parse_deployment(section.replace("  production:\n", f"{site}    xdr: {{}}\n"))
+    deployment = parse_deployment(section())
     documented = parse_deployment(FIXTURE.read_text(encoding="utf-8")).sites["production"].response
     response = deployment.sites["production"].response
     assert response is not None

@@ -17,7 +17,7 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
         "  technique  T1071.004",
         "  opened     2026-01-02T03:04:05Z by arn:aws:sts::111122223333:assumed-role/responders/ana "
         "(api, alert xdr-4711)",
-        "  until      2026-01-02T05:04:05Z (in 1 h 30 min)",
+        "  until      2026-01-02T05:05:00Z (in 1 h 30 min)",
         "  portal     https://10.0.0.10",
         "  appliance  ready (tapstack-production-epb)",
         "",
@@ -32,7 +32,8 @@ def test_when_an_incident_captures_then_its_card_shows_the_portal_and_the_next_c
         "",
         "  commands possible now (choose one)",
         f"    tapstack incident show {ID} --url https://a  # shows its state and changes nothing",
-        f"    tapstack incident extend {ID} --minutes 60 --url https://a  # captures until 60 min from now",
+        f"    tapstack incident extend {ID} --minutes 150 --url https://a  "
+        "# captures until 2026-01-02T06:04:05Z, if it is run now",
         f"    tapstack incident close {ID} --url https://a  # ends the capture and does NOT release the instance",
     ]
 
@@ -132,18 +133,19 @@ def test_when_an_incident_is_in_a_state_then_only_what_can_be_done_is_proposed(s
     ("latest", "proposed"),
     [
         (
-            "2026-01-02T05:04:05Z",
-            "# it cannot be extended: a capture lasts until 2026-01-02T05:04:05Z at most (capture.max_minutes)",
+            "2026-01-02T05:05:00Z",
+            "# it cannot be extended: a capture lasts until 2026-01-02T05:05:00Z at most (capture.max_minutes)",
         ),
         (
-            "2026-01-02T05:04:59Z",
-            "# it cannot be extended: a capture lasts until 2026-01-02T05:04:59Z at most (capture.max_minutes)",
+            "2026-01-02T05:05:04Z",
+            "# it cannot be extended: a capture lasts until 2026-01-02T05:05:04Z at most (capture.max_minutes)",
         ),
         (
             "2026-01-02T05:05:05Z",
-            f"tapstack incident extend {ID} --minutes 60 --url https://a  # captures until 60 min from now",
+            f"tapstack incident extend {ID} --minutes 91 --url https://a  "
+            "# captures until 2026-01-02T05:05:05Z, if it is run now",
         ),
-        ("2026-01-02T05:04:05", None),
+        ("2026-01-02T05:05:00", None),
         (None, None),
     ],
 )
@@ -195,7 +197,23 @@ def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> N
 
 def test_when_less_than_an_hour_is_left_then_that_is_proposed() -> None:
     soon = incident(expires_at="2026-01-02T03:40:00Z", extendable_until="2026-01-02T03:54:30Z")
-    assert f"tapstack incident extend {ID} --minutes 20  # captures until 20 min from now" in next_commands(soon, NOW)
+    said = "captures until 2026-01-02T03:54:05Z, if it is run now"
+    assert f"tapstack incident extend {ID} --minutes 20  # {said}" in next_commands(soon, NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "command"),
+    [
+        # The minutes of `extend` count from now: as many as are left, and an hour.
+        ("capturing", "2026-01-02T05:34:05Z", "--minutes 180  # captures until 2026-01-02T06:34:05Z, if it is run now"),
+        ("capturing", "2026-01-02T03:30:00Z", "--minutes 60  # captures until 2026-01-02T04:34:05Z, if it is run now"),
+        ("launching", "2026-01-02T05:04:05Z", "--minutes 180  # captures for 180 minutes from when mirroring starts"),
+    ],
+)
+def test_when_an_extension_is_proposed_then_the_capture_lasts_an_hour_longer(
+    state: str, until: str, command: str
+) -> None:
+    assert next_commands(incident(state=state, expires_at=until), NOW)[1] == f"tapstack incident extend {ID} {command}"
 
 
 def test_when_incidents_are_listed_then_each_has_a_line() -> None:
@@ -204,8 +222,8 @@ def test_when_incidents_are_listed_then_each_has_a_line() -> None:
     assert listing(answer, options=" --state open").splitlines() == [
         "INCIDENT                      STATE      SEVERITY  UNTIL                 INSTANCE/INTERFACE   "
         "CONTAINMENT  REASON",
-        f"{ID}  capturing  high      2026-01-02T05:04:05Z  i-0a000000000000001  -            'beacons every minute'",
-        f"{ID}  opening    high      2026-01-02T05:04:05Z  2 interfaces         -            '{'x' * 49}...",
+        f"{ID}  capturing  high      2026-01-02T05:05:00Z  i-0a000000000000001  -            'beacons every minute'",
+        f"{ID}  opening    high      2026-01-02T05:05:00Z  2 interfaces         -            '{'x' * 49}...",
         "",
         "there are more: tapstack incident list --state open --next abc=",
     ]

@@ -127,11 +127,17 @@ def capturing(incident: Incident) -> tuple[str, str]:
         [
             CHOOSE,
             f"  {proposal(incident.id, 'show')}",
-            f"  {extend_command(incident.id, utc_now(), incident.expires_at, incidents.latest_end(incident))}",
+            f"  {_extension(incident)}",
             f"  {proposal(incident.id, 'close')}",
             *(f"  {proposal(incident.id, f'contain --mode {mode}')}" for mode in _modes(incident)),
         ],
     )
+
+
+def _extension(incident: Incident) -> str:
+    """Return the command that extends the capture, or why it cannot be extended."""
+    end = incidents.latest_end(incident)
+    return extend_command(incident.id, incident.state, utc_now(), incident.expires_at, end)
 
 
 def _modes(incident: Incident) -> list[Mode]:
@@ -162,7 +168,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     """
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
     left = [item for item in incident.in_state("ended") if item.session_id and item.note == untagged(item.session_id)]
-    rest = "Sessions of it GO ON, and are billed" if left else "It captures nothing any more"
+    rest = "Some of its sessions REMAIN, and are billed" if left else "It captures nothing any more"
     pending = _pending(incident)
     said = ", containment NOT RELEASED" if still_contained else ", containment PENDING" if pending else ""
     return subject(incident, f"closed{said}"), text(
@@ -306,7 +312,7 @@ def _protection(incident: Incident) -> list[str]:
     settings = environment().containment
     asked = f"requested by {word(containment.asked_by)}: {quoted(containment.override_reason, LONG)}"
     if containment.decision not in ("approved", "overridden"):
-        return [f"Override: PROTECTED by its {tags_word(containment.overridden_tags)}. To override that was {asked}"]
+        return [f"Override: PROTECTED by its {tags_word(containment.overridden_tags)}. An override was {asked}"]
     alone = "" if settings is None or settings.approval.other_person else " (approval.other_person is off)"
     return [
         f"Override: PROTECTION OVERRIDDEN: its {tags_word(containment.overridden_tags)}, approved by "
