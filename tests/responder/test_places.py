@@ -406,7 +406,7 @@ def test_when_an_incident_failed_then_its_sessions_give_their_places_for_good(sm
     assert len(item(low)["in_place"]) == 9
     incident_steps.notify(critical)
     [mail] = mails(small, low, GIVEN)
-    assert "What gave it is NOT mirrored again: this incident is failed." in mail
+    assert "Each interface below is NOT mirrored again: this incident is failed." in mail
     assert "once the target has a place" not in mail
     ended(critical)
     sweep()

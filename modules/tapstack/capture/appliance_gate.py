@@ -16,7 +16,7 @@ from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 class ApplianceGate(AwsConstruct):
     """Takes the place of a removed `PacketBasics`, and refuses every plan that would delete its resources.
 
-    Terraform's `prevent_destroy` goes with the block that it stands in: who takes the block out deletes the
+    Terraform's `prevent_destroy` goes with the block that it stands in: removing the block deletes the
     resource. So the gate declares none of the same addresses, with `prevent_destroy`: Terraform refuses to
     delete those in the state, `terraform destroy` included, whatever is in the account. Its message
     says little; a lookup of appliances says more, where the plan is no destroy.

@@ -245,7 +245,7 @@ class QuarantineSecurityGroup(_OwnedGroup):
         id_: its id within `scope`; direct children of a stack are addressed by it.
         vpc_id: the VPC whose instances it can isolate, or a token.
         name: the group's name when it is made, unique in the VPC, up to 255 characters. A later change is
-            left out: it would replace a group that instances may wear.
+            left out: it would replace a group that instances may have.
         tags: added to the Name tag.
         provider: the AWS provider of what it makes and looks up, for a stack that has several; the one of
             `scope`, in the end the stack's provider without an alias, by default.

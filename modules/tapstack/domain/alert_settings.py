@@ -32,8 +32,7 @@ class AlertSettings:
         security_hub: Whether findings of Security Hub about instances are decided about, CSPM's and v2's. Those about
             their configuration never are.
         sources: What else sends alerts, and how its documents are read: at most 20, by name.
-        overlap_hours: For how many hours after a new secret was set the one before is accepted that webhooks are signed
-            with, 0 to 168.
+        overlap_hours: How many hours the previous webhook secret stays valid after a new one is set, 0 to 168.
     """
 
     security_hub: bool = False

@@ -27,8 +27,8 @@ class CaptureSettings:
         packet_length: Bytes mirrored of each packet, after the VXLAN header; whole packets by default, 8500 behind a
             Network Load Balancer.
         virtual_network_id: VXLAN network identifier, 1 to 16777215; random and unique by default.
-        reserved_sources: Sources of a mirror target with a limit that captures of the policy leave to responders, 0 to
-            100; never all. 2 by default.
+        reserved_sources: How many sources of a limited mirror target captures of the policy leave free for responders,
+            0 to 100; never all. 2 by default.
         incidents_per_finding: How many incidents one GuardDuty finding may open, 1 to 100: an attack sequence may name
             many instances. The others are listed with their commands. 10 by default.
         accept_unsupported_instance_types: Also capture instances whose type is not on AWS's allow-list.

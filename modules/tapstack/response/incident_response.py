@@ -87,11 +87,11 @@ _REGION: Final = max((region for partition in PARTITIONS for region in partition
 class IncidentResponse(AwsConstruct):
     """Captures the packets of an EC2 instance after an alert or a finding, and deletes what it created.
 
-    An HTTP API and GuardDuty's findings open incidents. A Step Functions workflow finds the
-    interfaces of the instance, launches an appliance where none exists, mirrors every interface,
-    notifies operators, waits until the incident is closed or expires, and deletes what it created. A
-    DynamoDB table holds the incidents; a sweeper corrects what was missed. Alarms and a dashboard show
-    its state.
+    An HTTP API, GuardDuty findings, and alerts of Security Hub and of other tools open incidents. A Step
+    Functions workflow finds the interfaces of the instance, launches an appliance where none exists,
+    mirrors every interface, notifies operators, waits until the incident is closed or expires, and deletes
+    what it created. A DynamoDB table holds the incidents; a sweeper corrects what was missed. Alarms and a
+    dashboard show its state.
 
     There is one for each site: a second one of the same deployment and site would have the same names.
 
@@ -105,7 +105,7 @@ class IncidentResponse(AwsConstruct):
         appliance: where incidents mirror to: an `ExistingAppliance` or a `LaunchedAppliance`.
         authorization: who may call the API; AWS credentials by default.
         capture: how incidents capture; 60 minutes, at most a day, whole packets by default.
-        policy: what is done about GuardDuty findings: the first rule that matches applies. By default
+        policy: what is done about findings and alerts: the first rule that matches applies. By default
             operators are only notified.
         emails: notified; AWS asks each address to confirm.
         topic_arns: existing SNS topics that are notified as well.

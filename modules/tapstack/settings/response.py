@@ -53,7 +53,7 @@ class Jwt(Settings):
     audience: Annotated[list[fields.ShortText], Field(min_length=1, max_length=50)]
     """One of them must be the token's `aud` or `client_id`."""
     scopes: Annotated[list[fields.Scope], Field(max_length=10)] = Field(default_factory=list)
-    """One of them must be among the token's `scope`; any token of the audience by default. Give them where
+    """One of them must be in the token's `scope` or `scp` claim; any token of the audience by default. Give them where
     `containment` is configured: they decide who may contain, approve and release."""
     scopes_of: dict[Right, Annotated[list[fields.Scope], Field(min_length=1, max_length=10)]] = Field(
         default_factory=dict
@@ -129,7 +129,8 @@ class PolicyRule(Settings):
     """What is done. `contain_on_approval` and `contain_now` capture and contain; both need `containment` with their
     mode."""
     sources: list[fields.Name] = Field(default_factory=list)
-    """By one of which the alert must have come: `guardduty`, `securityhub` or a source of `alerts`; any by default."""
+    """Sources, one of which must have delivered the alert: `guardduty`, `securityhub` or a source of `alerts`; any by
+    default."""
     severity: Severity | None = None
     """Severity of the alert."""
     types: list[fields.AlertTypePattern] = Field(default_factory=list)

@@ -96,8 +96,8 @@ class TestSaid:
             f"its containment is pending for {waits} until {item(waits)['containment']['deadline']}: approving that "
             "contains it again. The default does not, after a release. --all withdraws it"
         )
-        assert ["Other incidents want it contained:", f"  {said}"] == [
-            line for line in mail["Message"].splitlines() if "want it contained" in line or waits in line
+        assert ["Other incidents that contain it, or have requested it:", f"  {said}"] == [
+            line for line in mail["Message"].splitlines() if line.startswith("Other incidents") or waits in line
         ]
         shown = ask("GET", f"/incidents/{incident}")[1]["wanted_by"]
         assert [one["incident_id"] for one in shown] == [*others, waits]

@@ -196,7 +196,11 @@ APPLIANCE: Final[Schema] = {
     "required": ["stack_name", "state", "portal_url", "target_id", "filter_id", "launched_by_us"],
     "properties": {
         "stack_name": {"type": ["string", "null"]},
-        "state": {"type": "string", "enum": list(incidents.APPLIANCE_STATES)},
+        "state": {
+            "type": "string",
+            "enum": list(incidents.APPLIANCE_STATES),
+            "description": "`standing`: an existing appliance. The others are of one that an incident launched.",
+        },
         "portal_url": {"type": ["string", "null"], "description": "Portal of the appliance, which shows the packets."},
         "target_id": {"type": ["string", "null"]},
         "filter_id": {"type": ["string", "null"]},

@@ -78,7 +78,8 @@ def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         then = f"is mirrored again once the target has a place for it: the sweeper tries every {SWEEP_MINUTES} minutes."
     return subject(incident, "place given to a more severe incident"), text(
         incident,
-        f"The mirror target takes no more sources, and a more severe incident needed a place. What gave it {then}",
+        "The mirror target takes no more sources, and a more severe incident needed a place. "
+        f"Each interface below {then}",
         [f"  {line}" for line in lines],
         ["The instance stays contained."] if contained else [],
         [f"To capture all: {MORE_PLACES}."],

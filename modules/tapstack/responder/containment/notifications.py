@@ -187,7 +187,7 @@ def released(incident: Incident, others: Sequence[Wanting] = ()) -> tuple[str, s
 
 
 def _wanted_by(others: Sequence[Wanting]) -> list[str]:
-    return ["Other incidents want it contained:", *(f"  {one}" for one in others)] if others else []
+    return ["Other incidents that contain it, or have requested it:", *(f"  {one}" for one in others)] if others else []
 
 
 def held(incident: Incident, others: Sequence[Wanting]) -> tuple[str, str]:

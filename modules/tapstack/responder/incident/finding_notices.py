@@ -146,7 +146,7 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
     shown = title_of(source)
     reading = "tapstack xdr try --source " + shlex.quote(source)
     lines = [
-        f"An alert of {shown} came that leads to no instance for certain. Nothing was done about it.",
+        f"An alert of {shown} could not be matched to exactly one instance. No action was taken.",
         "",
         *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
         *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
