@@ -32,7 +32,11 @@ FLOW_LOG_ACCOUNTS: Final = 100
 FLOW_LOGS: Final = 100
 PRINCIPALS: Final = 20
 TRUST_CHARACTERS: Final = 2_048
-"""Of a role's trust policy, without white space, where the account has IAM's default quota."""
+"""Of a role's trust policy, without white space, where the account has the default of IAM's quota `TRUST_QUOTA`."""
+TRUST_CHARACTERS_RAISED: Final = 8_192
+"""Likewise where the quota is as high as AWS raises it."""
+TRUST_QUOTA: Final = "Role trust policy length"
+"""As Service Quotas names it."""
 PREFIXES: Final = 20
 THUMBPRINTS: Final = 5
 _THUMBPRINT: Final = re.compile(r"[0-9A-Fa-f]{40}")
@@ -310,7 +314,8 @@ class OwnTrust:
     """Roles or users of one's own assume the role of a reader.
 
     Attributes:
-        principals: ARNs of the IAM roles or users, 1 to 20, and as many as a trust policy holds: 2,048 characters.
+        principals: ARNs of the IAM roles or users, 1 to 20, and as many as a trust policy holds: 2,048 characters, or
+            up to 8,192 where the account's quota is raised.
         external_id: The external id that they give, where they give one.
 
     Raises:
@@ -327,13 +332,34 @@ class OwnTrust:
         _check_principals(self.principals)
         if self.external_id is not None:
             check_external_id(self.external_id)
-        size = size_of([reader_trust(self.principals, self.external_id)])
-        if size > TRUST_CHARACTERS and not any(map(is_token, self.principals)):
+        if self._size > TRUST_CHARACTERS_RAISED:
             raise RuleViolation(
-                f"the trust policy of the reader's role would have {size:,} characters for {len(self.principals)} "
-                f"principals, and IAM takes {TRUST_CHARACTERS:,} by default: expected fewer principals, or ones with "
-                "shorter names"
+                f"{self._size_in_words}, and IAM takes {TRUST_CHARACTERS_RAISED:,} at most: expected fewer principals, "
+                "or ones with shorter names"
             )
+
+    def warnings(self) -> list[str]:
+        """Say what IAM refuses unless a quota is raised, if anything."""
+        if self._size <= TRUST_CHARACTERS:
+            return []
+        return [
+            f"{self._size_in_words}, and IAM takes {TRUST_CHARACTERS:,} by default: before the deploy have the quota "
+            f'"{TRUST_QUOTA}" of IAM raised in this account (Service Quotas, in partition aws in us-east-1; AWS grants '
+            f"up to {TRUST_CHARACTERS_RAISED:,}), or give fewer principals"
+        ]
+
+    @property
+    def _size(self) -> int:
+        """Characters of the trust policy; 0 where Terraform learns them."""
+        known = not any(map(is_token, self.principals))
+        return size_of([reader_trust(self.principals, self.external_id)]) if known else 0
+
+    @property
+    def _size_in_words(self) -> str:
+        return (
+            f"the trust policy of the reader's role would have {self._size:,} characters for {len(self.principals)} "
+            "principals"
+        )
 
 
 def reader_trust(principals: str | Sequence[str], external_id: str | None) -> Statement:

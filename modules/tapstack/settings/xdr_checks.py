@@ -173,7 +173,9 @@ def _check_reader(checker: Checker, path: Path, reader: Reader, site: Site) -> N
                 checker.say(here, "is the site's own account: expected own in place of vendor")
     with checker.part():
         if reader.own is not None:
-            _check_arns(checker, (*path, "own", "principals"), reader.own.principals, site)
+            here = (*path, "own", "principals")
+            _check_arns(checker, here, reader.own.principals, site)
+            checker.warn(here, *reader.own.to_domain().warnings(), by_constructs=True)
     with checker.part():
         if reader.oidc is not None and reader.oidc.provider_arn is not None:
             arn = reader.oidc.provider_arn

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk, json_text
-from tapstack.capture.scaffold import checks_arguments, located
+from tapstack.capture.scaffold import checks_arguments, located, warn
 from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.identifiers import check_identifier, check_name
 from tapstack.domain.names import LIMIT, name_within
@@ -70,6 +70,8 @@ class XdrReader(AwsConstruct):
             landing.add_reader(name, settings)
             check_construct_tags(tags, CLOUDWATCH, IAM, SQS)
         super().__init__(scope, id_, provider=provider)
+        for message in settings.own.warnings() if settings.own is not None else ():
+            warn(self, message)
         self._landing, self._settings = landing, settings
         tags = {**(tags or {}), **landing.tags}
         site = landing.deployment, landing.site

@@ -53,6 +53,12 @@ def allowed(template: Template, reader: str) -> Statements:
     return statements(of(template, "aws_iam_role_policy", reader)["policy"])
 
 
+def test_when_a_trust_policy_is_larger_than_iam_takes_by_default_then_a_warning_says_so() -> None:
+    own = OwnTrust(tuple(f"arn:aws:iam::111122223333:role/{'p' * 100}/{number}" for number in range(16)))
+    template = read({"agent": ReaderSettings(prefixes=FLOW, own=own)})
+    assert template.warnings == own.warnings() != []
+
+
 # Three generic shapes of trust, each with a queue and without one.
 
 

@@ -78,9 +78,9 @@ def test_fails_when_no_prefix_has_the_name(name: str) -> None:
         (lambda: OwnTrust((ROLE,), "short"), "'short' is too short for an external id"),
         (lambda: OwnTrust(("arn:aws:iam::111122223333:root",)), "is not the ARN of an IAM role or user"),
         (
-            lambda: OwnTrust(ANALYSTS),
-            "the trust policy of the reader's role would have 2,093 characters for 16 principals, and IAM takes 2,048 "
-            "by default: expected fewer principals, or ones with shorter names",
+            lambda: OwnTrust(tuple(f"arn:aws:iam::111122223333:role/{'p' * 500}/{number:02}" for number in range(16))),
+            "the trust policy of the reader's role would have 8,717 characters for 16 principals, and IAM takes 8,192 "
+            "at most: expected fewer principals, or ones with shorter names",
         ),
         (
             lambda: OidcTrust(issuer="https://login.example.com"),
@@ -105,6 +105,15 @@ def test_fails_when_no_prefix_has_the_name(name: str) -> None:
 def test_fails_when_a_setting_is_wrong(make: Any, said: str) -> None:
     with pytest.raises(RuleViolation, match=re.escape(said)):
         make()
+
+
+def test_when_a_trust_policy_is_larger_than_iam_takes_by_default_then_a_warning_names_the_quota() -> None:
+    assert OwnTrust(ANALYSTS[:15]).warnings() == []
+    assert OwnTrust(ANALYSTS).warnings() == [
+        "the trust policy of the reader's role would have 2,093 characters for 16 principals, and IAM takes 2,048 by "
+        'default: before the deploy have the quota "Role trust policy length" of IAM raised in this account (Service '
+        "Quotas, in partition aws in us-east-1; AWS grants up to 8,192), or give fewer principals"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,16 @@ def test_when_a_reader_expects_fewer_fields_then_a_warning_says_so() -> None:
     assert "10: sites.a.xdr.readers.h.prefixes[0]: Hunters expects flow logs with the fields of version 2" in warning
 
 
+def test_when_a_trust_policy_is_larger_than_iam_takes_by_default_then_a_warning_names_the_quota() -> None:
+    roles = ", ".join(f'"arn:aws:iam::111122223333:role/{"p" * 100}/{number}"' for number in range(16))
+    own = SPLUNK.replace('"arn:aws:iam::111122223333:role/splunk"', roles)
+    file = parse_deployment(deployment(section(LOGS, "readers:", f"  s: {own}")))
+    (warning,) = file.warnings()
+    assert "10: sites.a.xdr.readers.s.own.principals: the trust policy of the reader's role would have 2," in warning
+    assert 'quota "Role trust policy length" of IAM raised' in warning
+    assert file.warnings(before_synthesis=True) == [], "the construct says so"
+
+
 TWO = """
   b:
     region: eu-west-1
