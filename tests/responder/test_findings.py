@@ -547,6 +547,33 @@ def test_when_events_flood_that_are_no_findings_then_operators_are_notified_of_t
     assert capsys.readouterr().out.count('"AlertsNotNotified":[1.0]') == 2
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_when_a_function_is_killed_before_it_notifies_then_the_next_one_notifies_and_counts_no_further_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    decides(monkeypatch)
+    monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T03")
+    instance, _ = site.instance()
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for number in range(NOTIFIED_IN_AN_HOUR + 2):
+        event = {**finding(instance, 5.0), "id": f"event-{number}"}
+        event["detail"] |= {"id": f"{number:032x}"} if readable else {"severity": None}
+        with monkeypatch.context() as killing:
+            killing.setattr(notifications, "publish", kill)
+            if number < NOTIFIED_IN_AN_HOUR:
+                with pytest.raises(KeyboardInterrupt):
+                    findings.handler(event, None)
+            else:
+                findings.handler(event, None)
+        findings.handler(event, None)
+        assert len(site.messages()) == min(number + 1, NOTIFIED_IN_AN_HOUR)
+    # That further ones are silent is said, though the function that counted the last one was killed.
+    assert "within this clock hour" in site.messages()[-1]["Message"]
+
+
 def test_when_a_great_deal_is_odd_then_some_of_it_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     decides(monkeypatch)
     event = finding(site.instance()[0])

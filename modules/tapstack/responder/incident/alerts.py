@@ -58,7 +58,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         return before
     mapped = _mapped(kept)
     alerts, decided, unmatched, delivery = [], [], list(mapped.unmatched), store.delivery_of(kept)
-    for alert in mapped.alerts:
+    for position, alert in enumerate(mapped.alerts):
         try:
             alert, there = resolved(replace(alert, last_seen=_last_seen(alert, kept)))
         except Unresolved as why:
@@ -66,7 +66,9 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
             continue
         about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
         alerts.append(about)
-        decided += [(about, one) for one in findings.decide(alert, delivery, there, sender=kept.person)]
+        decided += [
+            (about, one) for one in findings.decide(alert, delivery, there, position=position, sender=kept.person)
+        ]
     # A document has 100 alerts at most, each about 100 instances at most.
     fits, left_out = notifications.fitting(decided)
     for about, decision in fits:

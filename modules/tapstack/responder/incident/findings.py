@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,7 +51,9 @@ def receive(event: object) -> dict[str, Any]:
     try:
         finding = parse_finding(event)
     except RuleViolation as violation:
-        _notify_so_often(GUARDDUTY, "unreadable", partial(finding_notices.unreadable, event, str(violation)))
+        _notify_so_often(
+            GUARDDUTY, "unreadable", _delivery(event), partial(finding_notices.unreadable, event, str(violation))
+        )
         return {"finding": None, "type": None, "decisions": [], "problem": str(violation)}
     decisions, left_out = notifications.fitting(decide(finding, _delivery(event)))
     result = {"finding": finding.id, "type": finding.type, "decisions": decisions, "left_out": left_out}
@@ -67,7 +71,12 @@ def _delivery(event: object) -> tuple[str, ...]:
 
 
 def decide(
-    alert: Alert, delivery: tuple[str, ...], there: Existing | None = None, *, sender: str | None = None
+    alert: Alert,
+    delivery: tuple[str, ...],
+    there: Existing | None = None,
+    *,
+    position: int = 0,
+    sender: str | None = None,
 ) -> list[dict[str, Any]]:
     """Apply the policy to an alert, for each of its instances, and notify; return what was done about each.
 
@@ -77,6 +86,7 @@ def decide(
         alert: what was raised.
         delivery: by what it is known when it comes again.
         there: what EC2 says of its instances; it is asked where none is given.
+        position: of the alert among those of its delivery.
         sender: `person` of the caller of the API that sent it, if one did: that is who requests what a rule asks.
     """
     rules = policy.load(environment().policy)
@@ -85,7 +95,7 @@ def decide(
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
-    _notify(alert, outcomes)
+    _notify(alert, outcomes, (*delivery, str(position)) if delivery else ())
     return [outcome.as_dict() for outcome in outcomes]
 
 
@@ -213,7 +223,7 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
 
 
-def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
+def _notify(alert: Alert, outcomes: list[Outcome], known_by: tuple[str, ...]) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident.
 
     Of what only notifies, a source may send any number: operators are notified of so many of each level in an hour, so
@@ -225,23 +235,26 @@ def _notify(alert: Alert, outcomes: list[Outcome]) -> None:
     if new or listed:
         notifications.publish(*finding_notices.decided(alert, outcomes))
     elif any(outcome.done == "notify" for outcome in outcomes):
-        _notify_so_often(alert.source, alert.level, partial(finding_notices.decided, alert, outcomes))
+        _notify_so_often(alert.source, alert.level, known_by, partial(finding_notices.decided, alert, outcomes))
     for incident in new:
         notified.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:
         notified.mark_notified(incident.id, mark)
 
 
-def _notify_so_often(source: str, kind: str, notice: Callable[..., tuple[str, str]]) -> None:
+def _notify_so_often(source: str, kind: str, known_by: tuple[str, ...], notice: Callable[..., tuple[str, str]]) -> None:
     """Notify operators of what only notifies, so often in an hour, and count what comes beyond.
 
     Args:
         source: of the alert.
         kind: what is counted apart.
+        known_by: by what it is known when it comes again, because the function was killed before it notified: it is
+            counted once. What nothing is known of is another one each time, so that no repetition is a flood.
         notice: returns subject and text, given whether it is the `last` of the hour.
     """
-    number = notified.count_alert(source, kind)
-    if number > NOTIFIED_IN_AN_HOUR:
+    of = hashlib.sha256(json.dumps(known_by).encode()).hexdigest() if known_by else uuid.uuid4().hex
+    number = notified.count_alert(source, kind, of, most=NOTIFIED_IN_AN_HOUR)
+    if number is None:
         count(ALERTS_NOT_NOTIFIED)
         return
     notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))

@@ -56,35 +56,32 @@ def count(incident_id: str, what: str, of: str, *, most: int) -> int | None:
     Returns:
         How many there are; None where this one is not among the first `most`.
     """
-    counted = table.change(
-        notification_key(incident_id, what),
-        "SET what = :what, #ttl = :ttl ADD marks :marks",
-        condition="attribute_not_exists(marks) OR size(marks) < :most OR contains(marks, :of)",
-        values={"what": what, "ttl": lifetimes.of_belongings(), "marks": {of}, "of": of, "most": most},
-        names={"ttl": "ttl"},
-    )
-    return None if counted is None else len(counted["marks"])
+    return _counted(notification_key(incident_id, what), what, lifetimes.of_belongings(), of, most)
 
 
-def count_alert(source: str, kind: str) -> int:
-    """Count one more alert of a source that operators would be notified of; return how many there are in this hour.
-
-    A function that is killed after it counts again: there may be fewer notifications than that, never more.
+def count_alert(source: str, kind: str, of: str, *, most: int) -> int | None:
+    """Count one more alert of a source that operators would be notified of, as `count`; return how many in this hour.
 
     Args:
         source: of the alert.
         kind: what is counted apart, such as its level of severity.
+        of: what this one is known by.
+        most: how many are counted.
     """
     hour = this_hour()
-    day = lifetimes.after(timedelta(days=1))
+    key, day = request_key("notified", (source, kind), hour), lifetimes.after(timedelta(days=1))
+    return _counted(key, f"{kind} of {source} in {hour}", day, of, most)
+
+
+def _counted(key: dict[str, Any], what: str, until: int, of: str, most: int) -> int | None:
     counted = table.change(
-        request_key("notified", (source, kind), hour),
-        "SET what = :what, #ttl = :ttl ADD times :one",
-        values={"what": f"{kind} of {source} in {hour}", "ttl": day, "one": 1},
+        key,
+        "SET what = :what, #ttl = :ttl ADD marks :marks",
+        condition="attribute_not_exists(marks) OR size(marks) < :most OR contains(marks, :of)",
+        values={"what": what, "ttl": until, "marks": {of}, "of": of, "most": most},
         names={"ttl": "ttl"},
     )
-    assert counted is not None
-    return int(counted["times"])
+    return None if counted is None else len(counted["marks"])
 
 
 def this_hour() -> str:
