@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from strictmoto.faults import Fault
 from strictmoto.identity.principals import Credentials
 from tapstack.cli import main
 from tapstack.domain.names import dead_letters_name, incidents_table_name
+from tapstack.domain.own_names import METRICS_NAMESPACE, WEBHOOKS_REFUSED, metric_dimensions
 from tapstack.domain.table_names import CONTAINED
 from tapstack.domain.telemetry import (
     event_dead_letters_name,
@@ -174,6 +177,34 @@ def test_when_an_operator_has_a_policy_then_its_command_works_and_without_any_ac
         capsys.readouterr()
         assert run(name, rest) == 2, action
         assert f"is not authorized to perform: {action}" in capsys.readouterr().err
+
+
+def test_when_webhooks_were_refused_then_status_says_how_many_and_when_the_last_one(
+    account: Account, run: Callable[[str, dict[str, Any]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(site: str, at: datetime) -> dict[str, Any]:
+        dimensions = metric_dimensions(PROJECT, site)
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        return {"MetricName": WEBHOOKS_REFUSED, "Dimensions": named, "Value": 1, "Unit": "Count", "Timestamp": at}
+
+    assert run("xdr-status", policy("xdr-status")) == 0
+    assert "no webhook of a source was refused in the last 7 days" in capsys.readouterr().out
+    last = datetime.now(UTC) - timedelta(hours=1)
+    account.client("cloudwatch").put_metric_data(
+        Namespace=METRICS_NAMESPACE,
+        MetricData=[
+            refused(SITE, last),
+            refused(SITE, last - timedelta(days=3)),
+            refused(SITE, last - timedelta(days=7)),
+            refused("another", last),
+        ],
+    )
+
+    assert run("xdr-status", policy("xdr-status")) == 0
+    said = re.search(r"2 webhooks of sources refused in the last 7 days, .* from (\S+)Z\n", capsys.readouterr().out)
+    assert said is not None
+    begin = datetime.fromisoformat(f"{said[1]}+00:00")
+    assert timedelta(0) <= last - begin < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

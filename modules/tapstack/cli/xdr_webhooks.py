@@ -40,7 +40,7 @@ from tapstack.domain.webhook_signatures import (
 from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment
 from tapstack.workspace.credentials import CredentialsError, access_to, answers_of_aws
-from tapstack.workspace.xdr_status import LAST_ALERTS, Arrived, XdrStatus, read_status
+from tapstack.workspace.xdr_status import LAST_ALERTS, REFUSED_DAYS, Arrived, Refused, XdrStatus, read_status
 
 _UNKNOWN: Final = "AWS did not say whether the new secret is set"
 
@@ -366,6 +366,12 @@ def _status_as_json(site: str, found: XdrStatus) -> dict[str, Any]:
             for one in found.arrived
         ],
         "queues": found.queues,
+        "refused_webhooks": found.refused
+        and {
+            "days": REFUSED_DAYS,
+            "count": found.refused.count,
+            "last": as_text(found.refused.last) if found.refused.last else None,
+        },
         "alerts": found.alerts,
         "problems": found.problems,
     }
@@ -381,6 +387,9 @@ def _status_as_text(site: str, found: XdrStatus) -> Iterator[str]:
     if found.queues:
         yield ""
         yield from table(("queue", "messages"), [(name, str(count)) for name, count in found.queues.items()], "  ")
+    if found.refused is not None:
+        yield ""
+        yield from _refused(found.refused)
     yield ""
     if not found.alerts:
         yield "no alert of another tool came in the last 30 days"
@@ -389,6 +398,19 @@ def _status_as_text(site: str, found: XdrStatus) -> Iterator[str]:
     yield ""
     header = ("received", "source", "delivery", "caller", "what came of it")
     yield from table(header, [_alert(one) for one in found.alerts], "  ")
+
+
+def _refused(refused: Refused) -> Iterator[str]:
+    if refused.last is None:
+        yield f"no webhook of a source was refused in the last {REFUSED_DAYS} days"
+        return
+    yield (
+        f"{counted(refused.count, 'webhook')} of sources refused in the last {REFUSED_DAYS} days, the last within 5 "
+        f"minutes from {as_text(refused.last)}"
+    )
+    yield "  Likely: a tool signs with a secret that was replaced or is wrong (tapstack xdr rotate-secret sets a new"
+    yield f"  one), or its clock is more than {TOLERANCE_SECONDS // 60} minutes wrong. The number is of all sources:"
+    yield '  source and reason of each are in the log of the function alerts, in lines with "webhook refused".'
 
 
 def _arrival(one: Arrived) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """What arrived of a site's telemetry and of alerts of other tools, read from AWS. Changes nothing.
 
-Sources: Amazon S3 API Reference, ListObjectsV2; Amazon SQS API Reference, GetQueueAttributes.
+Sources: Amazon S3 API Reference, ListObjectsV2; Amazon SQS API Reference, GetQueueAttributes; Amazon CloudWatch API
+Reference, GetMetricData.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tapstack.domain.incidents import utc_now
 from tapstack.domain.names import dead_letters_name, incidents_table_name
+from tapstack.domain.own_names import METRICS_NAMESPACE, WEBHOOKS_REFUSED, metric_dimensions
 from tapstack.domain.telemetry import (
     FEEDS,
     FLOW,
@@ -31,6 +34,9 @@ from tapstack.settings.model import Deployment
 from tapstack.workspace.credentials import Access, CredentialsError, UnreachableError, answers_of_aws
 
 LAST_ALERTS: Final = 20
+REFUSED_DAYS: Final = 7
+_PERIOD: Final = timedelta(minutes=5)
+"""Of the metric of refused webhooks: CloudWatch keeps periods of five minutes for 63 days, shorter ones for 15."""
 _DATED: Final = re.compile(
     r"(?:(?:year|month|day|hour)=)?\d{2}(?:\d{2})?/"
     r"|(?:\w+=)?20\d{2}-?(?:0[1-9]|1[0-2])(?:-?[0-3]\d(?:[-T]?[0-2]\d)?)?/"
@@ -60,6 +66,19 @@ class Arrived:
     left_out: int = 0
 
 
+@dataclass(frozen=True)
+class Refused:
+    """Webhooks that were refused in the last `REFUSED_DAYS`, of all sources: the metric does not have the source.
+
+    Attributes:
+        count: how many.
+        last: when the last one was, to five minutes; None where there is none.
+    """
+
+    count: int = 0
+    last: datetime | None = None
+
+
 @dataclass
 class XdrStatus:
     """What arrived.
@@ -68,6 +87,7 @@ class XdrStatus:
         bucket: of the landing; None where the site has none.
         arrived: by prefix, those that have objects or are always there.
         queues: how many messages are in a queue, by its name.
+        refused: which webhooks were refused; None where no source of the site has webhooks, or it could not be read.
         alerts: what came of the last alerts, newest first, as their events have it.
         problems: what could not be read, and why.
     """
@@ -75,6 +95,7 @@ class XdrStatus:
     bucket: str | None = None
     arrived: list[Arrived] = field(default_factory=list)
     queues: dict[str, int] = field(default_factory=dict)
+    refused: Refused | None = None
     alerts: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -96,6 +117,11 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
     for name in _queues(deployment, site):
         with _noting(status, f"the queue {name}"):
             status.queues[name] = _waiting(access.client("sqs"), name)
+    if settings.response is not None and any(
+        source.webhook for source in settings.response.alerts.to_domain().sources.values()
+    ):
+        with _noting(status, f"the metric {WEBHOOKS_REFUSED}"):
+            status.refused = _refused(access.client("cloudwatch"), metric_dimensions(deployment.project, site))
     if settings.response is not None:
         table = incidents_table_name(deployment.project, site)
         with _noting(status, f"the table {table}"):
@@ -179,3 +205,27 @@ def _waiting(sqs: Any, name: str) -> int:
     return sum(
         int(value) for value in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"].values()
     )
+
+
+def _refused(cloudwatch: Any, dimensions: dict[str, str]) -> Refused:
+    metric = {
+        "Namespace": METRICS_NAMESPACE,
+        "MetricName": WEBHOOKS_REFUSED,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }
+    stat = {"Metric": metric, "Period": int(_PERIOD.total_seconds()), "Stat": "Sum"}
+    now = utc_now()
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[{"Id": "refused", "MetricStat": stat}],
+        StartTime=now - timedelta(days=REFUSED_DAYS),
+        # The end is exclusive, and the present period is to be in it.
+        EndTime=now + _PERIOD,
+    )
+    found = {
+        at: int(value)
+        for page in pages
+        for result in page["MetricDataResults"]
+        for at, value in zip(result["Timestamps"], result["Values"], strict=True)
+        if value > 0
+    }
+    return Refused(sum(found.values()), max(found, default=None))

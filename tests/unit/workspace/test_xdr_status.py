@@ -10,7 +10,7 @@ import pytest
 
 from tapstack.cli.xdr_webhooks import _arrival
 from tapstack.settings.load import parse_deployment
-from tapstack.workspace.xdr_status import Arrived, read_status
+from tapstack.workspace.xdr_status import Arrived, Refused, read_status
 from tests.unit.settings.reading import USABLE
 
 NAME = "tapstack-production"
@@ -46,6 +46,36 @@ def test_when_a_site_has_queues_then_all_of_them_are_counted(more: str, queues: 
     status = read_status(parse_deployment(USABLE + more), "production", access)
 
     assert status.queues == {f"{NAME}-{queue}": 3 for queue in queues}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "refused"),
+    [
+        ("true", Refused(5, datetime(2026, 11, 28, 3, 5, tzinfo=UTC))),
+        ("false", None),
+    ],
+)
+def test_when_sources_have_webhooks_then_those_that_were_refused_are_counted(
+    webhook: str, refused: Refused | None
+) -> None:
+    pages = [
+        {"MetricDataResults": [{"Timestamps": [datetime(2026, 11, 28, 3, 5, tzinfo=UTC)], "Values": [2.0]}]},
+        {
+            "MetricDataResults": [
+                {
+                    "Timestamps": [datetime(2026, 11, 28, 3, 10, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC)],
+                    "Values": [0.0, 3.0],
+                }
+            ]
+        },
+    ]
+    access: Any = MagicMock(account="111122223333")
+    access.client("cloudwatch").get_paginator.return_value.paginate.return_value = pages
+    response = (
+        f"    response: {{alerts: {{sources: {{soc: {{preset: generic, webhook: {webhook}}}}}}}}}\n    xdr: {{}}\n"
+    )
+
+    assert read_status(parse_deployment(USABLE + response), "production", access).refused == refused
 
 
 class Landing:
