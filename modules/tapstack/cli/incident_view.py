@@ -177,8 +177,7 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
         useful = ["release --overwrite"] if not any(map(advice, differences)) else []
         commands = dict.fromkeys(["release --dry-run", *(["release"] if refused else []), *useful])
         return {**commands, "release --keep": LEAVES_REFUSED if refused else None}
-    # Where nothing was changed there is nothing to go on with, and nothing to release.
-    if left and state == "failed" and not containment.get("released_at"):
+    if incident.get("containment_failed_in_part"):
         found |= {f"contain --mode {mode}": GOES_ON for mode in modes[:1]}
     else:
         found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)

@@ -381,13 +381,16 @@ def test_when_a_contained_instance_is_still_connected_then_its_state_says_so(not
 
 def test_when_a_containment_failed_then_its_changes_are_only_started_and_it_can_be_contained_again() -> None:
     failed = containment(state="failed", failure="ContainmentFailed: x")
-    lines = card(incident(containment=failed, containment_modes=["approval", "now"]), now=NOW).splitlines()
+    given = {"containment": failed, "containment_modes": ["approval", "now"]}
+    lines = card(incident(**given, containment_failed_in_part=True), now=NOW).splitlines()
     assert "    started    security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1" in lines
     assert lines[-3:] == [
         f"    tapstack incident contain {ID} --dry-run  # shows what would change",
         f"    tapstack incident contain {ID} --mode approval  # isolates the instance and needs no new approval",
         f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
     ]
+    # What was never decided needs a decision, though changes of an earlier containment are left.
+    assert not [line for line in card(incident(**given), now=NOW).splitlines() if "needs no new approval" in line]
 
 
 def test_when_a_release_failed_then_what_is_not_restored_is_named_so() -> None:

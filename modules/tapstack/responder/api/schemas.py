@@ -329,6 +329,11 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "began, and once the incident is closing. Where it is contained, that isolates what is not isolated, and needs "
         "no approval; where it waits for packets, `now` ends that wait.",
     },
+    "containment_failed_in_part": {
+        "type": "boolean",
+        "description": "Whether its containment failed after changes were started. To contain again goes on as it was "
+        "decided, and needs no new approval.",
+    },
     "extendable_until": _or_null(
         _time(
             "When the capture ends at the latest, extensions included; before mirroring starts, an estimate. "

@@ -661,6 +661,7 @@ def shown(incident: Incident) -> dict[str, Any]:
         "instance_state": instance_state(incident),
         "stored_packets": stored_packets(incident),
         "containment_modes": containment_modes(incident),
+        "containment_failed_in_part": incident.failed_in_part,
         "extendable_until": latest,
     }
 
