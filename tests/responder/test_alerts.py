@@ -624,9 +624,8 @@ class TestUnmatched:
         lines = message["Message"].splitlines()
         assert lines[2].startswith("Why:      finding 0123456789abcdef0123456789abcdef: there is no instance")
         assert lines[3] == f"Kept:     {result['kept_as']}"
-        assert lines[-1] == (
-            f"  aws s3 cp {result['kept_as']} - | jq -r .document | tapstack xdr try --source securityhub -"
-        )
+        kept = f"aws s3 cp --region {site.ec2.meta.region_name} {result['kept_as']} -"
+        assert lines[-1] == f"  {kept} | jq -r .document | tapstack xdr try --source securityhub -"
         handler.handler({**event, "id": "another"}, None)
         assert len(site.messages()) == 1
         handler.handler({**event, "id": "later", "time": "2026-11-26T13:00:00Z"}, None)

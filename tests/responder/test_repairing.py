@@ -138,7 +138,8 @@ def test_when_others_take_a_tag_off_then_another_is_made_beside_it_and_the_comma
     incident, interface, before = capturing(site)
     untag(site, before)
     [line] = sweep().repaired
-    assert f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {before}" in line
+    region = site.ec2.meta.region_name
+    assert f"aws ec2 delete-traffic-mirror-session --region {region} --traffic-mirror-session-id {before}" in line
     [ours] = [one for one in site.ours(interface) if TAG_SITE in tags(one)]
     assert ours["SessionNumber"] == 2
     assert interfaces_of(incident)[interface]["session_id"] == ours["TrafficMirrorSessionId"]

@@ -188,6 +188,7 @@ class Facts:
         vpc_id: VPC of its primary interface.
         interfaces: all of them, the primary one first.
         arn: of the instance.
+        region: where it is, for the commands that warnings name.
         tags: of the instance.
         volumes: EBS volumes.
         termination_protection: whether it may not be terminated by the API.
@@ -210,6 +211,7 @@ class Facts:
     vpc_id: str
     interfaces: tuple[Interface, ...]
     arn: str = ""
+    region: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[Volume, ...] = ()
     termination_protection: bool = False
@@ -629,7 +631,7 @@ def _warnings(
             )
     used = {settings.groups[one.vpc_id].quarantine for one in facts.interfaces if one.vpc_id in settings.groups}
     for group in sorted(used & set(facts.open_groups)):
-        yield rules_warning(group, facts.open_groups[group])
+        yield rules_warning(group, facts.open_groups[group], facts.region)
     if facts.unchecked_groups is not None:
         yield f"whether {', '.join(sorted(used))} {_UNCHECKED}: {facts.unchecked_groups}"
     for target in facts.other_targets:
@@ -670,9 +672,9 @@ def _warnings(
         yield f"the Auto Scaling group {word(member.group)} is at its minimum: it launches a replacement"
 
 
-def rules_warning(group_id: str, rules: Sequence[str]) -> str:
+def rules_warning(group_id: str, rules: Sequence[str], region: str) -> str:
     """Return what a containment says of rules of its quarantine group, with the commands that delete them."""
-    delete = "; ".join(delete_rules_commands(group_id, rules))
+    delete = "; ".join(delete_rules_commands(group_id, rules, region))
     return f"{has_rules(group_id, rules)}. It is isolated once they are deleted: {delete}"
 
 

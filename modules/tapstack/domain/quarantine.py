@@ -46,16 +46,17 @@ def has_rules(group_id: str, rules: Sequence[str]) -> str:
     return f"the quarantine group {group_id} {HAS_RULES}: {'; '.join(rules)}. What it isolates is connected by them"
 
 
-def delete_rules_commands(group_id: str, rules: Sequence[str]) -> list[str]:
+def delete_rules_commands(group_id: str, rules: Sequence[str], region: str) -> list[str]:
     """Return the commands that delete the rules of a security group, one for each direction that has any.
 
     Args:
         group_id: of the security group.
         rules: its rules, as `rule_lines` yields them.
+        region: of the security group.
     """
     return [
-        f"aws ec2 revoke-security-group-{action} --group-id {group_id} --security-group-rule-ids "
-        f"$(aws ec2 describe-security-group-rules --filters Name=group-id,Values={group_id} "
+        f"aws ec2 revoke-security-group-{action} --region {region} --group-id {group_id} --security-group-rule-ids "
+        f"$(aws ec2 describe-security-group-rules --region {region} --filters Name=group-id,Values={group_id} "
         f"--query 'SecurityGroupRules[?IsEgress==`{is_egress}`].SecurityGroupRuleId' --output text)"
         for action, direction, is_egress in (("egress", "outbound", "true"), ("ingress", "inbound", "false"))
         if any(rule.startswith(direction) for rule in rules)

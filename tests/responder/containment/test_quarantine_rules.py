@@ -23,11 +23,12 @@ def open_up(shop: Shop) -> str:
 
 
 def how_to_delete(shop: Shop) -> str:
+    region = shop.ec2.meta.region_name
     return (
-        "It is isolated once they are deleted: aws ec2 revoke-security-group-egress --group-id "
-        f"{shop.quarantine} --security-group-rule-ids $(aws ec2 describe-security-group-rules --filters "
-        f"Name=group-id,Values={shop.quarantine} --query 'SecurityGroupRules[?IsEgress==`true`].SecurityGroupRuleId' "
-        "--output text)"
+        f"It is isolated once they are deleted: aws ec2 revoke-security-group-egress --region {region} --group-id "
+        f"{shop.quarantine} --security-group-rule-ids $(aws ec2 describe-security-group-rules --region {region} "
+        f"--filters Name=group-id,Values={shop.quarantine} --query 'SecurityGroupRules[?IsEgress==`true`]"
+        ".SecurityGroupRuleId' --output text)"
     )
 
 
@@ -58,7 +59,9 @@ def test_when_the_group_gets_rules_later_then_the_sweeper_reports_it_and_notifie
         assert [line for line in found if line.startswith(f"{shop.database} is contained, but eni-")]
     [mail] = mails(shop, "contained, but NOT ISOLATED")
     assert said in mail
-    assert f"  aws ec2 revoke-security-group-ingress --group-id {shop.quarantine} --security-group-rule-ids " in mail
+    region = shop.ec2.meta.region_name
+    group = f"--group-id {shop.quarantine} --security-group-rule-ids "
+    assert f"  aws ec2 revoke-security-group-ingress --region {region} {group}" in mail
     assert incident in mail or incident in shop.site.messages()[-1]["Subject"]
     # Of other rules it notifies again.
     open_up(shop)

@@ -78,6 +78,7 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         vpc_id=instance.get("VpcId", ""),
         interfaces=tuple(_with_branches(_interface(item)) for item in interfaces),
         arn=arn,
+        region=environment().home.region,
         tags=tags_of(instance),
         volumes=volumes.volumes_of(instance),
         termination_protection=answers["termination"],

@@ -313,7 +313,7 @@ def not_isolating(incident: Incident, lines: Sequence[str], groups: Mapping[str,
             *(
                 f"  {command}"
                 for group, rules in sorted(groups.items())
-                for command in delete_rules_commands(group, rules)
+                for command in delete_rules_commands(group, rules, incident.where.region)
             ),
         ],
     )

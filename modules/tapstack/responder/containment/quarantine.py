@@ -70,7 +70,8 @@ def _said_of_rules(incident: Incident) -> list[str]:
 def _keep(incident: Incident, has: Mapping[str, tuple[str, ...]]) -> None:
     """Record in an incident which rules the groups that isolate its instance have now."""
     before = _said_of_rules(incident)
-    now = [rules_warning(group, rules) for group, rules in sorted(has.items())]
+    region = incident.where.region
+    now = [rules_warning(group, rules, region) for group, rules in sorted(has.items())]
     if incident.containment_state != "contained" or before == now:
         return
     others = [line for line in incident.requested_containment.not_done if line not in before]

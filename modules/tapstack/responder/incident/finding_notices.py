@@ -159,7 +159,8 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         "What to run next:",
     ]
     if kept_as is not None:
-        lines.append(f"  aws s3 cp {shlex.quote(kept_as)} - | jq -r .document | {reading} -")
+        copy = f"aws s3 cp --region {environment().home.region} {shlex.quote(kept_as)} -"
+        lines.append(f"  {copy} | jq -r .document | {reading} -")
     else:
         lines.append(f"  {reading} FILE")
     return f"{_prefix()} {shown}: an alert that leads to no instance", "\n".join(map(one_line, lines)) + "\n"

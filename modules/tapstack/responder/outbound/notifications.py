@@ -167,7 +167,7 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
         still_contained: lines about an instance that stays contained.
     """
     why = {"expired": ": it expired", "closed": " by a command"}.get(incident.closed_because or "", "")
-    left = [item for item in incident.in_state("ended") if item.session_id and item.note == untagged(item.session_id)]
+    left = [item for item in incident.in_state("ended") if item.session_id and _LOST_TAGS in item.note]
     rest = "Some of its sessions REMAIN, and are billed" if left else "It captures nothing any more"
     pending = _pending(incident)
     said = ", containment NOT RELEASED" if still_contained else ", containment PENDING" if pending else ""
@@ -183,11 +183,15 @@ def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
     )
 
 
+_LOST_TAGS: Final = "has lost the tags of this deployment, and stays until it is deleted"
+
+
 def untagged(session_id: str) -> str:
     """Return what is to be done about a session that has lost our tags: no function may delete it."""
     return (
-        f"{session_id} has lost the tags of this deployment, and stays until it is deleted: "
-        f"aws ec2 delete-traffic-mirror-session --traffic-mirror-session-id {session_id}"
+        f"{session_id} {_LOST_TAGS}: "
+        f"aws ec2 delete-traffic-mirror-session --region {environment().home.region} "
+        f"--traffic-mirror-session-id {session_id}"
     )
 
 
