@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from moto.ec2.models import ec2_backends
@@ -14,10 +12,9 @@ from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import notifications
-from tapstack.responder.store import incidents, notified, table
+from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, interfaces_of, prepared
+from tests.responder.conftest import Site, interfaces_of, prepared, swept_until_it_ends
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -120,30 +117,6 @@ def test_when_it_stops_again_then_responders_are_notified_again(site: Site) -> N
         sweep()
         assert len(mails(site, "instance changed")) == 2 * turn
     assert len(entries(incident, "instance changed")) == 4
-
-
-class Killed(BaseException):
-    """The function is killed."""
-
-
-def swept_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sweep, killed once after each way to record or publish something, and then to the end."""
-    for owner, name in ((notifications, "publish"), (notified, "mark_notified"), (table, "write_together")):
-        real = getattr(owner, name)
-        left = 1
-
-        def killed(*args: Any, real: Any = real, **more: Any) -> Any:
-            nonlocal left
-            if left:
-                left -= 1
-                raise Killed
-            return real(*args, **more)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(owner, name, killed)
-            with suppress(Killed):
-                sweep()
-    sweep()
 
 
 def test_when_the_sweeper_is_killed_then_the_next_one_notifies_of_what_was_attached(

@@ -468,11 +468,11 @@ def test_when_it_is_being_repaired_at_the_same_moment_then_the_incident_says_wha
     record = incidents.record_interfaces
     criticals: list[str] = []
 
-    def overtaken(incident: Any, interfaces: Any) -> Any:
+    def overtaken(incident: Any, interfaces: Any, **more: Any) -> Any:
         if incident.id == low and not criticals:
             criticals.append("")
             criticals[0] = started(small, severity="critical")
-        return record(incident, interfaces)
+        return record(incident, interfaces, **more)
 
     [lost, *_] = small.ours()
     small.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=lost["TrafficMirrorSessionId"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import TAG_EXPIRES, TAG_INCIDENT, TAG_SITE, as_text, utc_now
@@ -17,7 +19,16 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, configure, interfaces_of, our_tags, prepared, tags
+from tests.responder.conftest import (
+    Site,
+    change,
+    configure,
+    interfaces_of,
+    our_tags,
+    prepared,
+    swept_until_it_ends,
+    tags,
+)
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import found
 
@@ -440,6 +451,98 @@ def test_when_others_come_first_again_then_responders_are_notified_again(
         site.ec2.modify_traffic_mirror_session(
             TrafficMirrorSessionId=site.ours(interface)[0]["TrafficMirrorSessionId"], SessionNumber=5
         )
+
+
+class TestKilledBeforeItNotifies:
+    """A sweep is killed after it repaired, at each step of the notification: the next one notifies, with one entry."""
+
+    def is_said(self, site: Site, incident: str, what: str, subject: str, line: str) -> None:
+        [said] = entries(incident, what)
+        assert line in said
+        [mail, *repeated] = mails(site, subject)
+        assert line in mail
+        # What is killed after it published, and before it recorded that, publishes again.
+        assert len(repeated) <= 1
+        assert incidents.get(incident).unnotified == ()
+        assert not any(sweep().as_dict().values())
+
+    def test_when_it_made_a_session_again_then_that_is_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident, _, before = capturing(site)
+        delete(site, before)
+        swept_until_it_ends(monkeypatch)
+        self.is_said(site, incident, "mirroring repaired", "mirroring repaired", f"{before} was deleted outside")
+
+    def test_when_it_could_not_make_it_again_then_that_is_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident, interface, before = capturing(site)
+        delete(site, before)
+        for number in (5, 6, 7):
+            site.session_of_others(interface, number)
+        swept_until_it_ends(monkeypatch)
+        self.is_said(site, incident, "mirroring lost", "MIRRORING LOST", f"{interface} is not mirrored")
+
+    def test_when_what_waited_is_mirrored_then_that_is_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, full = site.instance()
+        site.attach(instance)
+        theirs = [site.session_of_others(full, number) for number in (1, 2, 3)]
+        incident = prepared(instance)
+        capture_steps.start(incident)
+        for session in theirs:
+            delete(site, session)
+        swept_until_it_ends(monkeypatch)
+        self.is_said(site, incident, "mirrored after waiting", "mirrored after waiting", f"{full} is mirrored by ")
+
+    @pytest.mark.parametrize("redirected", [True, False])
+    def test_when_it_undid_what_others_changed_then_that_is_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, redirected: bool
+    ) -> None:
+        incident, _, session = capturing(site)
+        appliance_steps.ensure(incident)
+        changes: dict[str, Any] = {"TrafficMirrorTargetId": site.others_target} if redirected else {"PacketLength": 64}
+        site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, **changes)
+        swept_until_it_ends(monkeypatch)
+        line = f"it mirrored {f'to {site.others_target}' if redirected else '64 bytes'}"
+        self.is_said(site, incident, "mirroring repaired", "mirroring repaired", line)
+
+    def test_when_others_take_the_packets_then_that_is_notified_of(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident, interface, _ = capturing(site)
+        [ours] = site.ours(interface)
+        change = {"TrafficMirrorSessionId": ours["TrafficMirrorSessionId"], "SessionNumber": 2}
+        site.ec2.modify_traffic_mirror_session(**change)
+        captures.record_numbers(known(interface), 2, ours["VirtualNetworkId"])
+        theirs = site.session_of_others(interface, 1)
+        swept_until_it_ends(monkeypatch)
+        self.is_said(site, incident, "packets go to others", "PACKETS GO TO ANOTHER MIRROR SESSION", theirs)
+
+    def test_when_aws_refuses_to_undo_it_then_nothing_says_that_it_was_undone(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident, _, session = capturing(site)
+        site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, PacketLength=64)
+
+        def refuse(*_: object) -> None:
+            raise ClientError(
+                {"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyTrafficMirrorSession"
+            )
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sessions, "change", refuse)
+            assert len(sweep().problems) == 1
+        assert (entries(incident, "mirroring repaired"), incidents.get(incident).unnotified) == ([], ())
+        assert len(sweep().repaired) == 1
+
+
+def known(interface: str) -> captures.Capture:
+    held = captures.get(interface)
+    assert held is not None
+    return held
 
 
 def test_when_an_earlier_version_made_the_session_then_the_incident_has_its_number(site: Site) -> None:

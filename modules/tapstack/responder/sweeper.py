@@ -7,7 +7,7 @@ deployment and site created.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -178,9 +178,7 @@ def _sessions(report: Report) -> None:
             report.deleted.append(_named(session))
         # The next part handles captures of closed incidents, and those that are ending.
     report.unknown_sessions += map(_named, unknown)
-    for session in _retarget(live, report):
-        holders = held[session["NetworkInterfaceId"]].holders
-        repair.report_redirected(session, [known[one] for one in sorted(holders & known.keys())])
+    _retarget(live, held, known, report)
     repair.report_unknown(unknown)
 
 
@@ -200,12 +198,13 @@ def is_live(incident_id: str, known: dict[str, Incident]) -> bool:
     return incident_id in known and known[incident_id].state != "closed"
 
 
-def _retarget(live: list[Described], report: Report) -> list[Described]:
-    """Modify sessions to the present mirror target; return those that were modified, as they were."""
+def _retarget(
+    live: list[Described], held: Mapping[str, Capture], known: Mapping[str, Incident], report: Report
+) -> None:
+    """Modify sessions to the present mirror target."""
     to = current_mirror_target()
     if to is None:
-        return []
-    modified: list[Described] = []
+        return
     outdated = [
         session
         for session in live
@@ -213,18 +212,15 @@ def _retarget(live: list[Described], report: Report) -> list[Described]:
     ]
 
     def modify(session: Described) -> str | None:
+        holders = held[session["NetworkInterfaceId"]].holders & known.keys()
         try:
-            sessions.modify(session["TrafficMirrorSessionId"], target_id=to.target_id, filter_id=to.filter_id)
+            if repair.redirect(session, to, [known[one] for one in sorted(holders)]):
+                report.retargeted.append(_named(session))
         except ClientError as error:
-            if sessions.is_gone(error, session["TrafficMirrorSessionId"]):
-                return None
             return f"{_named(session)}: {message_of(error)}"
-        report.retargeted.append(_named(session))
-        modified.append(session)
         return None
 
     report.problems += filter(None, each(modify, outdated))
-    return modified
 
 
 def _captures(report: Report) -> None:

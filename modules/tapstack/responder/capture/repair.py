@@ -6,12 +6,13 @@ modified. A session that has our tags, but that no incident created, is reported
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -22,7 +23,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT, as_time
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
-from tapstack.responder.appliance.mirror_target import current_mirror_target
+from tapstack.responder.appliance.mirror_target import MirrorTarget, current_mirror_target
 from tapstack.responder.aws.errors import message_of
 from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.capture import packet_notices, sessions
@@ -36,7 +37,16 @@ from tapstack.responder.store.captures import Capture
 from tapstack.responder.store.incidents import Incident, IncidentInterface
 from tapstack.responder.store.retry import retried
 
-_Notice = Callable[[Incident, Sequence[str]], tuple[str, str]]
+_REPAIRED: Final = "mirroring repaired"
+_LOST: Final = "mirroring lost"
+_PLACED: Final = "mirrored after waiting"
+_PRECEDED: Final = "packets go to others"
+_NOTICES: Final[Mapping[str, Callable[..., tuple[str, str]]]] = {
+    _REPAIRED: packet_notices.repaired,
+    _LOST: packet_notices.lost,
+    _PLACED: packet_notices.placed,
+    _PRECEDED: packet_notices.preceded,
+}
 
 
 @dataclass(slots=True)
@@ -50,6 +60,10 @@ class Repairs:
 def repair() -> Repairs:
     """Make lost sessions again, and undo what others changed of the rest."""
     report = Repairs()
+    # A sweep may have been killed before it notified.
+    for incident in incidents.listed("open"):
+        if incident.unnotified:
+            report.done += _notify(incident.id)
     # Without a session where a sweep was killed after it gave the lost one up.
     held = [one for one in captures.listed() if one.holders and not one.ending]
     if not held or current_mirror_target() is None:
@@ -115,11 +129,11 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
     """Record the numbers of an incident's sessions, and notify where others take packets that did not before."""
     by_id = {one.session_id: one for one in there}
 
-    def attempt() -> list[tuple[str, _Beside]] | None:
+    def attempt() -> bool | None:
         incident = incidents.get(incident_id)
         entries = _with_remarks(incident, there)
         if incident.state != "capturing" or entries == incident.interfaces:
-            return []
+            return False
         new = [
             (f"{before.network_interface_id}: {seen.earlier}", seen)
             for before in incident.in_state("mirrored")
@@ -127,17 +141,16 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
             and seen.earlier
             and seen.earlier not in before.note
         ]
-        return None if incidents.record_interfaces(incident, entries) is None else new
+        takers = list(dict.fromkeys(session_id for _, seen in new for session_id in seen.takers))
+        notices = _notice(_PRECEDED, [line for line, _ in new], _moment(), session_ids=takers)
+        return None if incidents.record_interfaces(incident, entries, unnotified=notices) is None else True
 
     try:
-        new = retried(attempt, "the interfaces of the incident are changed at the same time")
+        retried(attempt, "the interfaces of the incident are changed at the same time")
     except TryAgain as again:
         report.problems.append(f"{incident_id}: {again}")
         return
-    lines = [line for line, _ in new]
-    takers = list(dict.fromkeys(session_id for _, seen in new for session_id in seen.takers))
-    notice = partial(packet_notices.preceded, session_ids=takers)
-    _say(incident_id, "packets go to others", notice, lines, _moment(), report)
+    report.done += _notify(incident_id)
 
 
 def _moment() -> str:
@@ -168,34 +181,56 @@ def _how_lost(capture: Capture, session: Described | None) -> str | None:
 
 
 def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> None:
+    def notices(renewed: Collection[IncidentInterface]) -> list[str]:
+        mirrored, lost = [], []
+        for entry in renewed:
+            eni = entry.network_interface_id
+            if entry.state == "mirrored":
+                mirrored.append(f"{eni} is mirrored by {entry.session_id}: {interfaces[eni]}")
+            else:
+                lost.append(f"{eni} is not mirrored: {entry.note}; {interfaces[eni]}")
+        mark = _mark_of(renewed)
+        return [*_notice(_REPAIRED, mirrored, mark), *_notice(_LOST, lost, f"{mark} {_moment()}")]
+
+    _renew_and_notify(incident_id, interfaces, notices, report)
+
+
+def _renew_and_notify(
+    incident_id: str,
+    interface_ids: Collection[str],
+    notices: Callable[[Collection[IncidentInterface]], Collection[str]],
+    report: Repairs,
+) -> None:
     try:
-        renewed = capture_steps.renew(incident_id, interfaces)
+        capture_steps.renew(incident_id, interface_ids, notices)
     except TryAgain as again:
         report.problems.append(f"{incident_id}: {again}")
-        return
-    mirrored, lost = [], []
-    for entry in renewed:
-        eni = entry.network_interface_id
-        if entry.state == "mirrored":
-            mirrored.append(f"{eni} is mirrored by {entry.session_id}: {interfaces[eni]}")
-        else:
-            lost.append(f"{eni} is not mirrored: {entry.note}; {interfaces[eni]}")
-    mark = _mark_of(renewed)
-    _say(incident_id, "mirroring repaired", packet_notices.repaired, mirrored, mark, report)
-    _say(incident_id, "mirroring lost", packet_notices.lost, lost, mark, report)
+    report.done += _notify(incident_id)
 
 
 def _mark_of(entries: Iterable[IncidentInterface]) -> str:
     return " ".join(sorted(entry.session_id or entry.network_interface_id for entry in entries))
 
 
-def _say(incident_id: str, what: str, notice: _Notice, lines: Sequence[str], mark: str, report: Repairs) -> None:
-    """Enter lines in the timeline, and notify of them once for each mark."""
-    if lines:
-        incidents.add_event(incident_id, "sweeper", what, "; ".join(lines))
-        incident = incidents.get(incident_id)
-        notifications.notify_once(incident, what, *notice(incident, lines), once=f"{what} {mark}")
-        report.done += [f"{incident_id}: {line}" for line in lines]
+def _notice(what: str, lines: Sequence[str], mark: str, **more: Sequence[str]) -> list[str]:
+    """Return what an incident records of a notification of these lines, sent once for each mark; nothing without any.
+
+    It is recorded with, or before, what was repaired: the function may be killed before it notifies.
+    """
+    return [json.dumps({"what": what, "mark": mark, "lines": list(lines), **more})] if lines else []
+
+
+def _notify(incident_id: str) -> list[str]:
+    """Notify of what an incident records, with entries in its timeline; return a line for each thing."""
+    incident = incidents.get(incident_id)
+    said = []
+    for recorded in sorted(incident.unnotified):
+        given = json.loads(recorded)
+        what, mark, lines = given.pop("what"), given.pop("mark"), given.pop("lines")
+        notifications.notify_once(incident, what, *_NOTICES[what](incident, lines, **given), once=f"{what} {mark}")
+        incidents.record_notified(incident_id, recorded, what, "; ".join(lines))
+        said += [f"{incident_id}: {line}" for line in lines]
+    return said
 
 
 def mirror_waiting() -> Repairs:
@@ -205,15 +240,14 @@ def mirror_waiting() -> Repairs:
     if not waiting or current_mirror_target() is None:
         return report
     for incident in sorted(waiting, key=lambda one: (-SEVERITIES.index(one.severity), one.opened_at)):
-        try:
-            renewed = capture_steps.renew(incident.id, incident.interface_ids("waiting"))
-        except TryAgain as again:
-            report.problems.append(f"{incident.id}: {again}")
-            continue
-        mirrored = [one for one in renewed if one.state == "mirrored"]
-        lines = [f"{one.network_interface_id} is mirrored by {one.session_id}" for one in mirrored]
-        _say(incident.id, "mirrored after waiting", packet_notices.placed, lines, _mark_of(mirrored), report)
+        _renew_and_notify(incident.id, incident.interface_ids("waiting"), _placed, report)
     return report
+
+
+def _placed(renewed: Collection[IncidentInterface]) -> list[str]:
+    mirrored = [one for one in renewed if one.state == "mirrored"]
+    lines = [f"{one.network_interface_id} is mirrored by {one.session_id}" for one in mirrored]
+    return _notice(_PLACED, lines, _mark_of(mirrored))
 
 
 def _restore(
@@ -229,6 +263,10 @@ def _restore(
     number = session["SessionNumber"]
     fields, changed = _undoing(session, _numbers(session, capture, known), there)
     tags, said = _tags_to_set(session, capture, known)
+    what = ", and ".join(filter(None, [*changed, said]))
+    notices = _notice(_REPAIRED, [f"{session_id} on {eni}: {what}"] if what else [], f"{session_id} {_moment()}")
+    holders = sorted(capture.holders & known.keys())
+    _owe(holders, notices)
     try:
         if fields:
             sessions.change(session_id, fields)
@@ -238,16 +276,15 @@ def _restore(
     except ClientError as error:
         if not sessions.is_gone(error, session_id):
             report.problems.append(f"{session_id}: {message_of(error)}")
-        changed, said, tags = [], "", {}
+        _drop(holders, notices)
+        what, tags = "", {}
     else:
         vni = {**session, **fields}["VirtualNetworkId"]
         if (capture.session_number, capture.virtual_network_id) != (number, vni):
             captures.record_numbers(capture, number, vni)
-    if changed or said:
-        line = f"{session_id} on {eni}: {', and '.join(filter(None, [*changed, said]))}"
-        for holder in sorted(capture.holders):
-            mark = f"{session_id} {_moment()}"
-            _say(holder, "mirroring repaired", packet_notices.repaired, [line], mark, report)
+    if what:
+        for holder in holders:
+            report.done += _notify(holder)
     elif tags:
         report.done.append(f"{session_id} on {eni}: {TAG_EXPIRES} is {tags[TAG_EXPIRES]}")
     target_id = session["TrafficMirrorTargetId"]
@@ -376,20 +413,57 @@ def is_of_stack(session: Described) -> bool:
     return bool(stacks.parts_of(appliance.stack_name, {tags_of(session).get(STACK_NAME_TAG, "")}))
 
 
-def report_redirected(session: Described, holders: Sequence[Incident]) -> None:
-    """Notify that others redirected a session, which is sent to the appliance again.
+def _owe(incident_ids: Iterable[str], notices: Iterable[str]) -> None:
+    for incident_id, notice in product(incident_ids, notices):
+        incidents.owe_notice(incident_id, notice)
+
+
+def _drop(incident_ids: Iterable[str], notices: Iterable[str]) -> None:
+    for incident_id, notice in product(incident_ids, notices):
+        incidents.drop_notice(incident_id, notice)
+
+
+def redirect(session: Described, to: MirrorTarget, holders: Sequence[Incident]) -> bool:
+    """Send a session to the present mirror target, and notify where others had redirected it.
+
+    Args:
+        session: as EC2 describes it.
+        to: the present target.
+        holders: the incidents that use the session.
+
+    Returns:
+        Whether the session was there.
+
+    Raises:
+        ClientError: EC2 refused it.
+    """
+    session_id, ids = session["TrafficMirrorSessionId"], [one.id for one in holders]
+    notices = _redirected(session, holders)
+    _owe(ids, notices)
+    try:
+        sessions.modify(session_id, target_id=to.target_id, filter_id=to.filter_id)
+    except ClientError as error:
+        _drop(ids, notices)
+        if sessions.is_gone(error, session_id):
+            return False
+        raise
+    for incident_id in ids if notices else ():
+        _notify(incident_id)
+    return True
+
+
+def _redirected(session: Described, holders: Sequence[Incident]) -> list[str]:
+    """Return the notice that others redirected a session.
 
     Where the appliance was replaced, it went to the one that an incident was begun with: others did nothing then.
     """
     went = (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"])
     begun_with = [one.appliance for one in holders if one.appliance is not None]
     if not begun_with or went in [(one.target_id, one.filter_id) for one in begun_with]:
-        return
+        return []
     session_id = session["TrafficMirrorSessionId"]
     line = f"{session_id} on {session['NetworkInterfaceId']}: it mirrored to {went[0]} through {went[1]}"
-    for incident in holders:
-        mark = f"{session_id} to {went[0]} {_moment()}"
-        _say(incident.id, "mirroring repaired", packet_notices.repaired, [line], mark, Repairs())
+    return _notice(_REPAIRED, [line], f"{session_id} to {went[0]} {_moment()}")
 
 
 def report_unknown(unknown: Iterable[Described]) -> None:

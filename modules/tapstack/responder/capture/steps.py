@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -275,19 +275,32 @@ def with_remark(note: str, remark: str) -> str:
     return "; ".join(filter(None, [place, remark]))
 
 
-def renew(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface]:
+def renew(
+    incident_id: str,
+    interface_ids: Collection[str],
+    notices: Callable[[Collection[IncidentInterface]], Collection[str]] = lambda _: (),
+) -> list[IncidentInterface]:
     """Mirror interfaces again whose sessions are lost, or that waited; return the entry of each.
+
+    Args:
+        incident_id: of which incident.
+        interface_ids: the interfaces.
+        notices: of what operators are to be notified, by these entries: it is recorded with them.
 
     Raises:
         TryAgain: throttled, or something that EC2 does not show yet, for one of them; the others are recorded.
     """
-    return retried(lambda: _renew_once(incident_id, interface_ids), _CHANGED)
+    return retried(lambda: _renew_once(incident_id, interface_ids, notices), _CHANGED)
 
 
 _CHANGED: Final = "the interfaces of the incident are changed at the same time"
 
 
-def _renew_once(incident_id: str, interface_ids: Collection[str]) -> list[IncidentInterface] | None:
+def _renew_once(
+    incident_id: str,
+    interface_ids: Collection[str],
+    notices: Callable[[Collection[IncidentInterface]], Collection[str]],
+) -> list[IncidentInterface] | None:
     incident = incidents.get(incident_id)
     wanted = [eni for eni in incident.interface_ids("mirrored", "waiting") if eni in interface_ids]
     if incident.state != "capturing" or incident.close_requested or not wanted:
@@ -296,7 +309,9 @@ def _renew_once(incident_id: str, interface_ids: Collection[str]) -> list[Incide
     outcome = _mirror(incident, wanted)
     outcome.try_refused_again()
     entries = _entries(incident, outcome.entries)
-    if tuple(entries) != incident.interfaces and incidents.record_interfaces(incident, entries) is None:
+    owed = notices(outcome.entries.values())
+    changed = owed or tuple(entries) != incident.interfaces
+    if changed and incidents.record_interfaces(incident, entries, unnotified=owed) is None:
         return None
     outcome.raise_transient()
     return list(outcome.entries.values())

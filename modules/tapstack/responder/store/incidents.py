@@ -190,6 +190,7 @@ def record_interfaces(
     interfaces: Iterable[IncidentInterface],
     places: Mapping[str, Any] | None = None,
     attached: Iterable[str] = (),
+    unnotified: Iterable[str] = (),
 ) -> Incident | None:
     """Record the states of the interfaces of an incident; return the incident afterwards.
 
@@ -200,14 +201,18 @@ def record_interfaces(
         interfaces: all of them.
         places: VPC and addresses of those that are new, by id.
         attached: ids of those that were attached later: operators are to be notified of them.
+        unnotified: of what else they are to be notified, as `capture.repair` has it.
     """
     condition, values = _as_read(incident)
     update = f"SET {_INTERFACES}"
     if places:
         update, values = f"{update}, places = :places", {**values, "places": {**incident.places, **places}}
-    if attached := set(attached):
-        update, values = f"{update} ADD attached :attached", {**values, "attached": attached}
-    return changed(incident.id, update, condition=condition, **_written(interfaces), **values)
+    added: dict[str, Any] = {
+        name: set(given) for name, given in (("attached", attached), ("unnotified", unnotified)) if given
+    }
+    if added:
+        update = f"{update} ADD {', '.join(f'{name} :{name}' for name in added)}"
+    return changed(incident.id, update, condition=condition, **_written(interfaces), **values, **added)
 
 
 def record_ended(incident_id: str, interfaces: Iterable[IncidentInterface]) -> None:
@@ -260,6 +265,23 @@ def record_attached(incident_id: str, interface_ids: Collection[str], said: str)
         **named,
     )
     table.write_together([write, event(incident_id, "sweeper", "interface attached", said)])
+
+
+def owe_notice(incident_id: str, notice: str) -> None:
+    """Record that operators are to be notified of what is about to be repaired, as `capture.repair` has it."""
+    changed(incident_id, "ADD unnotified :these", these={notice})
+
+
+def drop_notice(incident_id: str, notice: str) -> None:
+    """Record that there is nothing to notify of: it could not be repaired."""
+    changed(incident_id, "DELETE unnotified :these", these={notice})
+
+
+def record_notified(incident_id: str, notice: str, what: str, said: str) -> None:
+    """Record that operators were notified of what was repaired, with an entry in the timeline."""
+    # Of two sweeps at once, one makes the entry.
+    write = update(incident_id, "DELETE unnotified :these", "contains(unnotified, :this)", these={notice}, this=notice)
+    table.write_together([write, event(incident_id, "sweeper", what, said)])
 
 
 def record_instance_state(incident: Incident, now: str, said: str | None, once: str) -> bool:

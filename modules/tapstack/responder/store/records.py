@@ -351,6 +351,7 @@ class Incident:
         instance_gone: its instance did not exist, or was terminated, when the capture was prepared.
         interfaces: the state of each.
         attached: of these, what was attached later, and of which operators are not notified yet.
+        unnotified: what the sweeper repaired, and of which operators are not notified yet, as `capture.repair` has it.
         interfaces_written: how often these were written, so that no function overwrites what it has not read.
         places: `vpc_id` and `addresses` of its interfaces, when they were found, by id.
         displacements: its interfaces that gave their place at the mirror target to more severe incidents, a line each.
@@ -407,6 +408,7 @@ class Incident:
     network_interface_ids: tuple[str, ...] = ()
     interfaces: tuple[IncidentInterface, ...] = ()
     attached: tuple[str, ...] = ()
+    unnotified: tuple[str, ...] = ()
     interfaces_written: int = 0
     places: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     displacements: tuple[str, ...] = ()
