@@ -8,7 +8,8 @@ Sources: Amazon GuardDuty API Reference, CreatePublishingDestination and its lik
 Amazon GuardDuty User Guide, "Exporting generated GuardDuty findings to Amazon S3 buckets" (policies of bucket and key,
 both of one Region); Service Authorization Reference, GuardDuty (s3:GetObject and s3:ListBucket). Not documented, seen
 in reports of users: the object of the prefix (github.com/aws/aws-cli issue 10483, hashicorp/terraform-provider-aws
-issues 16750 and 19684), the marker, and the texts. The principal of opt-in Regions is not known here.
+issues 16750 and 19684), the marker, and the texts. In a Region that was enabled manually the principal is the Regional
+one, as that guide says; which those are: Amazon EC2 User Guide, "Regions" (2026-11-26).
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ GuardDutyBackend: Any = models.GuardDutyBackend
 GuardDutyResponse: Any = responses.GuardDutyResponse
 
 SERVICE: Final = "guardduty.amazonaws.com"
+_OPT_IN: Final = frozenset(
+    (
+        *("af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+        *("ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1"),
+        *("me-central-1", "me-south-1", "me-west-1", "mx-central-1", "sa-west-1"),
+    )
+)
 LOGS: Final = "AWSLogs/"
 _S3: Final = "S3"
 _BUCKET: Final = re.compile(r"arn:aws[\w-]*:s3:::(?P<bucket>[^/:]+)(?P<prefix>/.*)?")
@@ -94,7 +102,9 @@ class Destination:
             detector_arn: on whose behalf.
         """
         found = _BUCKET.fullmatch(self.arn)
-        return Delivery(SERVICE, detector_arn, found["bucket"] if found else "", key_arn=self.key_arn)
+        region = detector_arn.split(":")[3]
+        service = f"guardduty.{region}.amazonaws.com" if region in _OPT_IN else SERVICE
+        return Delivery(service, detector_arn, found["bucket"] if found else "", key_arn=self.key_arn)
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Statements of the policy of a landing's bucket, and how many of them one policy takes.
 
 Sources: Amazon VPC User Guide, "Amazon S3 bucket permissions for flow logs"; Amazon S3 User Guide, "Bucket policies for
-Amazon S3" (a policy has at most 20 KB); Amazon GuardDuty User Guide, "Exporting findings".
+Amazon S3" (a policy has at most 20 KB); Amazon GuardDuty User Guide, "Exporting findings" (with
+its principal in "a manually enabled Region").
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any, Final
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.iam_documents import secure_transport, size_of
-from tapstack.domain.regions import partition_of
+from tapstack.domain.regions import is_opt_in, partition_of
 from tapstack.domain.telemetry import FLOW, GUARDDUTY, feed_prefix
 
 POLICY_BYTES: Final = 20_480
 _ACCOUNT: Final = "111122223333"
 """The id of an account has as many digits as any other."""
 _SHORTEST_REGION: Final = "eu-west-1"
+GUARDDUTY_SERVICE: Final = "guardduty.amazonaws.com"
+"""The principal of GuardDuty in each Region that is no opt-in Region."""
 
 
 def flow_log_conditions(partition: str, region: str, accounts: Sequence[str]) -> dict[str, Any]:
@@ -107,10 +110,22 @@ def feed_statements(bucket_arn: str, feeds: Mapping[str, Sequence[str]]) -> list
     ]
 
 
-def guardduty_statements(bucket_arn: str, account: str, detector_arn: str) -> list[dict[str, Any]]:
-    """Return what lets GuardDuty export the findings of a detector of the bucket's account."""
+def guardduty_service(region: str) -> str:
+    """Return the principal of GuardDuty in an opt-in Region."""
+    return f"guardduty.{region}.amazonaws.com"
+
+
+def guardduty_statements(bucket_arn: str, account: str, detector_arn: str, service: str) -> list[dict[str, Any]]:
+    """Return what lets GuardDuty export the findings of a detector of the bucket's account.
+
+    Args:
+        bucket_arn: of the bucket.
+        account: of bucket and detector.
+        detector_arn: of the detector.
+        service: the principal of GuardDuty in the detector's Region.
+    """
     return [
-        guardduty_statement(sid, action, resource, account, detector_arn)
+        guardduty_statement(sid, action, resource, account, detector_arn, service)
         for sid, action, resource in (
             ("AllowGuardDutyLocation", "s3:GetBucketLocation", bucket_arn),
             ("AllowGuardDutyPut", "s3:PutObject", f"{bucket_arn}/{GUARDDUTY}*"),
@@ -118,12 +133,14 @@ def guardduty_statements(bucket_arn: str, account: str, detector_arn: str) -> li
     ]
 
 
-def guardduty_statement(sid: str, action: str, resource: str, account: str, detector_arn: str) -> dict[str, Any]:
+def guardduty_statement(
+    sid: str, action: str, resource: str, account: str, detector_arn: str, service: str
+) -> dict[str, Any]:
     """Return a statement that lets GuardDuty do something for a detector, in the policy of a bucket or a key."""
     return {
         "Sid": sid,
         "Effect": "Allow",
-        "Principal": {"Service": "guardduty.amazonaws.com"},
+        "Principal": {"Service": service},
         "Action": action,
         "Resource": resource,
         "Condition": {"StringEquals": {"aws:SourceAccount": account, "aws:SourceArn": detector_arn}},
@@ -161,7 +178,8 @@ def check_policy_size(
     others = [tls_statement(arn), *feed_statements(arn, feeds)]
     if detector_id is not None:
         detector = f"arn:{partition}:guardduty:{region}:{_ACCOUNT}:detector/{detector_id}"
-        others += guardduty_statements(arn, _ACCOUNT, detector)
+        service = guardduty_service(region) if is_opt_in(region) else GUARDDUTY_SERVICE
+        others += guardduty_statements(arn, _ACCOUNT, detector, service)
 
     def size(named: Sequence[str]) -> int:
         flow = flow_log_statements(arn, partition, region, named) if named else []

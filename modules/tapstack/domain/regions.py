@@ -2,7 +2,8 @@
 
 Data with a date: what the SDK for Python (botocore 1.44.5, `partitions.json`) knew on that day,
 and the consoles' addresses as the partitions' own guides have them. A Region that is newer can be
-accepted; its partition is known by the beginning of its name.
+accepted; its partition is known by the beginning of its name. Which Regions are enabled by default:
+AWS Account Management Reference Guide, "Enable or disable AWS Regions in your account", of the same day.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ PARTITIONS: Final = (
 )
 DNS_SUFFIXES: Final = tuple(dict.fromkeys(partition.dns_suffix for partition in PARTITIONS))
 KNOWN: Final = tuple(region for partition in PARTITIONS for region in partition.regions)
+ENABLED_BY_DEFAULT: Final = (
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+    *("ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1"),
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+)
+"""The Regions of the partition aws that every account has. None is added: Regions since March 20, 2019 are opt-in ones,
+which the owner of an account enables. Other partitions have no opt-in Regions."""
+OPT_IN_PARTITION: Final = "aws"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,6 +104,12 @@ class AccountRegion:
 def partition_of(region: str) -> Partition | None:
     """Return the partition of a Region, known or named like its Regions; None for a token, and for any other name."""
     return next((found for found in PARTITIONS if re.fullmatch(found.pattern, region, re.ASCII)), None)
+
+
+def is_opt_in(region: str) -> bool:
+    """Return whether an account has a Region only once it is enabled there, such as any newer one of aws."""
+    partition = partition_of(region)
+    return partition is not None and partition.name == OPT_IN_PARTITION and region not in ENABLED_BY_DEFAULT
 
 
 def check_form(value: str) -> str:

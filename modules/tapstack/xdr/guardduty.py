@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from tapstack.bindings import AwsConstruct, Construct, aws, cdk
+from tapstack.capture.place import Place
 from tapstack.capture.scaffold import checks_arguments, located
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier
-from tapstack.domain.landing_policies import guardduty_statement, guardduty_statements
+from tapstack.domain.landing_policies import (
+    GUARDDUTY_SERVICE,
+    guardduty_service,
+    guardduty_statement,
+    guardduty_statements,
+)
+from tapstack.domain.regions import ENABLED_BY_DEFAULT, OPT_IN_PARTITION
 from tapstack.domain.telemetry import GUARDDUTY
 from tapstack.xdr.landing import TelemetryLanding
 
@@ -54,8 +61,11 @@ class GuardDutyExport(AwsConstruct):
         if landing.bucket is not None:
             detector = landing.place.arn("guardduty", f"detector/{detector_id}")
             account = landing.place.account
-            landing.bucket.allow(*guardduty_statements(landing.bucket.arn, account, detector))
-            landing.key.allow(guardduty_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", account, detector))
+            service = self._service(landing.place)
+            landing.bucket.allow(*guardduty_statements(landing.bucket.arn, account, detector, service))
+            landing.key.allow(
+                guardduty_statement("AllowGuardDuty", "kms:GenerateDataKey", "*", account, detector, service)
+            )
         folder = aws.S3Object(
             self,
             "Folder",
@@ -77,3 +87,10 @@ class GuardDutyExport(AwsConstruct):
             kms_key_arn=landing.key_arn,
             depends_on=[folder, *landing.needs],
         )
+
+    def _service(self, place: Place) -> str:
+        """Return the principal of GuardDuty in the Region of the detector, which Terraform knows when it plans."""
+        opt_in = cdk.Fn.format(guardduty_service("%s"), [place.region])
+        of_aws = cdk.Fn.lookup(dict.fromkeys(ENABLED_BY_DEFAULT, GUARDDUTY_SERVICE), place.region, opt_in)
+        service = cdk.Fn.lookup({OPT_IN_PARTITION: of_aws}, place.partition, GUARDDUTY_SERVICE)
+        return str(cdk.TerraformLocal(self, "Service", service).as_string)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from tests.strictmoto.iam.conftest import HERE, ROOT, THERE, Enforcing, policy, 
 REGION: Final = "eu-central-1"
 BUCKET: Final = "landing"
 ARN: Final = f"arn:aws:s3:::{BUCKET}"
-SERVICE: Final = {"Service": "guardduty.amazonaws.com"}
+SERVICE: Final = "guardduty.amazonaws.com"
 REFUSED: Final = (
     "The request failed because the GuardDuty service principal does not have permission to the KMS key or the "
     "resource specified by the destinationArn parameter. Refer to "
@@ -26,25 +27,31 @@ class Export:
     """A detector, a bucket and a key whose policies are those of the GuardDuty User Guide."""
 
     enforcing: Enforcing
+    region: str = REGION
+    service: str = SERVICE
 
     def __post_init__(self) -> None:
-        client = self.enforcing.client
+        client = functools.partial(self.enforcing.client, region=self.region)
         self.guardduty, self.s3, self.kms = client("guardduty"), client("s3"), client("kms")
         self.detector = self.guardduty.create_detector(Enable=True)["DetectorId"]
-        self.detector_arn = f"arn:aws:guardduty:{REGION}:{HERE}:detector/{self.detector}"
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.detector_arn = f"arn:aws:guardduty:{self.region}:{HERE}:detector/{self.detector}"
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": self.region})
         self.key = self.kms.create_key()["KeyMetadata"]["Arn"]
         self.allow_bucket(*self.bucket_statements())
         self.allow_key(self.key_statement())
+
+    @property
+    def principal(self) -> dict[str, str]:
+        return {"Service": self.service}
 
     def condition(self, **other: Any) -> dict[str, Any]:
         return {"StringEquals": {"aws:SourceAccount": HERE, "aws:SourceArn": self.detector_arn, **other}}
 
     def bucket_statements(self, prefix: str = "", **condition: Any) -> list[dict[str, Any]]:
-        common = {"Principal": SERVICE, "Condition": self.condition(**condition)}
+        common = {"Principal": self.principal, "Condition": self.condition(**condition)}
         unencrypted = {"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}}
         wrong_key = {"StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key}}
-        put = {"Principal": SERVICE, "Action": "s3:PutObject", "Resource": f"{ARN}/{prefix}*"}
+        put = {"Principal": self.principal, "Action": "s3:PutObject", "Resource": f"{ARN}/{prefix}*"}
         return [
             {**common, "Action": "s3:GetBucketLocation", "Resource": ARN},
             {**common, **put},
@@ -60,7 +67,7 @@ class Export:
         ]
 
     def key_statement(self, **condition: Any) -> dict[str, Any]:
-        allowed = {"Principal": SERVICE, "Action": "kms:GenerateDataKey", "Resource": "*"}
+        allowed = {"Principal": self.principal, "Action": "kms:GenerateDataKey", "Resource": "*"}
         return {**allowed, "Condition": self.condition(**condition)}
 
     def allow_bucket(self, *statements: dict[str, Any]) -> None:
@@ -170,6 +177,21 @@ def test_fails_when_the_bucket_does_not_let_guardduty_in(export: Export, missing
     assert export.stored() == []
 
 
+# Amazon GuardDuty User Guide, "Exporting findings": in a Region that was enabled manually its Regional endpoint.
+def test_when_the_region_was_enabled_manually_then_the_principal_is_the_regional_one(enforcing: Enforcing) -> None:
+    export = Export(enforcing, region="me-south-1")
+    assert export.refused() == REFUSED
+    export.service = "guardduty.me-south-1.amazonaws.com"
+    export.allow_bucket(*export.bucket_statements())
+    assert export.refused() == REFUSED
+    export.allow_key(export.key_statement())
+    assert export.create()
+
+
+def test_fails_when_the_principal_is_that_of_a_region_and_the_region_has_none(enforcing: Enforcing) -> None:
+    assert Export(enforcing, service=f"guardduty.{REGION}.amazonaws.com").refused() == REFUSED
+
+
 @pytest.mark.parametrize(
     "other",
     [{"aws:SourceAccount": THERE}, {"aws:SourceArn": f"arn:aws:guardduty:{REGION}:{HERE}:detector/1"}],
@@ -229,7 +251,7 @@ def test_fails_when_the_caller_may_not_look_for_the_folder(export: Export, missi
     caller = export.enforcing.worker("guardduty", able, {"Action": ["s3:GetObject", "s3:ListBucket"]})
     assert caller.create_publishing_destination(**export.asked("/guardduty"))["DestinationId"]
     [put] = [one for one in export.enforcing.account.recorder.records(action="HeadObject") if one.status == 200]
-    assert (put.invoked_by, put.call.parameters["Key"]) == ("guardduty.amazonaws.com", "guardduty/")
+    assert (put.invoked_by, put.call.parameters["Key"]) == (SERVICE, "guardduty/")
 
 
 def test_when_a_policy_names_the_resource_then_calls_are_about_it(export: Export) -> None:

@@ -18,6 +18,7 @@ from tapstack import (
     VpcFlowLogs,
 )
 from tapstack.domain.landing_policies import POLICY_BYTES, check_policy_size
+from tapstack.domain.regions import ENABLED_BY_DEFAULT
 from tapstack.domain.telemetry import landing_bucket_name
 from tests.synth.ids import SUBNET, VPC, eni
 from tests.synth.template import assert_equal, new_stack
@@ -164,7 +165,8 @@ def test_when_guardduty_exports_then_only_this_detector_may_and_is_allowed_to_fi
             "aws:SourceArn": f"arn:<partition>:guardduty:<region>:<account>:detector/{DETECTOR}",
         }
     }
-    common = {"Effect": "Allow", "Principal": {"Service": "guardduty.amazonaws.com"}, "Condition": where}
+    (name,) = found.locals
+    common = {"Effect": "Allow", "Principal": {"Service": f"${{local.{name}}}"}, "Condition": where}
     # Amazon GuardDuty User Guide, "Exporting findings": step 2 and step 3.
     policy = bucket_policy(found)
     assert_equal(
@@ -175,6 +177,16 @@ def test_when_guardduty_exports_then_only_this_detector_may_and_is_allowed_to_fi
             {**common, "Sid": "AllowGuardDuty", "Action": "kms:GenerateDataKey", "Resource": "*"},
         ],
     )
+
+
+def test_when_guardduty_exports_then_as_the_principal_that_it_has_in_the_region() -> None:
+    found = landed(lambda stack, landing: GuardDutyExport(stack, "gd", landing=landing, detector_id=DETECTOR))
+    (expression,) = found.locals.values()
+    expected = "guardduty.amazonaws.com"
+    default = ", ".join(f'"{region}" = "{expected}"' for region in ENABLED_BY_DEFAULT)
+    region, partition = REGION[2:-1], PARTITION[2:-1]
+    of_aws = f'lookup({{{default}}}, {region}, format("guardduty.%s.amazonaws.com", {region}))'
+    assert expression == f'${{lookup({{"aws" = {of_aws}}}, {partition}, "{expected}")}}'
 
 
 def test_when_guardduty_exports_into_an_existing_bucket_then_with_its_key() -> None:
@@ -245,6 +257,7 @@ def test_when_the_size_of_the_policy_is_checked_then_it_is_that_of_the_policy_th
         ]
         for token, value in ((ACCOUNT, "111122223333"), (PARTITION, "aws"), (REGION, "eu-central-1")):
             policy = policy.replace(token, value)
+        policy = re.sub(r"\$\{local\.export_Service_\w+\}", "guardduty.amazonaws.com", policy)
         text = policy.replace('\\"', '"')
         assert "${" not in text
         return len(json.dumps(json.loads(text), separators=(",", ":")))

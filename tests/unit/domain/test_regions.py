@@ -5,7 +5,7 @@ import botocore
 import pytest
 
 from tapstack.domain import regions
-from tapstack.domain.regions import check_address, check_arn, check_region, partition_of
+from tapstack.domain.regions import check_address, check_arn, check_region, is_opt_in, partition_of
 from tests.unit.refusals import refusal
 
 TOKEN = "${TfToken[TOKEN.0]}"
@@ -22,6 +22,23 @@ def test_when_the_sdk_knows_more_partitions_or_regions_then_so_does_the_table() 
         assert set(theirs) == {partition.name for partition in regions.PARTITIONS}
         listed = {name for found in theirs.values() for name in found["regions"] if not name.endswith("-global")}
         assert listed == set(regions.KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("eu-central-1", False),
+        ("ap-northeast-3", False),
+        ("me-south-1", True),
+        ("eu-central-2", True),
+        ("eu-south-9", True),
+        ("us-gov-east-1", False),
+        ("cn-north-1", False),
+        (TOKEN, False),
+    ],
+)
+def test_when_a_region_came_after_march_2019_then_it_is_an_opt_in_region(region: str, expected: bool) -> None:
+    assert is_opt_in(region) is expected
 
 
 @pytest.mark.parametrize("region", [*regions.KNOWN, TOKEN])
