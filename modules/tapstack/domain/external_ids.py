@@ -17,16 +17,30 @@ from tapstack.domain.tokens import is_token
 PATTERN: Final = r"[A-Za-z0-9_+=,.@:/-]+"
 LENGTH: Final = (2, 1224)
 RANDOM: Final = 16
-"""Characters of which no name and no series explains one: 62 ** 16 is 2 ** 95."""
+"""Letters and digits of which no name and no series explains one: 62 ** 16 is 2 ** 95."""
 DIFFERENT: Final = 8
+_PIECE: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_LONGEST_PIECE: Final = 4
+"""How long runs of letters and of digits are on average, at most: 2 where an id was drawn, 6 where it is of words."""
+_HEXADECIMAL: Final = re.compile(r"[0-9a-f]{28,}", re.IGNORECASE)
+"""A UUID or 32 hexadecimal digits, of which one is left out where four neighbours are a series by chance."""
 _WORDS: Final = (
     *("account", "amazon", "aws", "changeme", "cortex", "crowdstrike", "customer", "default", "elastic", "example"),
     *("external", "falcon", "hunters", "ingestion", "integration", "paloalto", "password", "prod", "reader", "role"),
     "123e4567-e89b-12d3-a456-426614174000",
     *("secret", "sentinel", "siem", "splunk", "tapstack", "telemetry", "tenant", "test", "trust", "xdr", "xsiam"),
 )
-_SERIES: Final = ("0123456789" * 3, "abcdefghijklmnopqrstuvwxyz")
+_KEYBOARD: Final = (
+    *("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "qsdfghjklm", "zxcvbnm", "yxcvbnm", "wxcvbn"),
+    *("1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm"),
+)
 _LONGEST_SERIES: Final = 4
+_SERIES: Final = frozenset(
+    each[begin : begin + _LONGEST_SERIES]
+    for series in ("0123456789" * 2, "abcdef" * 2, "abcdefghijklmnopqrstuvwxyz", *_KEYBOARD)
+    for each in (series, series[::-1])
+    for begin in range(len(each) - _LONGEST_SERIES + 1)
+)
 
 
 PUBLISHED: Final = frozenset({"7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"})
@@ -58,7 +72,8 @@ def check_external_id(value: str, names: Iterable[str] = ()) -> str:
     """Return `value` when it is an external id that is hard to guess; a token passes.
 
     Args:
-        value: 2 to 1224 letters, digits and signs of _+=,.@:/-, of which 16, of 8 different ones, are random.
+        value: 2 to 1224 letters, digits and signs of _+=,.@:/-, of which 16 letters and digits, of 8 different ones,
+            are random.
         names: known ones that explain parts of it, such as the account's id.
 
     Raises:
@@ -71,29 +86,33 @@ def check_external_id(value: str, names: Iterable[str] = ()) -> str:
         raise RuleViolation(
             f"{value!r} is not an external id: expected {low} to {high} letters, digits and signs of _+=,.@:/-"
         )
-    left = re.sub(r"[^a-z0-9]", "", _without_series(_without_words(value.lower(), names)))
-    if len(left) < RANDOM or len(set(left)) < DIFFERENT:
+    left = re.sub(r"[^A-Za-z0-9]", "", _without_series(_without_words(value, names)))
+    drawn = bool(_HEXADECIMAL.fullmatch(left)) or len(left) <= _LONGEST_PIECE * len(_PIECE.findall(left))
+    if len(left) < RANDOM or len(set(left.lower())) < DIFFERENT or not drawn:
         why = "short" if len(value) < RANDOM else "easy to guess"
         raise RuleViolation(
-            f"{value!r} is too {why} for an external id: expected {RANDOM} or more random characters, {DIFFERENT} of "
-            "them different, such as uuidgen prints; the names of companies, accounts and sites do not count"
+            f"{value!r} is too {why} for an external id: expected a UUID, such as uuidgen prints, or {RANDOM} or more "
+            f"random letters and digits, mixed, {DIFFERENT} of them different; words, names, dates and rows of keys "
+            "do not count"
         )
     return value
 
 
 def _without_words(value: str, names: Iterable[str]) -> str:
     known = sorted({*_WORDS, *(name.lower() for name in names if len(name) > 1)}, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, known)), " ", value)
+    return re.sub("|".join(map(re.escape, known)), " ", value, flags=re.IGNORECASE)
 
 
 def _without_series(value: str) -> str:
-    """Leave out runs of one character, and of neighbours such as 4567 and dcba."""
-    value = re.sub(r"(.)\1{3,}", " ", value)
-    pieces = {
-        piece
-        for series in _SERIES
-        for each in (series, series[::-1])
-        for begin in range(len(each) - _LONGEST_SERIES + 1)
-        if (piece := each[begin : begin + _LONGEST_SERIES])
-    }
-    return re.sub("|".join(sorted(pieces)), " ", value)
+    """Leave out runs of one character, of neighbours such as 4567 and dcba, of keys, and of two that alternate."""
+    lower, kept = value.lower(), list(value)
+    for every in (1, 2):
+        for begin in range(len(value)):
+            window = [lower[begin + offset : begin + every * _LONGEST_SERIES : every] for offset in range(every)]
+            if all(map(_is_series, window)):
+                kept[begin : begin + every * _LONGEST_SERIES] = " " * every * _LONGEST_SERIES
+    return "".join(kept)
+
+
+def _is_series(text: str) -> bool:
+    return text in _SERIES or (len(text) == _LONGEST_SERIES and len(set(text)) == 1)
