@@ -94,6 +94,16 @@ def decided(document: Any, delivery: str = "msg_1", source: str = "soc") -> dict
     return dict(decision)
 
 
+def lead(instance: str, finding_named: str | None = None) -> dict[str, Any]:
+    """A lead of Hunters about an instance of the site, which may pass on a finding of GuardDuty."""
+    entities = [
+        {"kind": "aws_account_id", "value": "123456789012"},
+        {"kind": "aws_instance_id", "value": instance},
+    ]
+    of_guardduty = {"guardduty_finding": finding_named} if finding_named is not None else {}
+    return {**sample("hunters"), "entities": entities, **of_guardduty}
+
+
 def why_unmatched(document: Any, source: str = "soc", delivery: str = "msg_1") -> str:
     result = receive_kept(kept(document, delivery, source))
     assert result["alerts"] == []
@@ -333,6 +343,41 @@ class TestGuardDutyByAnyWay:
         for decision in (by_guardduty, by_forwarder, by_xdr):
             assert (decision["action"], decision["incident_id"]) == ("silent", first["incident_id"])
         assert site.messages() == []
+
+    def test_when_a_lead_passes_on_a_finding_whose_incident_is_closed_then_it_opens_no_other_one(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        opened = handler.handler(finding(instance), None)["decisions"][0]["incident_id"]
+        incident_steps.close(opened, "closed")
+        decision = decided(lead(instance, FINDING_ARN), source="hunters")
+        assert (decision["action"], decision["incident_id"]) == ("silent", opened)
+        # What names no finding is an alert of its own.
+        assert decided(lead(instance), "msg_2", "hunters")["action"] == "capture"
+
+    @pytest.mark.parametrize("is_closed", [False, True])
+    @pytest.mark.parametrize("is_first", [False, True], ids=["sequence first", "lead first"])
+    def test_when_a_lead_passes_on_an_attack_sequence_then_it_is_the_same_incident(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, is_first: bool, is_closed: bool
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        ways = [
+            lambda: handler.handler(sequence(arn(instance)), None)["decisions"][0],
+            lambda: decided(lead(instance, "1" * 32), source="hunters"),
+        ]
+        first, second = reversed(ways) if is_first else ways
+        opened = first()
+        assert opened["action"] == "capture"
+        if is_closed:
+            incident_steps.close(opened["incident_id"], "closed")
+        after = second()
+        # A sequence is critical, and raises the severity of an incident that is open.
+        action = "updated" if is_first and not is_closed else "silent"
+        assert (after["action"], after["incident_id"]) == (action, opened["incident_id"])
+        [only] = [*incidents.listed("open"), *incidents.listed("closed")]
+        assert only.id == opened["incident_id"]
 
     def test_when_the_policy_only_notifies_then_guarddutys_own_event_does(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -191,6 +191,7 @@ def preset(name: str) -> AlertMapping:
             network_interface_id="entities[?kind=='aws_eni_id'].value",
             private_ip="entities[?kind=='ip'].value",
             vpc_id="entities[?kind=='aws_vpc_id'].value",
+            guardduty_finding="guardduty_finding",
         )
     if name == "securityhub":
         return AlertMapping(

@@ -170,9 +170,18 @@ class Alert:
             return f"{self.source}:{self.id}"
         return f"{self.id}/{instance.id}" if self.is_attack_sequence else self.id
 
+    def other_key(self, instance: AlertInstance) -> str | None:
+        """Return what the instance's incident has in place of `key` where the same finding came first by another way.
+
+        A tool that passes on an attack sequence may give it a type of its own. None where there is no such key.
+        """
+        if not self.of_guardduty or (self.source == GUARDDUTY and not self.is_attack_sequence):
+            return None
+        return self.id if self.is_attack_sequence else f"{self.id}/{instance.id}"
+
     def opened(self, alert_id: str | None) -> bool:
         """Return whether an incident with an alert id was opened by this attack sequence, about any instance."""
-        return alert_id is not None and alert_id.startswith(f"{self.id}/")
+        return alert_id is not None and (alert_id == self.id or alert_id.startswith(f"{self.id}/"))
 
 
 def severity_level(severity: float) -> Severity:

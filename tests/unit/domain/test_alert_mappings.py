@@ -108,13 +108,15 @@ class TestPresets:
         asff["detail"]["findings"][0]["Id"] = arn
         ocsf["detail"]["findings"][0]["finding_info"]["uid"] = arn
         own["guardduty_finding"] = event["detail"]["id"]
+        lead = {**sample("hunters"), "guardduty_finding": arn}
         found = [
             *map_alerts("forwarder", AlertSource("guardduty"), event, home=HOME).alerts,
             *map_security_hub(asff, home=HOME).alerts,
             *map_security_hub(ocsf, home=HOME).alerts,
             *map_alerts("xdr", AlertSource("generic"), own, home=HOME).alerts,
+            *map_alerts("hunters", AlertSource("hunters"), lead, home=HOME).alerts,
         ]
-        assert [one.source for one in found] == ["forwarder", "securityhub", "securityhub", "xdr"]
+        assert [one.source for one in found] == ["forwarder", "securityhub", "securityhub", "xdr", "hunters"]
         [instance] = found[0].instances
         assert {one.key(instance) for one in found} == {event["detail"]["id"]}
         # Security Hub spells the type otherwise; rules and tactics are GuardDuty's all the same.

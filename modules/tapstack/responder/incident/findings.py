@@ -31,6 +31,7 @@ from tapstack.responder.observability import count, logger
 from tapstack.responder.outbound import notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, notified
+from tapstack.responder.store import opening as store
 from tapstack.responder.store.incidents import Incident
 
 _DONE: Final[Mapping[Requested, Done]] = {
@@ -169,7 +170,9 @@ def _is_wanted(outcome: Outcome) -> bool:
 def _has_opened(alert: Alert, outcome: Outcome) -> bool:
     """Return whether the finding has opened the incident of an instance, and not joined it."""
     incident, instance = outcome.incident, outcome.instance
-    return incident is not None and instance is not None and incident.alert_id == alert.key(instance)
+    if incident is None or instance is None:
+        return False
+    return incident.alert_id in (alert.key(instance), alert.other_key(instance))
 
 
 def _outcome(about: _Deciding, instance: AlertInstance | None, *, opens: bool = True) -> Outcome:
@@ -190,6 +193,14 @@ def _is_here(instance: AlertInstance) -> bool:
     return instance.where == environment().home
 
 
+def _known_as(alert: Alert, instance: AlertInstance) -> str:
+    """Return what an alert is known by about an instance: as the same finding was, where it came by another way."""
+    other = alert.other_key(instance)
+    if other is not None and store.knows_alert(other, environment().home, instance.id):
+        return other
+    return alert.key(instance)
+
+
 def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, opens: bool) -> Outcome:
     """Open an incident, where it may, or join the one that is open."""
     alert = about.alert
@@ -200,7 +211,7 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
         minutes=min(decision.minutes or limits.minutes, limits.max_minutes),
         instance_id=instance.id,
         severity=alert.level,
-        alert_id=alert.key(instance),
+        alert_id=_known_as(alert, instance),
         # A rule whose mode the deployment does not allow still captures.
         containment=mode if mode is not None and containment is not None and mode in containment.modes else "none",
     )

@@ -87,6 +87,11 @@ def find(key: RequestKey) -> Known | None:
     return before if before is not None and before.incident is not None and key.is_of(before.incident) else None
 
 
+def knows_alert(alert_id: str, where: AccountRegion, instance_id: str) -> bool:
+    """Return whether an alert that a policy decides about has an incident of an instance, or had one lately."""
+    return _read(request_key("alert", alert_scope(GUARDDUTY, where, instance_id), alert_id)) is not None
+
+
 def _read(key: dict[str, Any]) -> Known | None:
     item = table.read(key)
     if item is None or item["ttl"] < lifetimes.now():
