@@ -67,11 +67,9 @@ class ReaderQueue(AwsConstruct):
         """Its URL, as a token."""
         return str(self.resource.url)
 
-    def accept(self, bucket_arn: str | None, topic_arns: Sequence[str]) -> None:
+    def accept(self, bucket_arn: str, topic_arns: Sequence[str]) -> None:
         """Let a bucket and topics send to it, in place of those before."""
-        statements: list[Statement] = []
-        if bucket_arn is not None:
-            statements.append(_from_bucket("AllowBucket", "sqs:SendMessage", self.arn, bucket_arn, self._place))
+        statements = [_from_bucket("AllowBucket", "sqs:SendMessage", self.arn, bucket_arn, self._place)]
         if topic_arns:
             statements.append(
                 {
@@ -114,6 +112,8 @@ class LandingNotifications(AwsConstruct):
 
     S3 takes one destination for each prefix. Where several queues wait for one, it is a topic that passes S3's own
     message on to each, unchanged. Queues and topics let the bucket send first: otherwise S3 refuses the notification.
+    A topic has its subscriptions first, too, and each queue goes on taking what the bucket sends: while a topic takes
+    the place of a queue, the reader that is there loses no message.
 
     Args:
         scope: the construct it belongs to.
@@ -173,9 +173,7 @@ class LandingNotifications(AwsConstruct):
             topics.append(
                 aws.S3BucketNotificationTopic(id=slug, topic_arn=topic.arn, events=_EVENTS, filter_prefix=prefix)
             )
-            needed.append(self._policies[prefix])
-            for each in waiting:
-                self._subscribe(topic, slug, each)
+            needed += [self._policies[prefix], *(self._subscription(topic, slug, each) for each in waiting)]
         self._accept_all()
         if queues:
             self.resource.put_queue(queues)
@@ -187,9 +185,9 @@ class LandingNotifications(AwsConstruct):
 
     def _accept_all(self) -> None:
         for each in self._listeners:
-            own = [p for p in each.prefixes if p in self._topics]
-            direct = len(own) < len(each.prefixes)
-            each.queue.accept(self._bucket.arn if direct else None, [str(self._topics[p].arn) for p in own])
+            each.queue.accept(
+                self._bucket.arn, [str(self._topics[prefix].arn) for prefix in each.prefixes if prefix in self._topics]
+            )
 
     def _topic(self, prefix: str, slug: str) -> Any:
         """Return the topic of a prefix, which is made when a second queue waits for it."""
@@ -218,19 +216,18 @@ class LandingNotifications(AwsConstruct):
         self._topics[prefix] = topic
         return topic
 
-    def _subscribe(self, topic: Any, slug: str, listener: _Listener) -> None:
+    def _subscription(self, topic: Any, slug: str, listener: _Listener) -> Any:
         id_ = f"Subscription-{slug}-{listener.name}"
-        if self.node.try_find_child(id_) is None:
-            aws.SnsTopicSubscription(
-                self,
-                id_,
-                topic_arn=topic.arn,
-                protocol="sqs",
-                endpoint=listener.queue.arn,
-                # What arrives is what S3 itself sends to a queue.
-                raw_message_delivery=True,
-                depends_on=[listener.queue.policy],
-            )
+        return self.node.try_find_child(id_) or aws.SnsTopicSubscription(
+            self,
+            id_,
+            topic_arn=topic.arn,
+            protocol="sqs",
+            endpoint=listener.queue.arn,
+            # What arrives is what S3 itself sends to a queue.
+            raw_message_delivery=True,
+            depends_on=[listener.queue.policy],
+        )
 
 
 def _text(queue: Any, statements: Sequence[Statement]) -> str:
