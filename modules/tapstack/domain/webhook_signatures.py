@@ -123,12 +123,12 @@ def verify(headers: Mapping[str, str], body: bytes, accepted: Iterable[bytes], *
     """
     if len(body) > LARGEST_BODY:
         raise RuleViolation(f"the body has {len(body):,} bytes: expected at most {LARGEST_BODY:,}")
-    for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
-        if not headers.get(name):
-            raise RuleViolation(f"{name} is missing")
-    webhook_id = check_webhook_id(headers[ID_HEADER])
-    timestamp = _timestamp(headers[TIMESTAMP_HEADER], now)
-    given = _signatures(headers[SIGNATURE_HEADER])
+    webhook_id, timestamp, given = _parts(headers)
+    if abs(now - timestamp) > TOLERANCE_SECONDS:
+        raise RuleViolation(
+            f"{TIMESTAMP_HEADER} {timestamp} is {abs(now - timestamp):.0f} seconds from now: expected at most "
+            f"{TOLERANCE_SECONDS}"
+        )
     right = False
     for secret in accepted:
         expected = sign(secret, webhook_id, timestamp, body).encode()
@@ -139,14 +139,35 @@ def verify(headers: Mapping[str, str], body: bytes, accepted: Iterable[bytes], *
     return webhook_id
 
 
-def _timestamp(text: str, now: float) -> int:
+def is_signed(headers: Mapping[str, str]) -> bool:
+    """Return whether a request has the headers of a signed webhook, each of its form, with whatever secret and clock.
+
+    Args:
+        headers: of the request, with names in lower case.
+    """
+    try:
+        _parts(headers)
+    except RuleViolation:
+        return False
+    return True
+
+
+def _parts(headers: Mapping[str, str]) -> tuple[str, int, list[bytes]]:
+    """Return the id, the time and the signatures of a webhook.
+
+    Raises:
+        RuleViolation: one is missing, or has another form.
+    """
+    for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
+        if not headers.get(name):
+            raise RuleViolation(f"{name} is missing")
+    webhook_id = check_webhook_id(headers[ID_HEADER])
+    return webhook_id, _timestamp(headers[TIMESTAMP_HEADER]), _signatures(headers[SIGNATURE_HEADER])
+
+
+def _timestamp(text: str) -> int:
     if not _TIMESTAMP.fullmatch(text) or str(int(text)) != text:
         raise RuleViolation(f"{TIMESTAMP_HEADER} {quoted(text)} is no whole number of seconds of the epoch")
-    if abs(now - int(text)) > TOLERANCE_SECONDS:
-        raise RuleViolation(
-            f"{TIMESTAMP_HEADER} {text} is {abs(now - int(text)):.0f} seconds from now: expected at most "
-            f"{TOLERANCE_SECONDS}"
-        )
     return int(text)
 
 

@@ -19,7 +19,7 @@ from tapstack.domain.operations import LARGEST_BODY, SEND_ALERT, SEND_WEBHOOK
 from tapstack.domain.outside_text import quoted, word
 from tapstack.domain.own_names import ALERTS_KEPT, WEBHOOKS_REFUSED, WEBHOOKS_UNKNOWN
 from tapstack.domain.webhook_secrets import ASKED_AGAIN_SECONDS, SECRET_KEPT_SECONDS
-from tapstack.domain.webhook_signatures import TOLERANCE_SECONDS, check_webhook_id, verify
+from tapstack.domain.webhook_signatures import TOLERANCE_SECONDS, check_webhook_id, is_signed, verify
 from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.api.answers import Answer, answered
 from tapstack.responder.api.problems import Problem
@@ -101,8 +101,8 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
         if not known:
             why = f"no source of this name takes webhooks; {why}"
         logger.warning("webhook refused", source=word(source), reason=why)
-        # What the internet tries is no alert that a tool has lost.
-        count(WEBHOOKS_REFUSED if known else WEBHOOKS_UNKNOWN)
+        # What the internet tries is no alert that a tool has lost: a tool signs, if with a wrong secret or time.
+        count(WEBHOOKS_REFUSED if known and is_signed(_headers(event)) else WEBHOOKS_UNKNOWN)
         kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
         raise Problem(kind, REFUSED) from None
     kept = KeptAlert(source, f"webhooks/{webhook_id}", as_text(utc_now()), body.decode())
