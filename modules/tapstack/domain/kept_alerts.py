@@ -1,9 +1,16 @@
-"""An alert as it came, while it waits to be decided about."""
+"""An alert as it came, while it waits to be decided about.
+
+Source: Amazon SQS API Reference, SendMessage: the characters that a message may have, and 256 KB of them in UTF-8.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
+from typing import Final
+
+_NOT_IN_MESSAGES: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,13 @@ class KeptAlert:
     person: str | None = None
 
     def as_json(self) -> str:
-        """Return it as a queue holds it."""
-        return json.dumps(asdict(self))
+        """Return it as a queue holds it: with at most twice the bytes of its document, and as much as the rest needs.
+
+        What JSON may leave as it is stays, because an escape has six characters for one, and a message has a limit.
+        """
+        text = json.dumps(asdict(self), ensure_ascii=False)
+        # Inside of texts only, where an escape stands for them.
+        return _NOT_IN_MESSAGES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def kept_alert(text: str) -> KeptAlert:
