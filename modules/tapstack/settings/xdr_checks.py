@@ -44,7 +44,15 @@ def check_xdr(checker: Checker, path: Path, project: str, site: Site) -> None:
             )
     with checker.part():
         for name, feed in xdr.feeds.items():
-            _check_arns(checker, (*path, "feeds", name, "principals"), feed.principals, site)
+            here = (*path, "feeds", name, "principals")
+            _check_arns(checker, here, feed.principals, site)
+            if site.assume_role is not None and (deploys := site.assume_role.role_arn) in feed.principals:
+                checker.say(
+                    (*here, feed.principals.index(deploys)),
+                    "is the role that deploys this site (assume_role.role_arn), and the policy of the bucket denies "
+                    "the principals of feeds listing, reading and deleting: expected a role of the producer's own",
+                    deploys,
+                )
     with checker.part():
         for name, reader in xdr.readers.items():
             with checker.part():

@@ -42,6 +42,22 @@ def test_fails_when_the_policy_of_the_bucket_would_be_larger_than_s3_takes() -> 
     assert re.search(r"expected \d+ accounts? fewer in flow_log_accounts, or fewer principals of feeds", line)
 
 
+def test_fails_when_a_feed_is_of_the_role_that_deploys() -> None:
+    role = "arn:aws:iam::111122223333:role"
+    feed = f'{{feeds: {{edr: {{principals: ["{role}/edr", "{role}/tapstack-deploy"]}}}}}}'
+
+    def file(deploys: str) -> str:
+        return deployment(feed, more=f'    assume_role: {{role_arn: "{role}/{deploys}"}}\n')
+
+    [line] = refused(file("tapstack-deploy"))
+    assert line == (
+        "deployment.yaml:7: sites.a.xdr.feeds.edr.principals[1]: is the role that deploys this site "
+        "(assume_role.role_arn), and the policy of the bucket denies the principals of feeds listing, reading and "
+        f"deleting: expected a role of the producer's own, got '{role}/tapstack-deploy'"
+    )
+    parse_deployment(file("another"))
+
+
 def test_when_a_site_has_telemetry_only_then_the_file_is_right() -> None:
     parse_deployment(deployment("{}"))
 
@@ -150,7 +166,7 @@ def test_when_all_is_right_then_the_file_is_taken() -> None:
         ),
         (
             [LOGS, "readers:", f"  h: {HUNTERS.replace(ID, 'hunters-acme')}"],
-            "10: sites.a.xdr.readers.h.vendor.external_id: 'hunters-acme' is too short for an external id: expected 16",
+            "10: sites.a.xdr.readers.h.vendor.external_id: 'hunters-acme' is too short for an external id: expected a",
         ),
         (
             [LOGS, "readers:", f"  oceanography: {HUNTERS.replace(ID, 'oceanography-7d41b')}"],
