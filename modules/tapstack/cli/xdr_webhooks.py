@@ -38,7 +38,7 @@ from tapstack.domain.webhook_signatures import (
     written_secret,
 )
 from tapstack.settings.load import deployment_path, load_deployment, shown
-from tapstack.settings.model import Deployment
+from tapstack.settings.model import Deployment, Site
 from tapstack.workspace.credentials import CredentialsError, access_to, answers_of_aws
 from tapstack.workspace.xdr_status import LAST_ALERTS, REFUSED_DAYS, Arrived, Refused, XdrStatus, read_status
 
@@ -47,6 +47,10 @@ _UNKNOWN: Final = "AWS did not say whether the new secret is set"
 
 class _SupersededError(CredentialsError):
     """The secret that was set is not the current one any more."""
+
+
+class _HalfRevokedError(CredentialsError):
+    """A secret that no sender has is the current one, and AWS refuses to set the new one."""
 
 
 def send(
@@ -144,6 +148,7 @@ def rotate_secret(
     name = webhook_secret_name(deployment.project, site, source_name)
     with _pending(output, name, ".revoking" if revoke else ".pending") as secret:
         client = access_to(deployment.sites[site]).client("secretsmanager")
+        answer: Any = None
         try:
             with answers_of_aws(f"the secret {name} cannot be set: deploy the response with this source first"):
                 # Of two, the one before the last is accepted no longer.
@@ -156,8 +161,13 @@ def rotate_secret(
                 raise _SupersededError(
                     f"{source_name} has got another secret since: run the command again for a new one"
                 )
-        except CredentialsError:
-            raise
+        except CredentialsError as refused:
+            if answer is None or isinstance(refused, _SupersededError):
+                raise
+            raise _HalfRevokedError(
+                f"{refused}. The current secret of {source_name} is now one that no sender has. "
+                f"{_accepted_before(deployment.sites[site])}. Run the same command again once AWS allows it"
+            ) from refused
         except BaseException:
             if output is None:
                 print(secret, file=out, flush=True)
@@ -167,19 +177,21 @@ def rotate_secret(
             raise
     if output is None:
         print(secret, file=out, flush=True)
-    response = deployment.sites[site].response
-    hours = response.alerts.overlap_hours if response is not None else 0
-    until = as_text(utc_now() + timedelta(hours=hours))
     where = f"It is in {output}" if output is not None else "It is shown only now"
-    accepted = (
-        f"No earlier one is accepted, {counted(SECRET_KEPT_SECONDS // 60, 'minute')} from now at the latest"
-        if revoke or not hours
-        else f"The one before is accepted until {until} (alerts.overlap_hours); earlier ones are not"
-    )
+    accepted = _accepted_before(deployment.sites[site], revoked=revoke)
     print(
         f"{source_name} of {site} has a new secret. {where}: give it to the sender. {accepted}.", file=err, flush=True
     )
     return 0
+
+
+def _accepted_before(site: Site, *, revoked: bool = False) -> str:
+    """Say how long the secret before the current one is accepted: not at all where it is revoked."""
+    hours = site.response.alerts.overlap_hours if site.response is not None else 0
+    if revoked or not hours:
+        return f"No earlier one is accepted, {counted(SECRET_KEPT_SECONDS // 60, 'minute')} from now at the latest"
+    until = as_text(utc_now() + timedelta(hours=hours))
+    return f"The one before is accepted until {until} (alerts.overlap_hours); earlier ones are not"
 
 
 def status(deployment_file: Path | None, site_name: str | None, *, as_json: bool, out: TextIO, err: TextIO) -> int:
@@ -253,7 +265,8 @@ def _pending(file: str | None, name: str, suffix: str) -> Iterator[str]:
     """Yield the secret to set: a new one, or that of the same command before, where it did not hear of the outcome.
 
     Until it is set, it is in a file beside, which only its user may read. Where AWS refuses a new one, or another was
-    set since, that is removed. One of a command before stays: it may be the one that is set.
+    set since, that is removed. One of a command before stays: it may be the one that is set. So does one where AWS did
+    the first of two steps: the same command does the second.
 
     Args:
         file: where the secret is once it is set; none where it is printed.
@@ -279,6 +292,8 @@ def _pending(file: str | None, name: str, suffix: str) -> Iterator[str]:
         raise UserError(f"--output {plain(file)}: {said}") from None
     try:
         yield secret
+    except _HalfRevokedError:
+        raise
     except CredentialsError as error:
         if not is_new and not isinstance(error, _SupersededError):
             raise CredentialsError(

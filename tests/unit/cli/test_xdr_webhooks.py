@@ -1,6 +1,7 @@
 """`tapstack xdr send`, `rotate-secret` and `status`: what they refuse before they call anything."""
 
 import json
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -189,6 +190,37 @@ def test_when_the_answer_about_a_new_secret_is_lost_then_the_same_command_sets_t
             assert site.staged("AWSPREVIOUS") == first
         else:
             assert site.staged("AWSPREVIOUS") not in (None, first, new)
+
+
+@pytest.mark.parametrize("file", [True, False], ids=["file", "printed"])
+def test_when_aws_refuses_the_second_step_of_a_revocation_then_the_same_command_does_it(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch, file: bool
+) -> None:
+    site = Secrets()
+    monkeypatch.setattr(xdr_webhooks, "access_to", lambda _: site)
+    rotate = ["xdr", "rotate-secret", "--source", "hunters"]
+    assert main([*rotate, "--output", "leaked"]) == 0
+    leaked = Path("leaked").read_text().strip()
+    revoke = [*rotate, "--revoke", *(["--output", "new"] if file else [])]
+    site.failing, site.calls = {2: DENIED}, 0
+    assert main(revoke) == 2
+    printed = capsys.readouterr()
+    assert site.staged("AWSPREVIOUS") == leaked
+    assert printed.out == ""
+    expected = (
+        r"The current secret of hunters is now one that no sender has\. The one before is accepted until \S+Z "
+        r"\(alerts\.overlap_hours\); earlier ones are not\. Run the same command again once AWS allows it"
+    )
+    assert re.search(expected, printed.err)
+    pending = list(Path().glob("new.*"))
+    assert len(pending) == file
+    kept = [each.read_text().strip() for each in pending]
+    assert main(revoke) == 0
+    new = Path("new").read_text().strip() if file else capsys.readouterr().out.strip()
+    assert site.staged("AWSCURRENT") == new
+    assert leaked not in (site.staged("AWSCURRENT"), site.staged("AWSPREVIOUS"))
+    assert kept in ([], [new])
+    assert list(Path().glob("new.*")) == []
 
 
 def test_when_the_answer_is_lost_and_there_is_no_file_then_the_secret_is_shown(

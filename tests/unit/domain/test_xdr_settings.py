@@ -161,8 +161,8 @@ def test_when_a_trust_policy_is_larger_than_iam_takes_by_default_then_a_warning_
             for other in ({"issuer": MANY["issuer"]}, {"audience": MANY["audience"]})
         ),
         (
-            {"vendor": VendorTrust("444455556666", "9f8e7d6c5b4a3f2e1d0c"), "preset": "cortex"},
-            "external_id '9f8e7d6c5b4a3f2e1d0c' is none of Cortex XDR and XSIAM: expected a UUID of version 4",
+            {"vendor": VendorTrust("444455556666", "c41f9a07e6b83d5207fa"), "preset": "cortex"},
+            "external_id 'c41f9a07e6b83d5207fa' is none of Cortex XDR and XSIAM: expected a UUID of version 4",
         ),
     ],
 )
