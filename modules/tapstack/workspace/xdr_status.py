@@ -35,7 +35,7 @@ from tapstack.workspace.credentials import Access, CredentialsError, Unreachable
 
 LAST_ALERTS: Final = 20
 REFUSED_DAYS: Final = 7
-_PERIOD: Final = timedelta(minutes=5)
+_SUM_PERIOD: Final = timedelta(minutes=5)
 """Of the metric of refused webhooks: CloudWatch keeps periods of five minutes for 63 days, shorter ones for 15."""
 _DATED: Final = re.compile(
     r"(?:(?:year|month|day|hour)=)?\d{2}(?:\d{2})?/"
@@ -213,13 +213,13 @@ def _refused(cloudwatch: Any, dimensions: dict[str, str]) -> Refused:
         "MetricName": WEBHOOKS_REFUSED,
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
     }
-    stat = {"Metric": metric, "Period": int(_PERIOD.total_seconds()), "Stat": "Sum"}
+    stat = {"Metric": metric, "Period": int(_SUM_PERIOD.total_seconds()), "Stat": "Sum"}
     now = utc_now()
     pages = cloudwatch.get_paginator("get_metric_data").paginate(
         MetricDataQueries=[{"Id": "refused", "MetricStat": stat}],
         StartTime=now - timedelta(days=REFUSED_DAYS),
         # The end is exclusive, and the present period is to be in it.
-        EndTime=now + _PERIOD,
+        EndTime=now + _SUM_PERIOD,
     )
     found = {
         at: int(value)
