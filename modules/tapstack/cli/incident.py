@@ -32,11 +32,10 @@ from tapstack.domain.containment_settings import MODES, REQUESTED
 from tapstack.domain.counts import counted
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.operations import BY_ID, operation_that_contains
-from tapstack.domain.proposals import CHOOSE
+from tapstack.domain.proposals import CHOOSE, URL_VARIABLE
 from tapstack.domain.suggestions import about_quotes
 from tapstack.settings.load import FILE_VARIABLE
 
-URL_VARIABLE: Final = "TAPSTACK_URL"
 TOKEN_VARIABLE: Final = "TAPSTACK_TOKEN"
 POLL_SECONDS: Final = 3.0
 _LISTED: Final = 20

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from tapstack.cli.incident import URL_VARIABLE
 from tapstack.cli.incident_api import ServiceError, UserError
 from tapstack.cli.terminal import plain
 from tapstack.cli.xdr_try import try_alert
@@ -15,6 +14,7 @@ from tapstack.domain.alert_mappings import PRESETS
 from tapstack.domain.alerts import SECURITY_HUB
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
+from tapstack.domain.proposals import URL_VARIABLE
 from tapstack.domain.webhook_secrets import SECRET_VARIABLE
 from tapstack.settings.load import FILE_VARIABLE
 from tapstack.settings.problems import DeploymentError

@@ -42,6 +42,7 @@ class FunctionEnvironment:
         table: name of the table of incidents.
         state_machine_arn: of the workflow.
         topic_arns: topics that are notified.
+        api_url: address of the API, which notifications name for their commands.
         home: account and Region of the site.
         vpc_id: of the site.
         capture: how incidents capture.
@@ -63,6 +64,7 @@ class FunctionEnvironment:
     table: str
     state_machine_arn: str
     topic_arns: Sequence[str]
+    api_url: str
     home: AccountRegion
     vpc_id: str
     capture: CaptureSettings
@@ -84,6 +86,7 @@ class FunctionEnvironment:
             function_variables.STATE_MACHINE_ARN: self.state_machine_arn,
             function_variables.TOPIC_ARNS: ",".join(self.topic_arns),
             function_variables.EVENT_BUS_NAME: EVENT_BUS,
+            function_variables.API_URL: self.api_url,
             function_variables.SETTINGS: _json(self._settings()),
             "POWERTOOLS_SERVICE_NAME": METRICS_SERVICE,
             "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
@@ -152,6 +155,11 @@ class FunctionEnvironment:
             "appliance": _json(self.appliance),
         }
         return {name: _measure(part, rooms) for name, part in parts.items()}
+
+
+def example_of_api_url(region: str) -> str:
+    """Return the longest address that the API of a Region can have."""
+    return f"https://{'x' * 10}.execute-api.{region}.amazonaws.com.cn"
 
 
 def _json(value: Any) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+URL_VARIABLE: Final = "TAPSTACK_URL"
+"""The environment variable that names the API to the commands."""
 CHOOSE: Final = "Commands possible now (choose one):"
 """The heading of proposals that are alternatives, not steps."""
 _OVERRIDE: Final = 'override --reason "no other person is available"'

@@ -31,6 +31,7 @@ class Environment:
         table: DynamoDB table.
         state_machine_arn: of the workflow.
         topic_arns: SNS topics that notifications are published to.
+        api_url: address of the API; empty until a deployment of this version has set it.
         event_bus: EventBridge bus that events are published to.
         vpc_id: of the site.
         home: account and Region of the site; those of items in the table that name no other.
@@ -55,6 +56,7 @@ class Environment:
     capture: CaptureSettings
     appliance: ExistingAppliance | DeployedLaunch
     retention_days: int
+    api_url: str = ""
     home: AccountRegion = field(default_factory=lambda: AccountRegion("", ""))
     containment: DeployedContainment | None = None
     policy: str = field(default="[]", repr=False)
@@ -81,6 +83,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         state_machine_arn=variables.get(function_variables.STATE_MACHINE_ARN, ""),
         topic_arns=tuple(filter(None, variables.get(function_variables.TOPIC_ARNS, "").split(","))),
         event_bus=variables.get(function_variables.EVENT_BUS_NAME, EVENT_BUS),
+        api_url=variables.get(function_variables.API_URL, ""),
         vpc_id=settings["vpc_id"],
         capture=_with(CaptureSettings(), settings["capture"]),
         appliance=_appliance(settings["appliance"]),

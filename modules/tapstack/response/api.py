@@ -40,6 +40,8 @@ _LOGGED: Final = {
 class IncidentApi(AwsConstruct):
     """An HTTP API in front of the function that answers it.
 
+    Functions know its address: it is created before them, and `serve` lets them answer it.
+
     Callers sign with AWS credentials, or show a token. The one route that is open to all is that of webhooks, where
     there are any: a function of its own verifies what their senders sign. Browsers of other sites are not answered (no
     CORS). Above 20 requests a second (burst: 100), requests get 429; on routes for alerts, above 50 (burst: 200).
@@ -48,13 +50,6 @@ class IncidentApi(AwsConstruct):
         scope: the construct it belongs to.
         id_: its id within `scope`.
         name: of the API.
-        function: what answers.
-        authorization: who may call.
-        key: encrypts the access log.
-        log_retention_days: how long the access log is kept.
-        contains: instances may be contained.
-        alerts: what takes alerts of other tools; by default there are no routes for them.
-        webhooks: whether some of their senders sign themselves.
         tags: on the API, its stage and its log.
 
     See "Work with HTTP APIs" in the Amazon API Gateway Developer Guide.
@@ -66,28 +61,44 @@ class IncidentApi(AwsConstruct):
         id_: str,
         *,
         name: str,
-        function: ResponderFunction,
-        authorization: Authorization,
-        key: ResponseKey,
-        log_retention_days: int,
-        contains: bool = False,
-        alerts: ResponderFunction | None = None,
-        webhooks: bool = False,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Create the API, its routes and its one stage."""
+        """Create the API."""
         super().__init__(scope, id_)
-        tagged = dict(tags) if tags else None
+        self._name, self._tags = name, dict(tags) if tags else None
         self.resource: Any = aws.Apigatewayv2Api(
             self,
             "Resource",
             name=name,
             protocol_type="HTTP",
             description="Tapstack: open, show, extend and close incidents; contain and release their instances",
-            tags=tagged,
+            tags=self._tags,
         )
         name_main_child(self, self.resource)
-        self._authorization, self._authorizer = authorization, self._made_authorizer(name, authorization)
+
+    def serve(
+        self,
+        function: ResponderFunction,
+        *,
+        authorization: Authorization,
+        key: ResponseKey,
+        log_retention_days: int,
+        contains: bool = False,
+        alerts: ResponderFunction | None = None,
+        webhooks: bool = False,
+    ) -> None:
+        """Create its routes and its one stage.
+
+        Args:
+            function: what answers.
+            authorization: who may call.
+            key: encrypts the access log.
+            log_retention_days: how long the access log is kept.
+            contains: instances may be contained.
+            alerts: what takes alerts of other tools; by default there are no routes for them.
+            webhooks: whether some of their senders sign themselves.
+        """
+        self._authorization, self._authorizer = authorization, self._made_authorizer(authorization)
         integration = self._integration("Integration", function)
         for route in gateway_routes(contains=contains):
             self._route(route, integration)
@@ -95,10 +106,10 @@ class IncidentApi(AwsConstruct):
         logs = log_group(
             self,
             "Logs",
-            name=f"/aws/vendedlogs/apigateway/{name}",
+            name=f"/aws/vendedlogs/apigateway/{self._name}",
             key=key,
             retention_days=log_retention_days,
-            tags=tags,
+            tags=self._tags,
         )
         aws.Apigatewayv2Stage(
             self,
@@ -125,7 +136,7 @@ class IncidentApi(AwsConstruct):
                 for route in alert_routes
             ]
             or None,
-            tags=tagged,
+            tags=self._tags,
         )
         function.allow("Api", principal="apigateway.amazonaws.com", source_arn=f"{self.resource.execution_arn}/*/*")
 
@@ -177,14 +188,14 @@ class IncidentApi(AwsConstruct):
             authorization_scopes=None if is_open else list(self._authorization.scopes_for(right_of(route))) or None,
         )
 
-    def _made_authorizer(self, name: str, authorization: Authorization) -> Any:
+    def _made_authorizer(self, authorization: Authorization) -> Any:
         if authorization.issuer is None:
             return None
         return aws.Apigatewayv2Authorizer(
             self,
             "Authorizer",
             api_id=self.resource.id,
-            name=name,
+            name=self._name,
             authorizer_type="JWT",
             identity_sources=["$request.header.Authorization"],
             jwt_configuration=aws.Apigatewayv2AuthorizerJwtConfiguration(

@@ -26,7 +26,7 @@ from tapstack.domain.containment_settings import (
 )
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.evidence_settings import EvidenceSettings
-from tapstack.domain.function_environment import FunctionEnvironment
+from tapstack.domain.function_environment import FunctionEnvironment, example_of_api_url
 from tapstack.domain.identifiers import check_identifier, check_name, example_of
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE
 from tapstack.domain.names import (
@@ -204,6 +204,7 @@ class IncidentResponse(AwsConstruct):
             tags=tags,
         )
         self.intake = self._alert_intake()
+        self.api = IncidentApi(self, "Api", name=self._named("api", 128), tags=tags)
         settings, self._permissions = self._appliance(appliance, vpc_id, evidence or EvidenceSettings())
         self.containment_groups = self._containment_groups(containment, vpc_id)
         self._containable = self._containment_permissions(containment)
@@ -213,6 +214,7 @@ class IncidentResponse(AwsConstruct):
             table=self.table.name,
             state_machine_arn=self._permissions.state_machine_arn,
             topic_arns=self.notifications.topic_arns,
+            api_url=self.api.endpoint,
             home=AccountRegion(self._place.account, self._place.region),
             vpc_id=self._expressions.safe(vpc_id, "vpc_id"),
             capture=capture or CaptureSettings(),
@@ -242,18 +244,14 @@ class IncidentResponse(AwsConstruct):
             log_retention_days=log_retention_days,
             tags=tags,
         )
-        self.api = IncidentApi(
-            self,
-            "Api",
-            name=self._named("api", 128),
-            function=self.functions["api"],
+        self.api.serve(
+            self.functions["api"],
             authorization=authorization or Authorization.iam(),
             key=self.key,
             log_retention_days=log_retention_days,
             contains=containment is not None,
             alerts=self.functions.get("alerts"),
             webhooks=bool(self._alerts.webhooks),
-            tags=tags,
         )
         if self.intake is not None:
             self.intake.feed(self.functions["findings"])
@@ -433,6 +431,7 @@ class IncidentResponse(AwsConstruct):
         examples = {
             self.table.name: incidents_table_name(self._deployment, self._site),
             **dict.fromkeys(environment.topic_arns, topic),
+            environment.api_url: example_of_api_url(_REGION),
             **dict.fromkeys(vpc_ids, example_of("vpc")),
             **dict.fromkeys(groups, example_of("security group")),
             template: "x" * _TEMPLATE_URL_BYTES,

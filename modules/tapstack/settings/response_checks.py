@@ -21,7 +21,7 @@ from tapstack.domain.containment_settings import (
 )
 from tapstack.domain.destinations import Destination
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.function_environment import FunctionEnvironment
+from tapstack.domain.function_environment import FunctionEnvironment, example_of_api_url
 from tapstack.domain.identifiers import example_of
 from tapstack.domain.names import (
     incidents_table_name,
@@ -148,6 +148,7 @@ def _environment_of(project: str, name: str, site: Site, response: Response) -> 
         table=incidents_table_name(project, name),
         state_machine_arn=arn.format("states", f"stateMachine:{workflow_name(project, name)}"),
         topic_arns=[arn.format("sns", notices_topic_name(project, name)), *response.notify.topic_arns],
+        api_url=example_of_api_url(site.region),
         home=AccountRegion(account, site.region),
         vpc_id=site.vpc_id,
         capture=response.capture.to_domain(),

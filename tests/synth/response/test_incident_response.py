@@ -189,6 +189,15 @@ def test_when_there_is_an_api_then_every_route_asks_who_calls(launching: Respons
     assert launching.function("api")["timeout"] * 1000 < integration["timeout_milliseconds"] <= 30_000
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_when_there_is_an_api_then_functions_know_its_address_and_it_needs_none_of_them(
+    launching: Response, name: str
+) -> None:
+    assert launching.variables(name)["TAPSTACK_API_URL"] == "<apigatewayv2_api.api_endpoint>"
+    # Terraform refuses a cycle.
+    assert "<" not in json.dumps(launching.one("aws_apigatewayv2_api"))
+
+
 @pytest.mark.thorough
 def test_when_tokens_are_asked_for_then_every_route_asks_for_one_with_the_scope() -> None:
     made = Response(

@@ -18,6 +18,7 @@ SMALL = FunctionEnvironment(
     table="acme-a-response-incidents",
     state_machine_arn="arn:aws:states:eu-central-1:111122223333:stateMachine:acme-a-response-incidents",
     topic_arns=["arn:aws:sns:eu-central-1:111122223333:acme-a-response-notices"],
+    api_url="https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
     home=AccountRegion("111122223333", "eu-central-1"),
     vpc_id="vpc-0123456789abcdef0",
     capture=CaptureSettings(),

@@ -18,10 +18,15 @@ from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import decide
 from tapstack.responder.incident import finding_notices
 from tapstack.responder.incident.finding_notices import Outcome
+from tapstack.responder.outbound import notifications
 from tests.unit.domain.alerts import HOME, INSTANCE, sample
 from tests.unit.domain.findings import document, event
 
-HEADINGS = ("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: ")
+ADDRESS = "Commands: export TAPSTACK_URL=https://a"
+HEADINGS = (
+    *("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: "),
+    ADDRESS,
+)
 PAGE = (
     "Console:  https://eu-central-1.console.aws.amazon.com/ec2/home?region=eu-central-1#InstanceDetails:instanceId=i-"
 )
@@ -32,7 +37,9 @@ hostile = st.text(st.sampled_from("a'\"\\\n\r\x1b\u2028\u202e\ud800 ;$`:Decision
 @pytest.fixture(autouse=True, scope="module")
 def _site() -> Any:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(finding_notices, "environment", lambda: SimpleNamespace(site="production"))
+        site = SimpleNamespace(site="production", api_url="https://a")
+        for module in (finding_notices, notifications):
+            patched.setattr(module, "environment", lambda: site)
         yield
 
 
@@ -53,6 +60,7 @@ def test_when_text_of_others_is_in_a_finding_then_it_cannot_look_like_ours(place
     assert all(line.isprintable() for line in lines)
     assert all(not line or line.startswith((*HEADINGS, *FURTHER, "  tapstack incident open ")) for line in lines)
     assert [line for line in lines if line.startswith("Decision:")] == ["Decision: notify, by no rule of the policy"]
+    assert [line for line in lines if line.startswith("Commands:")] == [ADDRESS]
     for line in lines:
         if line.startswith("  tapstack"):
             assert shlex.split(line) == [

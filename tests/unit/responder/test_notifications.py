@@ -28,12 +28,14 @@ from tapstack.responder.store.incidents import Incident, IncidentContainment, In
 from tapstack.responder.store.records import IncidentAppliance, IncidentPackets, incident_of
 from tests.unit.cli.incidents import incident as shown_incident
 
+URL = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
 PAGE = (Path(__file__).parents[3] / "docs" / "incidents.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
 def _site(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site="production"))
+    site = SimpleNamespace(site="production", api_url=URL)
+    monkeypatch.setattr(notifications, "environment", lambda: site)
     both = DeployedContainment(modes=("approval", "now"))
     for module in (of_containment, incidents):
         monkeypatch.setattr(module, "environment", lambda: SimpleNamespace(containment=both, capture=CaptureSettings()))
@@ -226,7 +228,8 @@ def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_e
     )
     lines = of_containment.approval(found)[1].splitlines()
     # They only show: containment is approved by a command, which sends an authenticated POST.
-    assert [line for line in lines if "https://" in line] == (
+    assert f"Commands: export TAPSTACK_URL={URL}" in lines
+    assert [line for line in lines if "https://" in line and URL not in line] == (
         []
         if host is None
         else [
@@ -357,6 +360,7 @@ def test_when_the_page_shows_the_notifications_of_an_incident_then_they_are_the_
     where = AccountRegion("111122223333", "eu-central-1")
     settings = SimpleNamespace(
         site="production",
+        api_url=URL,
         home=where,
         appliance=launch,
         containment=DeployedContainment(modes=("approval", "now")),

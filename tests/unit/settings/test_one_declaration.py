@@ -107,6 +107,7 @@ def appliance_read_by_a_function(written: Mapping[str, Any]) -> ExistingApplianc
         table="incidents",
         state_machine_arn="",
         topic_arns=[],
+        api_url="https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
         home=AccountRegion("111122223333", "eu-central-1"),
         vpc_id="vpc-1",
         capture=CaptureSettings(),

@@ -15,8 +15,9 @@ from tapstack.domain.incidents import can_be_extended, undo_command
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.own_names import ALERTS_NOT_NOTIFIED, ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
+from tapstack.domain.proposals import URL_VARIABLE
 from tapstack.responder.environment import environment
-from tapstack.responder.outbound.notifications import attack_lines
+from tapstack.responder.outbound.notifications import address, attack_lines
 from tapstack.responder.store.incidents import Incident
 
 _EVENT_LENGTH: Final = 2000
@@ -78,6 +79,7 @@ def decided(alert: Alert, outcomes: Sequence[Outcome], *, last: bool = False) ->
         *(attack_lines(alert.tactics, alert.techniques) or ["Tactics:  none"]),
         f"{what:<9} {alert.shown_id} in {alert.where.region}, account {alert.where.account_id}, "
         f"seen {counted(alert.count, 'time')}",
+        *address(),
         *(f"Left out: {value}" for value in alert.left_out[:_LISTED]),
     ]
     if further := len(alert.left_out[_LISTED:]):
@@ -203,6 +205,6 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         yield "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs"
     elif incident is None or incident.state in ("closing", "closed"):
         if not outcome.here:
-            yield f"  with the TAPSTACK_URL of account {instance.where.account_id} in {instance.where.region}:"
+            yield f"  with the {URL_VARIABLE} of account {instance.where.account_id} in {instance.where.region}:"
         reason = shlex.quote(f"{title_of(alert.source)} {alert.id}")
         yield f"  tapstack incident open --instance {shlex.quote(instance.id)} --reason {reason}"

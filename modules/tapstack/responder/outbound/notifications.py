@@ -18,7 +18,7 @@ from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
-from tapstack.domain.proposals import CHOOSE, pending_commands, proposal
+from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
@@ -279,6 +279,7 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
         *([f"Alert:    {word(incident.alert_id)}"] if incident.alert_id else []),
         f"Opened:   {incident.opened_at} by {word(incident.opened_by)}",
         f"Account:  {incident.where.account_id}, {incident.where.region}",
+        *address(),
         *_pages(incident),
         *_stored_packets(incident),
         *_protection(incident),
@@ -286,6 +287,12 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
     # No line break within a line: messages of AWS and names of others can stand in any of them.
     lines = [*about, *(line for part in parts if part for line in ("", *part))]
     return "\n".join(map(one_line, lines)) + "\n"
+
+
+def address() -> list[str]:
+    """Return the line by which the commands of a notification find the API; none where its address is not known."""
+    url = environment().api_url
+    return [f"Commands: export {URL_VARIABLE}={url}"] if url else []
 
 
 def attack_lines(tactics: Sequence[str], techniques: Sequence[str]) -> list[str]:
