@@ -99,7 +99,7 @@ def test_when_an_event_cannot_be_written_as_json_then_its_kind_is_named() -> Non
 
 OF_OTHERS = ("soc reports ", "Title:    ", "Tactics:  ", "ATT&CK:   ", "Alert:    ", *HEADINGS[4:], *FURTHER)
 _UNMATCHED = (
-    "An alert of soc came ",
+    "An alert of soc could not be matched ",
     "Why:      ",
     "Kept:     ",
     "Alert:    ",
