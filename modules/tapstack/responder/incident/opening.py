@@ -20,7 +20,7 @@ from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import alerts, incidents, requests
 from tapstack.responder.store import opening as store
-from tapstack.responder.store.alerts import Deed, Did
+from tapstack.responder.store.alerts import DeliveryOutcome, Did
 from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.opening import Known, RequestKey
 from tapstack.responder.store.retry import retried
@@ -135,17 +135,17 @@ class _Opening:
         """Return what this delivery did before it came again; None where it did nothing, or is known by nothing."""
         if not self.report.delivery:
             return None
-        deed = alerts.deed_of(self.report.delivery, self.request.alert_id, self.request.instance_id)
-        if deed is None or (incident := incidents.read(deed.incident_id)) is None:
+        outcome = alerts.outcome_of(self.report.delivery, self.request.alert_id, self.request.instance_id)
+        if outcome is None or (incident := incidents.read(outcome.incident_id)) is None:
             return None
-        return Opened(incident, deed.how, deed.containment)
+        return Opened(incident, outcome.how, outcome.containment)
 
     def _recorded(self, incident: Incident, how: Did, containment: Requested = "none") -> list[dict[str, Any]]:
         """Return what is written with a change for `done_before`."""
         if not self.report.delivery:
             return []
-        deed = Deed(incident.id, how, containment)
-        return [alerts.recorded(self.report.delivery, self.request.alert_id, self.request.instance_id, deed)]
+        outcome = DeliveryOutcome(incident.id, how, containment)
+        return [alerts.recorded(self.report.delivery, self.request.alert_id, self.request.instance_id, outcome)]
 
     def _keys(self) -> list[RequestKey]:
         text = json.dumps(asdict(self.request), sort_keys=True)

@@ -47,7 +47,7 @@ Did = Literal["opened", "joined", "updated"]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class DeliveryOutcome:
     """What a delivery did to an incident.
 
     Attributes:
@@ -61,31 +61,33 @@ class Deed:
     containment: Requested = "none"
 
 
-def deed_of(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> Deed | None:
+def outcome_of(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> DeliveryOutcome | None:
     """Return what a delivery did about an alert and an instance, if it did anything before."""
-    item = table.read(_deed_key(delivery, alert_id, instance_id))
-    return None if item is None else Deed(item["incident_id"], item["how"], item["containment"])
+    item = table.read(_outcome_key(delivery, alert_id, instance_id))
+    return None if item is None else DeliveryOutcome(item["incident_id"], item["how"], item["containment"])
 
 
-def recorded(delivery: Sequence[str], alert_id: str | None, instance_id: str | None, deed: Deed) -> dict[str, Any]:
+def recorded(
+    delivery: Sequence[str], alert_id: str | None, instance_id: str | None, outcome: DeliveryOutcome
+) -> dict[str, Any]:
     """Return for a transaction what a delivery does with it.
 
     Args:
         delivery: as `delivery_of` returns it.
         alert_id: of the incident's request.
         instance_id: likewise.
-        deed: what it does.
+        outcome: what it does.
     """
     item = {
-        "incident_id": deed.incident_id,
-        "how": deed.how,
-        "containment": deed.containment,
+        "incident_id": outcome.incident_id,
+        "how": outcome.how,
+        "containment": outcome.containment,
         "ttl": lifetimes.after(lifetimes.UNUSED),
     }
-    return table.put({**_deed_key(delivery, alert_id, instance_id), **pack_item(item)})
+    return table.put({**_outcome_key(delivery, alert_id, instance_id), **pack_item(item)})
 
 
-def _deed_key(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> dict[str, Any]:
+def _outcome_key(delivery: Sequence[str], alert_id: str | None, instance_id: str | None) -> dict[str, Any]:
     return request_key("delivered", (*delivery, alert_id or ""), instance_id or "")
 
 
