@@ -21,7 +21,7 @@ from tapstack.domain.incidents import Because, as_time
 from tapstack.domain.names import workflow_name
 from tapstack.domain.regions import AccountRegion
 from tapstack.responder.containment import notifications as of_containment
-from tapstack.responder.containment.wanting import Wanting
+from tapstack.responder.containment.other_requests import OtherRequest
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents, keys, retention
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
@@ -197,7 +197,7 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
         of_containment.approval(found),
         of_containment.contained(found),
         of_containment.released(found),
-        of_containment.held(found, [Wanting(replace(found, id="inc-2"), holds=True)]),
+        of_containment.held(found, [OtherRequest(replace(found, id="inc-2"), holds=True)]),
     ]
     for _, text in messages:
         lines = text[:-1].split("\n")

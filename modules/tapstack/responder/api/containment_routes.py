@@ -6,7 +6,7 @@ from tapstack.responder.api.answers import Answer
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check_mode, read_json
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.containment.wanting import others_wanting
+from tapstack.responder.containment.other_requests import other_requests
 from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident
 
@@ -69,7 +69,7 @@ def release_incident(request: Request, incident_id: str) -> Answer:
         containment_requests.check_can_be_released(incident)
         return 200, containment_requests.plan_to_release(incident, **given, all_incidents=all_incidents), {}
     released = containment_requests.release(incident_id, by=request.caller.name, **given, all_incidents=all_incidents)
-    others = others_wanting(released)
+    others = other_requests(released)
     wanted_by = [one.as_dict() for one in others if not (all_incidents and one.holds)]
     return 202, {**incidents.shown(released), "wanted_by": wanted_by}, {}
 

@@ -11,7 +11,7 @@ from tapstack.responder.api import pages
 from tapstack.responder.api.answers import Answer
 from tapstack.responder.api.problems import Problem
 from tapstack.responder.api.requests import Request, check, check_mode, read_json
-from tapstack.responder.containment.wanting import others_wanting
+from tapstack.responder.containment.other_requests import other_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands, opening
 from tapstack.responder.incident.remains import still_exists
@@ -60,7 +60,7 @@ def list_incidents(request: Request) -> Answer:
 def show_incident(request: Request, incident_id: str) -> Answer:
     """GET /incidents/{id}: an incident with its timeline, what else wants its instance contained, what remains."""
     incident = incidents.get(incident_id)
-    wanted_by = [one.as_dict() for one in others_wanting(incident)] if _matters(incident) else []
+    wanted_by = [one.as_dict() for one in other_requests(incident)] if _matters(incident) else []
     timeline = incidents.timeline(incident_id)
     more = {"timeline": timeline, "wanted_by": wanted_by, "still_exists": still_exists(incident)}
     return 200, {**incidents.shown(incident), **more}, {}

@@ -16,7 +16,7 @@ from tapstack.domain.containment_settings import check_groups_command, planned_c
 from tapstack.domain.outside_text import word
 from tapstack.domain.proposals import CHOOSE, GOES_ON, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
 from tapstack.domain.quarantine import delete_rules_commands
-from tapstack.responder.containment.wanting import Wanting
+from tapstack.responder.containment.other_requests import OtherRequest
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import is_refusal, without_name
 from tapstack.responder.outbound.notifications import evidence, subject, text
@@ -168,12 +168,12 @@ def contained(incident: Incident) -> tuple[str, str]:
     )
 
 
-def released(incident: Incident, others: Sequence[Wanting] = ()) -> tuple[str, str]:
+def released(incident: Incident, others: Sequence[OtherRequest] = ()) -> tuple[str, str]:
     """Return subject and text: the prior state is restored, but for what is listed.
 
     Args:
         incident: that was released.
-        others: the other incidents that want the instance contained.
+        others: the other incidents that contain the instance, or have requested it.
     """
     lost = [str(line) for line in incident.requested_containment.not_restored]
     return subject(incident, "released" if not lost else "released, not all restored"), text(
@@ -186,16 +186,16 @@ def released(incident: Incident, others: Sequence[Wanting] = ()) -> tuple[str, s
     )
 
 
-def _wanted_by(others: Sequence[Wanting]) -> list[str]:
+def _wanted_by(others: Sequence[OtherRequest]) -> list[str]:
     return ["Other incidents that contain it, or have requested it:", *(f"  {one}" for one in others)] if others else []
 
 
-def held(incident: Incident, others: Sequence[Wanting]) -> tuple[str, str]:
+def held(incident: Incident, others: Sequence[OtherRequest]) -> tuple[str, str]:
     """Return subject and text: released for this incident, while others kept the instance contained.
 
     Args:
         incident: for which it is released.
-        others: the other incidents that want it contained; none of them holds it where they released it since.
+        others: the other incidents that contain it, or have requested it; none of them holds it where they released it since.
     """
     holders = [one.incident.id for one in others if one.holds]
     if not holders:

@@ -27,7 +27,7 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, as_time, can_be_extended, utc_now
 from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.responder.containment import isolation, restoration
-from tapstack.responder.containment.wanting import others_wanting, withdraw_requests
+from tapstack.responder.containment.other_requests import other_requests, withdraw_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonNeeded
 from tapstack.responder.outbound import executions, telemetry
@@ -638,7 +638,7 @@ def plan_to_release(incident: Incident, *, overwrite: bool, keep: bool, all_inci
         plan = Plan(incident.named_instance_id)
     else:
         plan = restoration.plan(incident.id, overwrite=overwrite, keep=keep, all_incidents=all_incidents)
-    others = [one for one in others_wanting(incident) if not all_incidents or not one.holds]
+    others = [one for one in other_requests(incident) if not all_incidents or not one.holds]
     return replace(plan, warnings=(*plan.warnings, *map(str, others))).as_dict()
 
 

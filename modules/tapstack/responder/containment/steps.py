@@ -11,7 +11,7 @@ from tapstack.domain.own_names import CONTAINMENTS_FAILED, RELEASES_BLOCKED
 from tapstack.responder.containment import notifications as containment_notifications
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.attachments import mark_staying_notified
-from tapstack.responder.containment.wanting import others_wanting
+from tapstack.responder.containment.other_requests import other_requests
 from tapstack.responder.observability import count
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, notified, requests, retention
@@ -73,7 +73,7 @@ def notify(incident_id: str, outcome: str | None = None) -> dict[str, Any]:
             mark_staying_notified(incident)
     elif state == "released":
         # Another incident may have contained it again since, or its containment may be pending.
-        others = others_wanting(incident)
+        others = other_requests(incident)
         _notify(
             incident, f"released {incident.release_runs}", lambda found: containment_notifications.held(found, others)
         )

@@ -1,4 +1,4 @@
-"""Which incidents want an instance contained, besides the one that releases it."""
+"""Which other incidents contain an instance, or have requested its containment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tapstack.responder.store.incidents import Incident
 
 
 @dataclass(frozen=True, slots=True)
-class Wanting:
-    """An incident that wants an instance contained.
+class OtherRequest:
+    """Another incident that contains an instance, or has requested its containment.
 
     Attributes:
         incident: as it is now.
@@ -51,8 +51,8 @@ class Wanting:
         return f"it is being contained for {name}, which contains it again: release that too"
 
 
-def others_wanting(incident: Incident) -> list[Wanting]:
-    """Return the other incidents that want the instance of an incident contained: those that hold it first.
+def other_requests(incident: Incident) -> list[OtherRequest]:
+    """Return the other incidents that contain an incident's instance, and then those that have requested that.
 
     Those that do not hold it yet are found by listings, which are eventually consistent.
     """
@@ -63,9 +63,9 @@ def others_wanting(incident: Incident) -> list[Wanting]:
         one.id for one in incidents.with_ongoing_containment() if (one.instance_id, one.where) == (instance_id, where)
     }
     known = (incidents.read(incident_id) for incident_id in (listed | holders) - {incident.id})
-    found = (Wanting(one, one.id in holders) for one in known if one is not None and one.containment is not None)
-    wanting = [one for one in found if one.holds or one.state in ("pending", "containing")]
-    return sorted(wanting, key=lambda one: (not one.holds, one.incident.id))
+    found = (OtherRequest(one, one.id in holders) for one in known if one is not None and one.containment is not None)
+    ongoing = [one for one in found if one.holds or one.state in ("pending", "containing")]
+    return sorted(ongoing, key=lambda one: (not one.holds, one.incident.id))
 
 
 def withdraw_requests(incident: Incident, *, by: str) -> list[str]:
@@ -75,7 +75,7 @@ def withdraw_requests(incident: Incident, *, by: str) -> list[str]:
     withdrawn: the release ends it, or the time of its decision does.
     """
     withdrawn = []
-    for one in others_wanting(incident):
+    for one in other_requests(incident):
         if (changed := _withdraw(one, by, f"released for all incidents, by {incident.id}")) is None:
             continue
         if changed.approval_token:
@@ -85,7 +85,7 @@ def withdraw_requests(incident: Incident, *, by: str) -> list[str]:
     return withdrawn
 
 
-def _withdraw(one: Wanting, by: str, why: str) -> Incident | None:
+def _withdraw(one: OtherRequest, by: str, why: str) -> Incident | None:
     if one.state == "pending":
         changed, what = requests.withdraw(one.incident, by), "containment rejected"
     elif one.incident.requested_containment.waits_for_packets:
