@@ -62,8 +62,8 @@ RELEASE: Final = _object(
 )
 WANTED_BY: Final[Schema] = {
     "type": "array",
-    "description": "The other incidents that want the instance contained, where it is contained for this one, or was "
-    "released.",
+    "description": "The other incidents that contain the instance, or have requested it, where it is contained for "
+    "this one, or was released.",
     "items": {
         "type": "object",
         "required": ["incident_id", "state", "holds", "note"],

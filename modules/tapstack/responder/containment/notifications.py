@@ -195,7 +195,8 @@ def held(incident: Incident, others: Sequence[OtherRequest]) -> tuple[str, str]:
 
     Args:
         incident: for which it is released.
-        others: the other incidents that contain it, or have requested it; none of them holds it where they released it since.
+        others: the other incidents that contain it, or have requested it; none of them holds it where they released it
+            since.
     """
     holders = [one.incident.id for one in others if one.holds]
     if not holders:

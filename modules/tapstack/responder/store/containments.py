@@ -39,7 +39,7 @@ class Containment:
         state: `containing`, `contained`, `releasing`, or `absent` after the release.
         generation: number of the containment of this instance.
         turn: how often another function took it over.
-        holders: the incidents that want it contained.
+        holders: the incidents for which it is contained.
         releasing_for: the incidents that held it when a release began, in which its end is not recorded yet.
         since: when it began.
         untracked_at: when the first of two steps was made, in seconds of the epoch; 0 before.
@@ -127,7 +127,7 @@ def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Contai
     began before; what the policy decided, or the default, is about activity, which a release ends until it is over.
 
     Args:
-        incident: which wants it contained.
+        incident: for which it is contained.
         vpc_id: of the instance.
         quarantine_group_id: that it gets.
 
