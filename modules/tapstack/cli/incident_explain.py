@@ -200,13 +200,13 @@ def _named(instances: Sequence[AlertInstance]) -> str:
 def reasons(rules: tuple[Rule, ...], decision: Decision) -> Iterator[str]:
     """Yield lines: what each rule says of an instance, and what is decided."""
     width = max((len(rule.name) for rule in rules), default=0)
-    for number, passed in enumerate(decision.passed_over, 1):
+    for number, passed in enumerate(decision.not_matched, 1):
         first, *others = passed.reasons
         yield f"{number:>3} {passed.rule.name:<{width}}  no: {plain(first)}"
         yield from (f"    {'':<{width}}      {plain(reason)}" for reason in others)
     if decision.rule is not None:
-        yield f"{len(decision.passed_over) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}"
-    asked = len(decision.passed_over) + (decision.rule is not None)
+        yield f"{len(decision.not_matched) + 1:>3} {decision.rule.name:<{width}}  matches: {decision.asked}"
+    asked = len(decision.not_matched) + (decision.rule is not None)
     yield from (
         f"{number:>3} {rule.name:<{width}}  not evaluated" for number, rule in enumerate(rules[asked:], asked + 1)
     )
@@ -248,6 +248,6 @@ def decision_as_json(rules: tuple[Rule, ...], instances: Sequence[AlertInstance]
         "minutes": decision.minutes,
         "asked": decision.asked,
         "limited_because": decision.limited_because,
-        "passed_over": [{"rule": one.rule.name, "reasons": list(one.reasons)} for one in decision.passed_over],
-        "not_asked": [rule.name for rule in rules[len(decision.passed_over) + (decision.rule is not None) :]],
+        "passed_over": [{"rule": one.rule.name, "reasons": list(one.reasons)} for one in decision.not_matched],
+        "not_asked": [rule.name for rule in rules[len(decision.not_matched) + (decision.rule is not None) :]],
     }

@@ -18,7 +18,7 @@ from tapstack.domain.policy_rules import Rule as Rule
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class NotMatched:
     """A rule that was evaluated and did not match, with all reasons."""
 
     rule: Rule
@@ -33,14 +33,14 @@ class Decision:
         action: what to do.
         rule: the rule that matched; none when none did, which means `notify`.
         minutes: how long to capture, where the rule says so.
-        passed_over: the rules before it, in order, each with the reasons why it did not match.
+        not_matched: the rules before it, in order, each with the reasons why it did not match.
         limited_because: why `action` is less than the rule asks for; none where it is not.
     """
 
     action: Action
     rule: Rule | None
     minutes: int | None
-    passed_over: tuple[PassedOver, ...]
+    not_matched: tuple[NotMatched, ...]
     limited_because: str | None = None
 
     @property
@@ -73,16 +73,16 @@ def decide(
         gone: what is said of the instance, where it is terminated or does not exist: it has no packets any more.
     """
     known = tags if tags is not None or instance is None else instance.tags
-    passed_over = []
+    not_matched = []
     for rule in rules:
         if reasons := rule.objections(alert, known):
-            passed_over.append(PassedOver(rule, reasons))
+            not_matched.append(NotMatched(rule, reasons))
             continue
         because = None if rule.action == "notify" else _limit(alert, instance, here=here, gone=gone)
         if because is not None:
-            return Decision("notify", rule, None, tuple(passed_over), because)
-        return Decision(rule.action, rule, rule.minutes, tuple(passed_over))
-    return Decision("notify", None, None, tuple(passed_over))
+            return Decision("notify", rule, None, tuple(not_matched), because)
+        return Decision(rule.action, rule, rule.minutes, tuple(not_matched))
+    return Decision("notify", None, None, tuple(not_matched))
 
 
 def _limit(alert: Alert, instance: AlertInstance | None, *, here: bool, gone: str | None) -> str | None:

@@ -155,7 +155,7 @@ class TestDecisions:
         rules = (Rule("a", "capture", at_least=9), Rule("b", "capture", resource_role="TARGET"))
         decision = decided(rules, TOR)
         assert (decision.action, decision.rule) == ("notify", None)
-        assert [(passed.rule.name, passed.reasons) for passed in decision.passed_over] == [
+        assert [(passed.rule.name, passed.reasons) for passed in decision.not_matched] == [
             ("a", ("severity 8 is below 9",)),
             ("b", ("the resource's role is ACTOR, not TARGET",)),
         ]
@@ -165,7 +165,7 @@ class TestDecisions:
         decision = decided(rules, TOR)
         assert decision.rule == rules[1]
         assert (decision.action, decision.minutes, decision.limited_because) == ("capture", 30, None)
-        assert len(decision.passed_over) == 1
+        assert len(decision.not_matched) == 1
 
     def test_when_the_instance_s_tags_are_known_then_those_in_the_finding_do_not_count(self) -> None:
         rule = Rule("r", "capture", tags={"tier": "db"})
@@ -417,9 +417,9 @@ def test_when_any_policy_decides_then_the_first_match_does_and_all_before_it_say
     decision = decided(policy, finding)
     matching = [rule for rule in policy if not rule.objections(finding, tags_of(finding))]
     assert decision.rule == (matching[0] if matching else None)
-    passed = [entry.rule for entry in decision.passed_over]
+    passed = [entry.rule for entry in decision.not_matched]
     assert [*passed, *([decision.rule] if decision.rule else [])] == list(policy[: len(passed) + bool(decision.rule)])
-    assert all(entry.reasons for entry in decision.passed_over)
+    assert all(entry.reasons for entry in decision.not_matched)
 
 
 @given(policies, policies, findings)
