@@ -183,7 +183,7 @@ def take(place: Place, incident: Incident, network_interface_id: str) -> bool:
         state: InterfaceState = "waiting" if holder.state == "capturing" else "ended"
         after = replace(entry, state=state, session_id=None, session_number=None, note=why)
         said = f"{lost} is not mirrored any more: {why} ({incident.severity}, this one is {holder.severity})"
-        losses.append(store.Loss(holder, after, said))
+        losses.append(store.PlaceLoss(holder, after, said))
     named = " and ".join(f"{one.id}, which is less severe ({one.severity})" for one in holders)
     said = f"{network_interface_id} has the place of {lost} at the mirror target, of {named}"
     # Where the answer was lost, another call finds the table changed, by this one.

@@ -18,7 +18,7 @@ HOLDERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class PlaceLoss:
     """What an incident loses with a place.
 
     Attributes:
@@ -32,7 +32,7 @@ class Loss:
     said: str
 
 
-def take(capture: Capture, losses: Sequence[Loss], incident: Incident, said: str) -> bool:
+def take(capture: Capture, losses: Sequence[PlaceLoss], incident: Incident, said: str) -> bool:
     """Record that an incident takes the place of a capture, which is ending then; False where one of them has changed.
 
     Args:
