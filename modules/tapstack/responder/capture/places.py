@@ -25,7 +25,7 @@ from tapstack.responder.store.incidents import Incident
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DisplaceablePlace:
     """A place that a more severe incident may take.
 
     Attributes:
@@ -48,7 +48,7 @@ class Places:
     """
 
     taken: frozenset[str] = frozenset()
-    displaceable: dict[str, Place] = field(default_factory=dict)
+    displaceable: dict[str, DisplaceablePlace] = field(default_factory=dict)
     moving: bool = False
 
 
@@ -83,7 +83,7 @@ def at_target(to: MirrorTarget, incident: Incident, wanted: Collection[str], lim
         if capture.ending or not holders or not is_less_severe(_severity(holders), than=incident.severity):
             continue
         if _gives_way(capture, holders, described):
-            found.append(Place(capture, holders))
+            found.append(DisplaceablePlace(capture, holders))
         elif any(_moves(one, capture) for one in holders):
             moving = True
     found.sort(key=_order)
@@ -132,7 +132,7 @@ def _moves(incident: Incident, capture: Capture) -> bool:
     return not _is_settled(incident, capture)
 
 
-def _order(place: Place) -> tuple[int, bool, float]:
+def _order(place: DisplaceablePlace) -> tuple[int, bool, float]:
     """Return what places are sorted by: the least severe first, of these secondary interfaces, of these the newest."""
     eni = place.capture.network_interface_id
     opened = min(as_time(one.opened_at).timestamp() for one in place.holders)
@@ -145,7 +145,9 @@ def _is_primary(incident: Incident, network_interface_id: str) -> bool:
     return incident.instance_id is None or incident.interface_ids()[:1] == [network_interface_id]
 
 
-def _sparing_responders(found: list[Place], held: Collection[Capture], known: dict[str, Incident]) -> Iterator[Place]:
+def _sparing_responders(
+    found: list[DisplaceablePlace], held: Collection[Capture], known: dict[str, Incident]
+) -> Iterator[DisplaceablePlace]:
     """Yield the places that a finding may take: as many captures of responders stay as are reserved for them."""
     of_responders = {
         capture.network_interface_id
@@ -161,7 +163,7 @@ def _sparing_responders(found: list[Place], held: Collection[Capture], known: di
         yield place
 
 
-def take(place: Place, incident: Incident, network_interface_id: str) -> bool:
+def take(place: DisplaceablePlace, incident: Incident, network_interface_id: str) -> bool:
     """Give an interface of an incident the place of a less severe one; False where that has changed meanwhile.
 
     First the table, then the session: a function that is killed in between leaves a capture that is ending, which the
