@@ -57,7 +57,7 @@ def test_fails_when_there_is_no_file(tmp_path: Path) -> None:
     done = run(tmp_path, TAPSTACK_DEPLOYMENT=str(tmp_path / "none.yaml"))
     assert (done.returncode, done.stdout) == (2, "")
     sought = (
-        f"none.yaml: no such file ({tmp_path / 'none.yaml'}): create it, or name another one in $TAPSTACK_DEPLOYMENT"
+        f"none.yaml: no such file ({tmp_path / 'none.yaml'}): create it, or name another one in $TAPSTACK_DEPLOYMENT,"
     )
     assert done.stderr.startswith(sought)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -64,6 +64,19 @@ def count(text: str) -> str:
     if text.isascii() and text.isdigit() and int(text) >= 1:
         return text
     raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return the type of a whole number for argparse; the command itself refuses one that is out of the range."""
+
+    def read(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            message = f"expected a whole number from {low} to {high}, got {text!r}"
+            raise argparse.ArgumentTypeError(message) from None
+
+    return read
 
 
 def directory(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from tapstack.cli import incident_containment
 from tapstack.cli import incident_view as view
+from tapstack.cli.arguments import whole_number
 from tapstack.cli.incident_api import (
     IncidentApi,
     ServiceError,
@@ -41,6 +42,7 @@ POLL_SECONDS: Final = 3.0
 _LISTED: Final = 20
 """How many incidents fit on a screen."""
 _INTERRUPTED: Final = 130
+_MINUTES: Final = f"{incidents.MINUTES[0]} to {incidents.MINUTES[1]}, and at most capture.max_minutes of the deployment"
 
 
 def add_incident_parser(commands: Any) -> None:
@@ -63,7 +65,11 @@ def add_incident_parser(commands: Any) -> None:
         help="id of the alert in the tool that raised it; it joins an incident that is open about the instance, and "
         "sending it again returns the same incident while that is open",
     )
-    opener.add_argument("--minutes", type=int, help="how long to capture; the deployment's default otherwise")
+    opener.add_argument(
+        "--minutes",
+        type=whole_number(*incidents.MINUTES),
+        help=f"how long to capture; {_MINUTES}. The deployment's default otherwise",
+    )
     opener.add_argument("--containment", choices=REQUESTED, help="also contain the instance: now, or on approval")
     opener.add_argument(
         "--idempotency-key",
@@ -75,7 +81,7 @@ def add_incident_parser(commands: Any) -> None:
     lister.add_argument("--state", choices=incidents.LISTINGS, help=f"{incidents.DEFAULT_LISTING} by default")
     lister.add_argument(
         "--limit",
-        type=int,
+        type=whole_number(*incidents.PAGE),
         default=_LISTED,
         help=f"{incidents.PAGE[0]} to {incidents.PAGE[1]}; {_LISTED} by default",
     )
@@ -84,9 +90,9 @@ def add_incident_parser(commands: Any) -> None:
     extender = _id_parser(actions, "extend", "capture for longer")
     extender.add_argument(
         "--minutes",
-        type=int,
+        type=whole_number(*incidents.MINUTES),
         required=True,
-        help="how long to capture, from now; the deployment limits the whole capture",
+        help=f"how long to capture, from now; {_MINUTES}, for the whole capture",
     )
     incident_containment.add_parsers(actions, _id_parser)
     closer = _id_parser(

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -38,6 +39,9 @@ _TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
 _EXECUTE_API: Final = re.compile(
     r"[a-z0-9]+(?:-vpce-[a-z0-9-]+)?\.execute-api\.([a-z0-9-]+)\.(?:" + "|".join(map(re.escape, DNS_SUFFIXES)) + ")"
 )
+
+
+_SIGN_IN: Final = ". Sign in (aws sso login), set AWS_PROFILE, or give --token-file"
 
 
 class UserError(Exception):
@@ -107,9 +111,9 @@ def sign_with_credentials(region: str | None) -> Sign:
         found = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         credentials = session.get_credentials()
     except BotoCoreError as error:
-        raise UserError(f"AWS credentials cannot be read: {error}") from None
+        raise UserError(f"AWS credentials cannot be read: {error}{_SIGN_IN}") from None
     if credentials is None:
-        raise UserError("no AWS credentials: sign in (aws sso login), set AWS_PROFILE, or give --token-file")
+        raise UserError(f"no AWS credentials{_SIGN_IN}")
     if not found:
         raise UserError("no Region: the address does not name it; give --region, or set AWS_REGION")
 
@@ -127,7 +131,7 @@ def sign_with(credentials: Any, region: str) -> Sign:
         try:
             SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
         except BotoCoreError as error:
-            raise UserError(f"AWS credentials cannot be used: {error}") from None
+            raise UserError(f"AWS credentials cannot be used: {error}{_SIGN_IN}") from None
         return dict(request.headers.items())
 
     return sign
@@ -263,7 +267,8 @@ class IncidentApi:
                 answer, after = self._once(method, url, data, self._sign(method, url, data, dict(sent)))
             except _NotReachedError as error:
                 if attempt == ATTEMPTS or not (repeatable or error.nothing_sent):
-                    raise ServiceError(f"{self._url} cannot be reached: {error}") from None
+                    remedy = f"\n{error.remedy}" if error.remedy else ""
+                    raise ServiceError(f"{self._url} cannot be reached: {error}{remedy}") from None
                 why = str(error)
             else:
                 if answer.status < 300:
@@ -290,15 +295,34 @@ class IncidentApi:
                 raise UserError(
                     f"{self._url} shows a certificate that is not trusted: {reason.verify_message}"
                 ) from None
-            raise _NotReachedError(plain(reason), isinstance(reason, ConnectionRefusedError)) from None
+            raise _NotReachedError(reason) from None
         except (OSError, HTTPException) as error:
-            raise _NotReachedError(plain(error) or type(error).__name__) from None
+            raise _NotReachedError(error) from None
 
 
 class _NotReachedError(Exception):
-    def __init__(self, message: str, nothing_sent: bool = False) -> None:
-        super().__init__(message)
-        self.nothing_sent = nothing_sent
+    """Why the API could not be reached.
+
+    Attributes:
+        nothing_sent: whether it is certain that the API got nothing.
+        remedy: what to inspect; empty where that is not known.
+    """
+
+    def __init__(self, why: object) -> None:
+        super().__init__(
+            plain(why.strerror if isinstance(why, OSError) and why.strerror else why) or type(why).__name__
+        )
+        self.nothing_sent = isinstance(why, ConnectionRefusedError)
+        self.remedy = next((text for kind, text in _REMEDIES.items() if isinstance(why, kind)), "")
+
+
+_REMEDIES: Final[Mapping[type[BaseException], str]] = {
+    socket.gaierror: "no DNS server of this machine knows the host: compare the address with the output api_endpoint "
+    "of a response that is deployed, and inspect the network (VPN, HTTPS_PROXY)",
+    ConnectionRefusedError: "nothing accepts connections at this address: compare it with the output api_endpoint",
+    TimeoutError: f"no answer came within {TIMEOUT:g} seconds: a firewall, a VPN or a missing HTTPS_PROXY may keep the "
+    "connection from AWS",
+}
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -331,7 +355,8 @@ def _pause_before(attempt: int, after: str | None) -> float:
 _HINTS: Final = {
     401: "the token is missing, expired or not for this API",
     403: "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), are wrong or expired, "
-    "or are for another account or Region",
+    "or are for another account or Region. aws sts get-caller-identity shows whose AWS credentials they are, and fails "
+    "where they are expired: sign in again (aws sso login)",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TextIO
 
 from tapstack.cli import incident_plan_view as view
+from tapstack.cli.arguments import whole_number
 from tapstack.cli.incident_api import IncidentApi, UserError
 from tapstack.cli.incident_view import isolation_shortfall
 from tapstack.domain import containment_settings, incidents
@@ -101,7 +102,7 @@ def add_wait(parser: argparse.ArgumentParser, ends: str) -> None:
     parser.add_argument(
         "--wait",
         nargs="?",
-        type=int,
+        type=whole_number(0, incidents.MINUTES[1]),
         const=WAIT_MINUTES,
         metavar="MINUTES",
         help=f"follow it until {ends}, {WAIT_MINUTES} minutes at most by default. Without it the command returns "

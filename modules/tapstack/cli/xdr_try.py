@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -70,6 +71,8 @@ def try_alert(
         return 2
     alerts = [(alert, decisions_of(site, rules, _with_instances(alert))) for alert in mapped.alerts]
     notes = list(_notes(source_name, site, name, rules, mapped))
+    if not alerts:
+        notes.append(_about_kind(site, document))
     if as_json:
         print(json.dumps(_as_json(source_name, name, rules, alerts, mapped, notes), indent=2), file=out)
     else:
@@ -92,18 +95,35 @@ def _site(deployment: Deployment, source: str, file: str) -> str:
 
 
 def _mapped(source: str, site: Site, name: str, document: object, file: str) -> Mapped:
-    home = AccountRegion(next(iter(site.allowed_account_ids), ""), site.region)
-    if source == SECURITY_HUB:
-        return map_security_hub(document, home=home)
-    configured = site.response.alerts.to_domain().sources if site.response is not None else {}
-    if source in configured:
-        return map_alerts(source, configured[source], document, home=home)
-    if source in PRESETS:
-        return map_alerts(source, AlertSource(source), document, home=home)
-    known = tuple(dict.fromkeys((*configured, SECURITY_HUB, *PRESETS)))
+    known = _known(site)
+    if source in known:
+        return known[source](document)
     raise WrongInputError(
         f"{file}: site {name} has no source {source}, and there is no such preset: {did_you_mean(source, known)}"
         f"expected {', '.join(known)}"
+    )
+
+
+def _known(site: Site) -> dict[str, Callable[[object], Mapped]]:
+    """Return what reads documents: the sources of a site first, then the presets."""
+    home = AccountRegion(next(iter(site.allowed_account_ids), ""), site.region)
+    configured = site.response.alerts.to_domain().sources if site.response is not None else {}
+    presets = {name: AlertSource(name) for name in PRESETS if name not in (*configured, SECURITY_HUB)}
+    return {
+        **{name: partial(map_alerts, name, one, home=home) for name, one in configured.items()},
+        SECURITY_HUB: partial(map_security_hub, home=home),
+        **{name: partial(map_alerts, name, one, home=home) for name, one in presets.items()},
+    }
+
+
+def _about_kind(site: Site, document: object) -> str:
+    """Return which source or preset reads a document in which the chosen one found no alert."""
+    known = _known(site)
+    if found := [name for name, read in known.items() if read(document).alerts]:
+        return f"this document is of another kind: --source {' or '.join(found)} reads it"
+    return (
+        f"no source of the site and no preset reads this document; there are {', '.join(known)}. A source with a "
+        "mapping of your own would"
     )
 
 

@@ -89,8 +89,8 @@ def load_deployment(path: Path) -> Deployment:
             [
                 Problem(
                     (),
-                    f"no such file{place}: create it, or name another one in ${FILE_VARIABLE} "
-                    f"or in the cdktf context value {CONTEXT_KEY!r}",
+                    f"no such file{place}: create it, or name another one in ${FILE_VARIABLE}, "
+                    f"in the cdktf context value {CONTEXT_KEY!r}, or to the command (--deployment, or FILE of check)",
                 )
             ],
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,10 +126,36 @@ class TestOpen:
     def test_fails_when_the_connection_is_refused(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setenv("TAPSTACK_URL", "http://127.0.0.1:9")
         assert main(OPEN) == 1
-        first, last = capsys.readouterr().err.splitlines()
-        assert first.startswith("http://127.0.0.1:9 does not answer yet (")
-        assert first.endswith("): trying again")
-        assert last.startswith("http://127.0.0.1:9 cannot be reached: ")
+        assert capsys.readouterr().err.splitlines() == [
+            "http://127.0.0.1:9 does not answer yet (Connection refused): trying again",
+            "http://127.0.0.1:9 cannot be reached: Connection refused",
+            "nothing accepts connections at this address: compare it with the output api_endpoint",
+        ]
+
+    def test_fails_when_the_host_is_not_known(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        def unknown(*_: Any, **__: Any) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("TAPSTACK_URL", "https://abcde12345.execute-api.eu-central-1.amazonaws.com")
+        assert main(["incident", "list"]) == 1
+        cause, remedy = capsys.readouterr().err.splitlines()[-2:]
+        assert cause.endswith("amazonaws.com cannot be reached: Name or service not known")
+        assert remedy.startswith("no DNS server of this machine knows the host: compare the address with the output")
+
+    def test_fails_when_nothing_answers(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+        monkeypatch.setattr(incident_api, "TIMEOUT", 0.05)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            monkeypatch.setenv("TAPSTACK_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+            assert main(["incident", "list"]) == 1
+        cause, remedy = capsys.readouterr().err.splitlines()[-2:]
+        assert cause.endswith(" cannot be reached: timed out")
+        assert remedy == (
+            "no answer came within 35 seconds: a firewall, a VPN or a missing HTTPS_PROXY may keep the connection from "
+            "AWS"
+        )
 
     def test_when_a_key_is_given_then_it_is_sent(self, api: ApiServer) -> None:
         api.answer((202, opened()))
@@ -156,12 +183,29 @@ class TestOpen:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["--interface", "eni-0123abcd"], ["--severity", "terrible"], ["--minutes", "many"]],
+        [["--interface", "eni-0123abcd"], ["--severity", "terrible"]],
     )
     def test_fails_when_the_command_line_is_wrong(self, arguments: list[str]) -> None:
         with pytest.raises(SystemExit) as stopped:
             main([*OPEN, *arguments])
         assert stopped.value.code == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "allowed"),
+        [
+            ([*OPEN, "--minutes", "many"], "--minutes: expected a whole number from 1 to 10080, got 'many'"),
+            (["incident", "extend", ID, "--minutes", "2h"], "--minutes: expected a whole number from 1 to 10080, got"),
+            ([*OPEN, "--wait=long"], "--wait: expected a whole number from 0 to 10080, got 'long'"),
+            (["incident", "list", "--limit", "all"], "--limit: expected a whole number from 1 to 100, got 'all'"),
+        ],
+    )
+    def test_fails_when_an_option_is_no_number_and_says_the_range(
+        self, arguments: list[str], allowed: str, capsys: Printed
+    ) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        assert f"argument {allowed}" in capsys.readouterr().err
 
     def test_fails_when_the_service_refuses_and_says_why(self, api: ApiServer, capsys: Printed) -> None:
         api.headers["Content-Type"] = "application/problem+json"
@@ -211,7 +255,8 @@ class TestOpen:
         assert capsys.readouterr().err.splitlines() == [
             f"Forbidden (HTTP 403 of {api.url})",
             "the credentials may not call this API (execute-api:Invoke, or the scopes of a token), are wrong or "
-            "expired, or are for another account or Region",
+            "expired, or are for another account or Region. aws sts get-caller-identity shows whose AWS credentials "
+            "they are, and fails where they are expired: sign in again (aws sso login)",
         ]
 
 
@@ -475,7 +520,7 @@ class TestCredentials:
     def test_fails_when_there_are_no_credentials(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         assert main(["incident", "show", ID]) == 2
-        assert capsys.readouterr().err.startswith("no AWS credentials: sign in")
+        assert capsys.readouterr().err.startswith("no AWS credentials. Sign in")
 
     def test_fails_when_the_profile_is_unknown(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")

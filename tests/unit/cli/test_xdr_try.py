@@ -106,6 +106,16 @@ def test_when_no_alert_is_in_the_document_then_the_reason_is_shown_and_the_exit_
     assert "decision  none: it is kept below unmatched/ of the landing, and responders are notified" in out
 
 
+def test_when_a_document_is_of_another_kind_then_it_says_which_source_reads_it(capsys: Printed) -> None:
+    assert tried(sample("hunters"), "soc") == 2
+    assert "note      this document is of another kind: --source hunters reads it\n" in capsys.readouterr().out
+    assert tried({"foo": 1}, "soc") == 2
+    assert (
+        "note      no source of the site and no preset reads this document; there are soc, edr, "
+        in capsys.readouterr().out
+    )
+
+
 def test_when_some_findings_are_unmatched_then_both_are_shown(capsys: Printed) -> None:
     event = sample("securityhub")
     event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})

@@ -91,6 +91,20 @@ def _in_a_directory_with_the_mappings(tmp_path: Path, monkeypatch: pytest.Monkey
     Path("deployment.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_when_the_page_shows_a_site_then_the_file_is_right(number: int) -> None:
+    shown = [one for one in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S) if one.startswith("sites:")]
+    assert len(shown) == 2, "the page shows another one: try it here, too"
+    document = yaml.safe_load(USABLE)
+    site = document["sites"]["production"]
+    site |= {
+        "allowed_account_ids": ["111122223333"],
+        "response": {},
+        **yaml.safe_load(shown[number])["sites"]["production"],
+    }
+    assert parse_deployment(yaml.safe_dump(document)).sites["production"].xdr is not None
+
+
 def sample(vendor: str) -> Any:
     return json.loads((SAMPLES / f"{vendor}.json").read_text(encoding="utf-8"))
 

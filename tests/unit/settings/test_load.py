@@ -277,7 +277,10 @@ class TestFiles:
         return str(caught.value)
 
     def test_fails_when_there_is_no_such_file_and_says_where_it_was_sought(self, tmp_path: Path) -> None:
-        hint = "create it, or name another one in $TAPSTACK_DEPLOYMENT or in the cdktf context value 'deployment'"
+        hint = (
+            "create it, or name another one in $TAPSTACK_DEPLOYMENT, in the cdktf context value 'deployment', or to "
+            "the command (--deployment, or FILE of check)"
+        )
         sought = f"there/none.yaml: no such file ({tmp_path / 'there/none.yaml'}): {hint}"
         assert self.refused(Path("there/none.yaml")) == sought
         assert self.refused(tmp_path / "there/none.yaml") == sought
