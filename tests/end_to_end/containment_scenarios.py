@@ -328,6 +328,18 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     _release(response, incident)
 
 
+def the_sweeper_continues_what_was_approved_by_a_function_that_was_killed(its: Scenarios) -> None:
+    response = its.response
+    incident = response.open("database")
+    response.contain(incident, "approval")
+    response.until_asked(incident)
+    response.approved_and_killed(incident)
+    response.asked_long_ago(incident)
+    assert response.sweep()["started"] == 0
+    response.until_settled(incident, "contained")
+    _release(response, incident)
+
+
 def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
     response = its.response
     # A containment is held for some seconds only. Where other programs run, the release may take longer.
@@ -362,6 +374,7 @@ CONTAINING: Final = (
     a_protected_instance_is_contained_by_two_persons,
     the_sweeper_reports_forgotten_containments,
     the_sweeper_goes_on_with_a_question_whose_execution_was_ended,
+    the_sweeper_continues_what_was_approved_by_a_function_that_was_killed,
 )
 
 

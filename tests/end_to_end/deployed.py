@@ -352,11 +352,20 @@ class DeployedResponse:
 
     def asked_long_ago(self, incident: Incident) -> None:
         """Let its containment have been asked for so long ago that its execution must have been started."""
+        self._record_of_containment(incident, asked_at="2026-01-01T00:00:00Z")
+
+    def approved_and_killed(self, incident: Incident) -> None:
+        """Let its containment be approved by a function that was killed before the execution that waits went on."""
+        self._record_of_containment(incident, state="containing", decision="approved", decided_by="bob")
+
+    def _record_of_containment(self, incident: Incident, **values: str) -> None:
+        sets = ", ".join(f"containment.#{name} = :{name}" for name in values)
         self.account.client("dynamodb").update_item(
             TableName=self.table,
             Key={"pk": {"S": f"INCIDENT#{incident['id']}"}, "sk": {"S": "INCIDENT"}},
-            UpdateExpression="SET containment.asked_at = :then",
-            ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00Z"}},
+            UpdateExpression=f"SET {sets}",
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
         )
 
     def stop_executions(self) -> None:

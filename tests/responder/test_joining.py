@@ -18,7 +18,7 @@ from tapstack.domain.policy import Rule
 from tapstack.domain.table_names import NOTIFICATION
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
-from tapstack.responder.incident import commands
+from tapstack.responder.incident import commands, joining
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
@@ -290,6 +290,22 @@ class TestAnswers:
         # The execution that waits goes on.
         assert item(incident)["contain_runs"] == 1
         assert "SendTaskSuccess" in policy.calls("states")
+
+    def test_when_it_was_interrupted_after_it_approved_then_the_same_finding_lets_the_execution_go_on(
+        self, policy: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1, 8.0))["incident_id"]
+        change(incident, "SET approval_token = :token", token="token")
+        with monkeypatch.context() as patched:
+            patched.setattr(joining, "proceed", lambda *_: None)
+            decided(found(instance, 1, 9.5))
+        assert item(incident)["containment"]["state"] == "containing"
+        policy.account.recorder.clear()
+        decided(found(instance, 1, 9.5))
+        [record] = policy.account.recorder.records(service="states", action="SendTaskSuccess")
+        assert record.call.parameters["taskToken"] == "token"
+        assert item(incident)["contain_runs"] == 1
 
     def test_when_a_person_asked_to_override_what_protects_it_then_no_rule_approves_that(self, policy: Site) -> None:
         instance, _ = policy.instance()

@@ -145,6 +145,7 @@ def _decisions(report: Report) -> None:
         task: Task = "release" if state == "releasing" else "contain"
         if state not in incidents.ONGOING_CONTAINMENT or _requested_just_now(incident):
             continue
+        executions.end_approval_wait(incident)
         if executions.is_under_way(incident, task):
             continue
         if state == "releasing":

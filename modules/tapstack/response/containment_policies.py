@@ -92,6 +92,7 @@ def sweeper(permissions: Permissions, containable: Containable) -> list[Statemen
         policies.listed(permissions, CONTAINED, PRIOR_STATES, CLOSED, sid="ListContainments"),
         policies.items(permissions, "ReadContainments", CONTAINMENT, actions=("GetItem",)),
         policies.describe(permissions, "DescribeSecurityGroups", sid="DescribeQuarantineGroups"),
+        policies.task_success(permissions),
     ]
 
 

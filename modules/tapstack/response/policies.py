@@ -120,7 +120,7 @@ def api(permissions: Permissions) -> list[Statement]:
         items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=(*CHANGE, "Query")),
         listed(permissions, OPEN, CLOSED, sid="QueryIncidents"),
         _start_execution(permissions),
-        _task_success(permissions),
+        task_success(permissions),
         *_publish(permissions),
     ]
 
@@ -132,7 +132,7 @@ def findings(permissions: Permissions) -> list[Statement]:
         items(permissions, "ReadAndWriteIncidents", *_OPENING, actions=CHANGE),
         listed(permissions, OPEN, sid="QueryIncidents"),
         _start_execution(permissions),
-        _task_success(permissions),
+        task_success(permissions),
         describe(permissions, "DescribeInstances", *interfaces, sid="DescribeInstances"),
         *(_keep_unmatched(permissions.place, permissions.landing) if permissions.landing else ()),
         *([_receive_alerts(permissions.alert_queue_arn)] if permissions.alert_queue_arn else ()),
@@ -247,7 +247,7 @@ def incident(permissions: Permissions) -> list[Statement]:
         items(permissions, "ReadAndWriteIncidents", INCIDENT, INSTANCE, actions=CHANGE),
         items(permissions, "ReadCaptures", CAPTURE, actions=("BatchGetItem",)),
         items(permissions, "ReadAppliance", APPLIANCE, actions=("GetItem",)),
-        _task_success(permissions),
+        task_success(permissions),
         *_publish(permissions),
     ]
 
@@ -520,7 +520,8 @@ def _start_execution(permissions: Permissions) -> Statement:
     }
 
 
-def _task_success(permissions: Permissions) -> Statement:
+def task_success(permissions: Permissions) -> Statement:
+    """Allow ending the wait of an execution."""
     return {
         "Sid": "SendTaskSuccess",
         "Effect": "Allow",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tapstack.domain.callers import BY_DEFAULT, iam_caller
+from tapstack.domain.callers import BY_DEFAULT, Caller, iam_caller
 from tapstack.domain.operations import OPERATIONS, Operation
 from tapstack.domain.proposals import proposal
 from tapstack.responder.api.router import answer
@@ -356,6 +356,43 @@ def test_fails_when_it_is_contained_again_while_its_release_is_requested(
         containment_requests.release(incident, by="ann")
     assert shop.state(incident) == "containing"
     assert item(incident).get("release_runs", 0) == 0
+
+
+def answered(shop: Shop) -> list[str]:
+    """The tokens of the tasks whose wait was ended."""
+    records = shop.site.account.recorder.records(service="states", action="SendTaskSuccess")
+    return [record.call.parameters["taskToken"] for record in records]
+
+
+class TestKilledAfterTheDecision:
+    """Its execution waits for approval still, as whoever decided was killed before it ended that wait."""
+
+    @pytest.fixture
+    def decided(self, shop: Shop) -> str:
+        incident = opened(shop.database, containment="approval")
+        change(incident, "SET approval_token = :token", token="token")
+        requests.answer(incidents.get(incident), "approved", "containing", OTHER.name)
+        assert runs_now(incident, "contain")
+        shop.site.account.recorder.clear()
+        return incident
+
+    @pytest.mark.parametrize("by", [CALLER, OTHER])
+    def test_when_it_is_contained_again_then_the_execution_goes_on(self, shop: Shop, decided: str, by: Caller) -> None:
+        containment_requests.contain(decided, "now", by=by)
+        assert answered(shop) == ["token"]
+        assert item(decided)["contain_runs"] == 1
+
+    def test_when_the_approval_is_repeated_then_the_execution_goes_on(self, shop: Shop, decided: str) -> None:
+        containment_requests.decide(decided, "approved", by=OTHER)
+        assert answered(shop) == ["token"]
+
+    def test_when_it_is_swept_then_the_execution_goes_on(self, shop: Shop, decided: str) -> None:
+        sweep()
+        assert answered(shop) == [], "whoever decided may be about to do it"
+        change(decided, "SET containment.asked_at = :past", past=PAST)
+        sweep()
+        assert answered(shop) == ["token"]
+        assert item(decided)["contain_runs"] == 1
 
 
 class TestSweep:

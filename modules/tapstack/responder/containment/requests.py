@@ -388,10 +388,10 @@ def _decide_once(
             raise Conflict(_nothing_waits(changed))
     else:
         incidents.add_event(incident_id, by.name, f"containment {decision}", "now" if at_once else reason)
-    if changed.approval_token:
-        executions.end_wait(changed.approval_token, decision)
     if contains and changed.containment_state == "containing":
         executions.ensure(changed, "contain")
+    elif not contains and changed.approval_token:
+        executions.end_wait(changed.approval_token, decision)
     return changed
 
 

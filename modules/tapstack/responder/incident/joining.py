@@ -349,8 +349,6 @@ def proceed(incident: Incident, before: Incident | None = None) -> None:
     containment = incident.containment
     if containment is not None and containment.state in ("pending", "containing"):
         executions.ensure(incident, "contain")
-        if containment.state == "containing" and incident.approval_token:
-            executions.end_wait(incident.approval_token, "approved")
     # What waits for a place at the mirror target may get one. The severity rises three times at most: an execution ends
     # at 25,000 events, and any number of alerts may join. Where this call is killed before, the sweeper sees to it.
     rose = before is not None and incident.severity != before.severity

@@ -196,6 +196,8 @@ class _Opening:
             return Opened(incident, "joined" if has_joined else "same")
         changes = joining.effect_of_update(incident, self.request, self.report, by=self.by)
         if changes is None:
+            # An earlier delivery may have been interrupted after it wrote what it changed.
+            joining.proceed(incident)
             return Opened(incident, "same")
         if not store.join(
             incident,

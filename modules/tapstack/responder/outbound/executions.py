@@ -91,7 +91,10 @@ def is_running(execution_arn: str) -> bool:
 
 
 def ensure(incident: Incident, task: Task, **given: bool) -> None:
-    """Ensure that an execution of a requested task runs: start it, or another one where it has ended.
+    """Ensure that an execution of a requested task proceeds: start it, or another one where it has ended.
+
+    One that still waits for approval is continued where the containment is decided: whichever function decided may have
+    been killed before it ended the wait.
 
     Args:
         incident: for which the task was requested.
@@ -109,7 +112,15 @@ def ensure(incident: Incident, task: Task, **given: bool) -> None:
         incident = requests.request_execution(incident, task) or incidents.get(incident.id)
         return None
 
+    if task == "contain":
+        end_approval_wait(incident)
     retried(attempt, "others start the same execution")
+
+
+def end_approval_wait(incident: Incident) -> None:
+    """End the wait for approval of an execution where the containment is decided; idempotent."""
+    if incident.containment_state == "containing" and incident.approval_token:
+        end_wait(incident.approval_token, incident.requested_containment.decision or "requested")
 
 
 def start_anew(incident: Incident, task: Task, **given: bool) -> bool:
