@@ -57,7 +57,13 @@ def states(functions: Mapping[str, str], *, partition: str, wait_for_packets: bo
             "WaitBetweenSteps",
         ),
         # EC2 has no conditional calls: calls of an overtaken containment may take effect after the release.
-        "RestoreAgain": step("release", "restore_again", "restored_again", "IsRestoredAgain"),
+        "RestoreAgain": step(
+            "release",
+            "restore_again",
+            "restored_again",
+            "IsRestoredAgain",
+            **{"waited.$": "$.restored_again.result.waited"},
+        ),
         "IsRestoredAgain": answered(
             "$.restored_again.result.status", {"wait": "WaitForRelease"}, otherwise="ContainmentDone"
         ),

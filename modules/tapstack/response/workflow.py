@@ -13,7 +13,8 @@ An execution ends, as failed, at 25,000 events, so each of its loops is bounded.
 - 3,240 while an appliance is deleted: 9 every `DELETION_POLL_SECONDS`, for 6 hours (`appliance.retire`);
 
 which leaves 5,600 for what is retried: three for each attempt. An execution that contains has 2,160 at most while it
-waits for packets, 9 every 15 seconds for an hour, and a few for an answer: each request has an execution of its own.
+waits for packets, 9 every 15 seconds for an hour, 3,240 while it waits for a release that overtook it, 9 every minute
+for 6 hours (`restoration.restore_again`), and a few for an answer: each request has an execution of its own.
 
 Source: AWS Step Functions Developer Guide, "Service quotas" (executions: maximum execution history size).
 """
@@ -71,6 +72,7 @@ def definition(
                     "task.$": "$.task",
                     "waited_until": None,
                     **({"packets": {"result": {"waited": 0}}} if wait_for_packets else {}),
+                    **({"restored_again": {"result": {"waited": 0}}} if contains else {}),
                     "no_failure": {"Error": "States.TaskFailed", "Cause": ""},
                 },
                 "Next": "CaptureOrClose",

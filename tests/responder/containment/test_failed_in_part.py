@@ -96,6 +96,16 @@ class TestGoesOn:
         containment_requests.contain(incident, "approval", by=CALLER)
         finish(shop, incident)
 
+    def test_when_a_release_for_all_of_another_did_not_end_then_a_person_contains_it_again(self, shop: Shop) -> None:
+        incident = failed_in_part(shop)
+        there = containments.get(shop.database)
+        assert there is not None
+        containments.begin_release(there)
+        change(incident, "SET containment.decided_at = :past", past="2026-01-01T00:00:00Z")
+        containment_requests.contain(incident, "now", by=CALLER)
+        assert isolation.contain(incident)["status"] == "wait"
+        finish(shop, incident)
+
     def test_fails_when_its_protection_is_to_be_overridden_because_nothing_protects_it(self, shop: Shop) -> None:
         incident = failed_in_part(shop)
         shop.ec2.create_tags(Resources=[shop.database], Tags=TAG)

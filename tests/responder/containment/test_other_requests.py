@@ -15,7 +15,8 @@ from tapstack.responder.containment import steps as containment_steps
 from tapstack.responder.store import containments, incidents
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
-from tests.responder.containment.conftest import Shop, contained, release
+from tests.responder.containment.conftest import Shop, ask_again, contained, release
+from tests.responder.containment.test_failed_in_part import failed_release
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import ANN, entries, found
@@ -127,6 +128,67 @@ def before_the_release(shop: Shop, incident: str, name: str) -> None:
     change(incident, f"SET containment.{name} = :then", then=as_text(around(there.release_began_at, -1)))
 
 
+class TestReleaseIsNotCompleted:
+    """The release of another incident failed, or was blocked, after it had begun: it restores nothing more."""
+
+    @pytest.fixture
+    def began(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> str:
+        """When it did."""
+        decides(monkeypatch, *NOW)
+        first = failed_release(shop)
+        change(first, "SET close_requested = :yes", yes=True)
+        there = containments.get(shop.database)
+        assert there is not None
+        assert there.release_began_at is not None
+        return there.release_began_at
+
+    def test_when_activity_is_newer_than_its_beginning_then_that_is_contained(self, shop: Shop, began: str) -> None:
+        [interface, _] = shop.company.interfaces["database"]
+        # What it had restored before it failed.
+        shop.give(interface, *shop.groups_of(shop.company.interfaces["web-1"][0]))
+        incident = str(decided(found(shop.database, 1, seen=around(began, 1)))["incident_id"])
+        assert shop.state(incident) == "containing"
+        assert isolation.contain(incident) == {"status": "contained"}
+        assert shop.is_isolated(shop.database)
+        assert release(incident, overwrite=True) == "released"
+        assert not shop.is_isolated(shop.database)
+
+    def test_when_nothing_newer_is_reported_then_the_timeline_says_how_far_it_is(self, shop: Shop, began: str) -> None:
+        incident = str(decided(found(shop.database, 1, seen=around(began, 0)))["incident_id"])
+        assert item(incident).get("containment") is None
+        said = f"not contained again: its release began at {began}, and is not completed, and nothing newer is reported"
+        assert entries(incident, "remark") == [said]
+
+    def test_when_nobody_answers_what_was_asked_before_it_then_the_timeline_says_so(
+        self, shop: Shop, began: str
+    ) -> None:
+        waits = pending(shop, "contain")
+        assert containment_steps.decide(waits, item(waits)["containment"]["deadline"]) == {"status": "leave"}
+        assert entries(waits, "containment by default") == [
+            f"leave: no answer, and its release began at {began}, and is not completed"
+        ]
+
+    def test_when_it_is_requested_again_at_the_same_moment_then_it_is_not_contained(
+        self, shop: Shop, began: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = str(decided(found(shop.database, 1, seen=around(began, 1)))["incident_id"])
+        there = containments.get(shop.database)
+        assert there is not None
+        [first] = there.releasing_for
+        read, before = containments.is_release_under_way, shop.groups(shop.database)
+
+        def requested_since(one: containments.Containment) -> bool:
+            under_way = read(one)
+            if not under_way:
+                ask_again(first)
+                containments.begin_release(one)
+            return under_way
+
+        monkeypatch.setattr(containments, "is_release_under_way", requested_since)
+        assert isolation.contain(incident) == {"status": "overtaken"}
+        assert (shop.state(incident), shop.groups(shop.database)) == ("rejected", before)
+
+
 class TestNothingContainsAgain:
     @pytest.mark.parametrize("state", ["absent", "releasing"])
     @pytest.mark.parametrize("how", ["approved", "now"])
@@ -208,7 +270,7 @@ class TestNothingContainsAgain:
         assert (shop.state(waits), item(waits)["containment"]["decision"]) == ("rejected", "default")
         assert entries(waits, "containment by default")[0].startswith("leave: no answer, and it was released at ")
         assert (
-            "is not contained: no answer before the deadline, and it was released since this was requested."
+            "is not contained: no answer before the deadline, and its release began or ended since this was requested."
             in (shop.site.messages()[-1]["Message"])
         )
 

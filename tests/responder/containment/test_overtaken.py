@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tapstack.domain.containment import Change, PriorState, Value
-from tapstack.responder.containment import isolation, restoration
+from tapstack.responder.containment import isolation, restoration, steps
+from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.changes import groups, tracking
 from tapstack.responder.containment.changes.gone import Gone
 from tapstack.responder.errors import ContainmentFailed, TryAgain
@@ -15,6 +18,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.sweeper import sweep
+from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
 
@@ -170,9 +174,35 @@ class TestRestoreAgain:
         ask_again(incident)
         containments.begin_release(before)
         # No failure: the state of the incident is that of the release.
-        assert restoration.restore_again(overtaken) == {"status": "wait", "seconds": 60}
+        assert restoration.restore_again(overtaken) == {"status": "wait", "seconds": 60, "waited": 60}
+        assert restoration.restore_again(overtaken, 60) == {"status": "wait", "seconds": 60, "waited": 120}
         assert restoration.release(incident) == {"status": "released"}
-        assert restoration.restore_again(overtaken) == {"status": "restored"}
+        assert restoration.restore_again(overtaken, 120) == {"status": "restored"}
+
+    def test_fails_when_the_release_has_not_ended_for_hours(self, shop: Shop) -> None:
+        incident, overtaken = contained(shop.database), contained(shop.database)
+        before = there(shop)
+        ask_again(incident)
+        containments.begin_release(before)
+        # An execution of Step Functions ends at 25,000 events, and one that was ended so records nothing.
+        with pytest.raises(ContainmentFailed, match="has not ended within 6 hours"):
+            restoration.restore_again(overtaken, 6 * 3600)
+
+    def test_when_another_incident_asks_anew_after_its_own_release_failed_then_the_release_keeps_that(
+        self, shop: Shop
+    ) -> None:
+        first, second = contained(shop.database), contained(shop.database)
+        containment_requests.release(first, by=CALLER.name, all_incidents=True)
+        containments.begin_release(there(shop))
+        steps.fail(first, "ReleaseFailed", json.dumps({"errorMessage": "no"}))
+        containment_requests.contain(first, "approval", by=CALLER)
+        assert item(first)["containment"]["changed"]
+        assert release(second) == "released"
+        assert (shop.state(first), shop.state(second)) == ("pending", "released")
+        assert item(first)["containment"]["changed"] == []
+        containment_requests.decide(first, "approved", by=OTHER)
+        assert isolation.contain(first) == {"status": "contained"}
+        assert shop.is_isolated(shop.database)
 
     def test_when_the_release_is_blocked_then_it_does_not_wait(self, shop: Shop) -> None:
         incident = contained(shop.database)

@@ -105,6 +105,7 @@ def test_when_steps_run_then_they_get_the_id_of_the_incident_and_nothing_that_an
         "RecordFailure": {"error.$": "$.failure.as_caught.Error", "cause.$": "$.failure.as_caught.Cause"},
         "Decide": {"waited_until.$": "$.waited_until"},
         "WaitForApproval": {"token.$": "$$.Task.Token"},
+        "RestoreAgain": {"waited.$": "$.restored_again.result.waited"},
         "Release": {f"{name}.$": f"$$.Execution.Input.{name}" for name in ("overwrite", "keep", "all")},
         "NotifyRelease": {"outcome.$": "$.released.result.status"},
         "RecordContainmentFailure": {
@@ -176,8 +177,10 @@ def test_when_it_is_written_down_then_it_fits_and_belongs_to_its_partition() -> 
 def test_when_instances_cannot_be_contained_then_the_workflow_has_nothing_of_it() -> None:
     of_containment = (reached_from("Decide") | reached_from("Release")) - {"Begin"}
     assert not of_containment & set(WITHOUT["States"])
-    assert {name: state for name, state in STATES.items() if name not in of_containment | {"CaptureOrClose"}} == {
-        name: state for name, state in WITHOUT["States"].items() if name != "CaptureOrClose"
+    begin, differ = WITHOUT["States"]["Begin"]["Parameters"], {"Begin", "CaptureOrClose"}
+    assert {**begin, "restored_again": {"result": {"waited": 0}}} == STATES["Begin"]["Parameters"]
+    assert {name: state for name, state in STATES.items() if name not in of_containment | differ} == {
+        name: state for name, state in WITHOUT["States"].items() if name not in differ
     }
     assert [choice["StringEquals"] for choice in WITHOUT["States"]["CaptureOrClose"]["Choices"]] == ["close"]
 

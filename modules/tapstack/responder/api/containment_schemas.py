@@ -154,7 +154,9 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         format="date-time",
     ),
     "asked_again_at": _or_null(
-        "When a responder requested it again while it was contained, for what was attached since.", format="date-time"
+        "When a responder requested it again: while it was contained, for what was attached since; or after it failed "
+        "in part.",
+        format="date-time",
     ),
     "isolating": {
         "type": "boolean",

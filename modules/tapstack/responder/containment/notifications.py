@@ -114,7 +114,7 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
     containment = incident.requested_containment
     why = "no answer before the deadline" if containment.decision == "default" else _rejected(containment)
     if containment.decision == "default" and containment.default == "contain":
-        why += ", and it was released since this was requested"
+        why += ", and its release began or ended since this was requested"
     if containment.changed:
         return subject(incident, "rejected, NOT RESTORED"), text(
             incident,

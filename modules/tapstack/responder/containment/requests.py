@@ -33,6 +33,7 @@ from tapstack.responder.errors import Conflict, ContainmentRefused, OtherPersonN
 from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store import requests as store
+from tapstack.responder.store.containments import LastRelease
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.retry import retried
 
@@ -88,7 +89,8 @@ def record(
     """Return what an incident says of its containment once that is requested.
 
     One that failed in part goes on as it was decided, whoever requests it, and in whichever mode: asked anew, the
-    instance would wait with what is changed already, which may be the group that is open to all traffic.
+    instance would wait with what is changed already, which may be the group that is open to all traffic. A person who
+    requests it decides again: a release of another incident that began before, and has not ended, does not end it.
 
     Args:
         before: the containment that the incident has; none where none was requested.
@@ -99,7 +101,8 @@ def record(
         reason: why they are.
     """
     if before is not None and before.failed_in_part:
-        return replace(before, state="containing", failure=None)
+        again = before.asked_again_at if is_policy(by.name) else as_text(utc_now())
+        return replace(before, state="containing", failure=None, asked_again_at=again)
     settings = configured()
     now = utc_now()
     waits = mode == "approval"
@@ -435,16 +438,16 @@ def by_default(incident: Incident) -> Incident:
     settled = store.decide_by_default(incident, "rejected" if released else _STATE_OF[default], BY_DEFAULT)
     if settled is None:
         return incidents.get(incident.id)
-    said = f"leave: no answer, and it was released at {released}" if released else f"{default}: no answer"
+    said = f"leave: no answer, and {released.said}" if released else f"{default}: no answer"
     incidents.add_event(incident.id, "incident", "containment by default", said)
     return settled
 
 
-def released_since(incident: Incident) -> str | None:
-    """Return when the instance was released since its containment was requested; None where it was not."""
+def released_since(incident: Incident) -> LastRelease | None:
+    """Return the release of the instance since its containment was requested; None where there is none."""
     containment = incident.requested_containment
     there = containments.get(incident.named_instance_id, incident.where)
-    return None if there is None else there.released_since(containment.as_of or containment.asked_at)
+    return None if there is None else containments.released_since(there, containment.as_of or containment.asked_at)
 
 
 def _waits(incident: Incident) -> bool:

@@ -45,6 +45,8 @@ from tapstack.responder.store.incidents import Incident
 
 _WAIT_SECONDS: Final = 60
 """After this an overtaken containment asks again whether the release is over, which may take many minutes."""
+_WAIT_AT_MOST_SECONDS: Final = 6 * 3600
+"""An execution of Step Functions ends at 25,000 events."""
 
 
 def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_incidents: bool = False) -> Plan:
@@ -303,7 +305,7 @@ def _after_writing(incident_id: str, state: requests.End, detail: str, written: 
             retention.keep(incident_id)
 
 
-def restore_again(incident_id: str) -> dict[str, Any]:
+def restore_again(incident_id: str, waited: int = 0) -> dict[str, Any]:
     """Restore what an overtaken containment changed after a release had restored it.
 
     EC2 has no conditional calls, so calls of a containment that was overtaken may take effect after the release. That
@@ -313,20 +315,30 @@ def restore_again(incident_id: str) -> dict[str, Any]:
     Nothing is changed where an incident contains the instance again, nor what others changed since, nor what the
     release has left as it was.
 
+    Args:
+        incident_id: which.
+        waited: for how many seconds the workflow has waited.
+
     Returns:
-        `status`: `wanted` or `restored`; or `wait` with `seconds`, while the release is not over: what it restores now
-        may be changed late, too.
+        `status`: `wanted` or `restored`; or `wait` with `seconds`, and `waited` afterwards, while the release is not
+        over: what it restores now may be changed late, too.
 
     Raises:
-        ContainmentFailed: AWS refuses to restore something; everything else is restored.
+        ContainmentFailed: AWS refuses to restore something, and everything else is restored; or the release does not
+            end.
     """
     incident = incidents.get(incident_id)
     instance_id = incident.named_instance_id
     held = containments.get(instance_id, incident.where)
     if held is None or held.wanted:
         return {"status": "wanted"}
-    if _is_under_way(held):
-        return {"status": "wait", "seconds": _WAIT_SECONDS}
+    if containments.is_release_under_way(held):
+        if waited >= _WAIT_AT_MOST_SECONDS:
+            raise ContainmentFailed(
+                f"the release of {instance_id} has not ended within {_WAIT_AT_MOST_SECONDS // 3600} hours: what was "
+                "changed after it began may not be restored. Release it again"
+            )
+        return {"status": "wait", "seconds": _WAIT_SECONDS, "waited": waited + _WAIT_SECONDS}
     returned = [
         replace(one, restored=False)
         for one in containments.prior_states(instance_id, held.where)
@@ -346,14 +358,6 @@ def restore_again(incident_id: str) -> dict[str, Any]:
             + "; ".join(refused)
         )
     return {"status": "restored"}
-
-
-def _is_under_way(held: Containment) -> bool:
-    """Return whether a release restores something now: not where it is blocked, or has failed."""
-    if held.state != "releasing":
-        return False
-    known = map(incidents.read, held.releasing_for)
-    return any(incident is not None and incident.containment_state == "releasing" for incident in known)
 
 
 def _restore_late(incident_id: str, instance_id: str, step: Step, now: Mapping[tuple[Kind, str], Value]) -> str:

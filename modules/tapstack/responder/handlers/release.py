@@ -14,7 +14,7 @@ handler = serve(
             keep=bool(event.get("keep", False)),
             all_incidents=bool(event.get("all", False)),
         ),
-        "restore_again": lambda event: restoration.restore_again(event["incident_id"]),
+        "restore_again": lambda event: restoration.restore_again(event["incident_id"], event.get("waited", 0)),
         # Executions that an earlier version started use this name.
         "put_back": lambda event: restoration.restore_again(event["incident_id"]),
     },

@@ -34,6 +34,7 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.errors import Conflict
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import containments, incidents, notified
+from tapstack.responder.store.containments import LastRelease
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.opening import Joining
 
@@ -273,24 +274,28 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
     if before is not None:
         if before.state == "pending" and before.overridden_tags and mode == "now":
             return "not contained: it waits for a person's approval to override what protects it"
-        if before.state in ("releasing", "blocked"):
+        if before.state == "releasing":
             return "not contained: it is being released"
+        if before.state == "blocked":
+            return "not contained: its release is blocked, until an operator decides what it does"
         if before.rejected and mode == "approval" and report.of_policy:
             return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None
-    if released is not None and not report.is_newer_than(released):
-        return f"not contained again: it was released at {released}, and nothing newer is reported"
+    if released is not None and not report.is_newer_than(released.until):
+        return f"not contained again: {released.said}, and nothing newer is reported"
     return None
 
 
-def last_release(incident: Incident) -> str | None:
-    """Return when the instance of an incident was released last; None where it never was."""
+def last_release(incident: Incident) -> LastRelease | None:
+    """Return the last release of the instance of an incident; None where it never was released."""
     there = containments.get(incident.named_instance_id, incident.where)
-    known = [incidents.last_release_before_change(incident.named_instance_id, incident.where)]
-    known += [there.released_since(_LONG_AGO)] if there is not None else []
+    moments = [incidents.last_release_before_change(incident.named_instance_id, incident.where)]
     if (containment := incident.containment) is not None and containment.state in ("released", "rejected"):
-        known.append(containment.released_at)
-    return max((moment for moment in known if moment), default=None)
+        moments.append(containment.released_at)
+    known = [containments.released_at(moment) for moment in moments if moment is not None]
+    if there is not None and (last := containments.last_release(there)) is not None:
+        known.append(last)
+    return max(known, key=lambda one: one.until, default=None)
 
 
 def is_complete(incident: Incident, request: OpenRequest, source: Source) -> bool:

@@ -73,21 +73,62 @@ class Containment:
         """Return whether an incident holds the instance, or its release for that incident has not ended."""
         return self.in_place and incident_id in self.holders | self.releasing_for
 
-    def released_since(self, moment: str) -> str | None:
-        """Return when it was released, where that is not before a moment; a release that is under way counts."""
-        released = as_text(utc_now()) if self.state == "releasing" else self.released_at
-        return released if released is not None and released >= moment else None
-
     def release_began_after(self, moment: str) -> bool:
         """Return whether its last release, which may be under way, began after a moment."""
         began = self.release_began_at if not self.wanted else None
         return began is not None and began > moment
 
 
+@dataclass(frozen=True, slots=True)
+class LastRelease:
+    """The last release of an instance.
+
+    Attributes:
+        until: what was seen, or decided by the policy, until then contains the instance no more.
+        said: how far it is, as a clause.
+    """
+
+    until: str
+    said: str
+
+
 def get(instance_id: str, where: AccountRegion | None = None) -> Containment | None:
     """Return the containment of an instance as it is now; None when there never was one."""
     item = table.read(containment_key(instance_id, where))
     return None if item is None else _containment(item)
+
+
+def last_release(containment: Containment) -> LastRelease | None:
+    """Return the last release of an instance, which may not be over; None where it never was released.
+
+    It ends what was seen until it is over. One that is blocked, or has failed, may never be: it ends what was seen
+    before it began.
+    """
+    if containment.state != "releasing":
+        return None if containment.released_at is None else released_at(containment.released_at)
+    began = containment.release_began_at
+    if began is None or is_release_under_way(containment):
+        return LastRelease(as_text(utc_now()), "it is being released")
+    return LastRelease(began, f"its release began at {began}, and is not completed")
+
+
+def released_at(moment: str) -> LastRelease:
+    """Return a release that was over at a moment."""
+    return LastRelease(moment, f"it was released at {moment}")
+
+
+def released_since(containment: Containment, moment: str) -> LastRelease | None:
+    """Return the last release of an instance, where it ends what was decided at a moment."""
+    released = last_release(containment)
+    return released if released is not None and released.until >= moment else None
+
+
+def is_release_under_way(containment: Containment) -> bool:
+    """Return whether a release restores something now: not where it is blocked, or has failed."""
+    if containment.state != "releasing":
+        return False
+    known = map(incidents.read, containment.releasing_for)
+    return any(incident is not None and incident.containment_state == "releasing" for incident in known)
 
 
 def other_holders(incident: Incident) -> list[str]:
@@ -124,7 +165,8 @@ def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Contai
     """Hold an instance contained for an incident: join its containment, or begin one.
 
     None is begun where the instance was released since the decision. What a person decides overtakes a release that
-    began before; what the policy decided, or the default, is about activity, which a release ends until it is over.
+    began before; what the policy decided, or the default, is about activity, which a release ends until it is over. One
+    that is blocked, or has failed, is overtaken where the activity is newer than its beginning.
 
     Args:
         incident: for which it is contained.
@@ -159,16 +201,22 @@ def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Contai
         contained="contained",
     )
 
-    # What an earlier version released has no times.
-    if decided_at is not None:
-        may_begin = "#state IN (:absent, :releasing) AND (attribute_not_exists(release_began_at) OR "
-        may_begin += "release_began_at <= :decided_at)"
-        moments = {"releasing": "releasing", "decided_at": decided_at}
-    else:
-        may_begin = "#state = :absent AND (attribute_not_exists(released_at) OR released_at < :as_of)"
-        moments = {"as_of": as_of}
+    def may_begin() -> tuple[str, dict[str, Any]]:
+        # What an earlier version released has no times.
+        if decided_at is not None:
+            condition = "#state IN (:absent, :releasing) AND (attribute_not_exists(release_began_at) OR "
+            condition += "release_began_at <= :decided_at)"
+            return condition, {"releasing": "releasing", "decided_at": decided_at}
+        condition = "#state = :absent AND (attribute_not_exists(released_at) OR released_at < :as_of)"
+        found = get(instance_id, there)
+        if found is None or found.state != "releasing" or is_release_under_way(found):
+            return condition, {"as_of": as_of}
+        # Its turn is another one where the release was requested again since.
+        condition += " OR (#state = :releasing AND turn = :turn AND release_began_at < :as_of)"
+        return condition, {"as_of": as_of, "releasing": "releasing", "turn": found.turn}
 
     def attempt() -> tuple[Containment | None] | None:
+        condition, moments = may_begin()
         begin = _update(
             instance_id,
             there,
@@ -176,7 +224,7 @@ def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Contai
             "generation = if_not_exists(generation, :one), "
             "turn = if_not_exists(turn, :zero) + :one, vpc_id = :vpc, quarantine_group_id = :group, since = :now, "
             "listing = :listing, opened_at = :now REMOVE untracked_at, #ttl ADD holders :incident",
-            f"attribute_not_exists(#state) OR ({may_begin})",
+            f"attribute_not_exists(#state) OR ({condition})",
             incident={incident_id},
             containing="containing",
             absent="absent",
@@ -204,7 +252,7 @@ def hold(incident: Incident, *, vpc_id: str, quarantine_group_id: str) -> Contai
             return False
         if decided_at is not None:
             return found.release_began_after(decided_at)
-        return found.released_since(as_of) is not None
+        return released_since(found, as_of) is not None
 
     [held] = retried(attempt, f"the containment of {instance_id} is changed by others")
     return held

@@ -221,7 +221,8 @@ class IncidentContainment:
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
-        asked_again_at: when a responder requested it again while it was contained, for what was attached since.
+        asked_again_at: when a responder requested it again: while it was contained, for what was attached since; or
+            after it failed in part.
         isolating: that was requested, by a responder or the sweeper, and has neither ended nor failed yet.
         overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
         override_reason: why, as whoever requested it wrote; none where nothing is overridden.

@@ -341,6 +341,8 @@ def record_blocked(incident_id: str, differences: Sequence[dict[str, Any]]) -> b
 def record_released(containment: Containment, incident_id: str, not_restored: Sequence[str]) -> bool:
     """Record in an incident that its instance is released; False where that is recorded already.
 
+    A containment that was requested anew since the release began stays as it is: nothing is changed for it any more.
+
     Args:
         containment: that is released.
         incident_id: which.
@@ -350,9 +352,19 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
         TryAgain: the release was overtaken: another incident may contain the instance again.
     """
     given = {"not_restored": list(not_restored), **_NOTHING_LEFT}
-    update, condition, values = _ending("released", **given)
+    incident = incidents.read(incident_id)
+    anew = incident is not None and _is_requested_anew(incident, containment)
+    if incident is not None and anew:
+        asked, occurrences = incident.requested_containment, list[Occurrence]()
+        if not asked.changed:
+            return False
+        update = "SET " + ", ".join(f"containment.{name} = :{name}" for name in given)
+        condition = "containment.#state = :state AND containment.asked_at = :asked_at"
+        values: dict[str, Any] = {"state": asked.state, "asked_at": asked.asked_at, **given}
+    else:
+        update, condition, values = _ending("released", **given)
+        occurrences = _ended("released", **given)
     check = containments.being_released(containment)
-    occurrences = _ended("released", **given)
     if table.write_together(
         [check, incidents.update(incident_id, update, condition, occurrences=occurrences, **values)]
     ):
@@ -360,7 +372,21 @@ def record_released(containment: Containment, incident_id: str, not_restored: Se
     now = containments.get(containment.instance_id, containment.where)
     if now is None or (now.generation, now.turn) != (containment.generation, containment.turn):
         raise TryAgain(f"the release of {containment.instance_id} was overtaken")
+    if anew:
+        raise TryAgain(f"the containment of incident {incident_id} was decided meanwhile")
     return False
+
+
+def _is_requested_anew(incident: Incident, containment: Containment) -> bool:
+    """Return whether an incident requests a containment since the release of its instance began."""
+    asked, began = incident.containment, containment.release_began_at
+    if asked is None or asked.state not in ("pending", "containing"):
+        return False
+    if asked.state == "pending":
+        # Of what held the instance, a release that failed before came first.
+        return True
+    decided = asked.decided_by_person_at or asked.as_of
+    return began is not None and decided is not None and decided > began
 
 
 _NOTHING_LEFT: Final[Mapping[str, Any]] = {"differences": [], "changed": [], "isolating": False}
