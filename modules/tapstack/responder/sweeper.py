@@ -150,7 +150,7 @@ def _decisions(report: Report) -> None:
             continue
         if state == "releasing":
             report.audit.append(f"{incident.id} is releasing, and no execution does it: release it again")
-        elif incident.runs(task) >= TRIES:
+        elif incident.contain_runs - incident.contain_runs_before >= TRIES:
             report.audit.append(f"{incident.id} is {state}, and its executions end without doing it")
         elif executions.start_anew(incident, task):
             report.started.append(f"{incident.id}: its containment was {state}, and no execution did it")

@@ -12,6 +12,7 @@ from tapstack.responder.containment import attachments, isolation, steps
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment.changes import groups
 from tapstack.responder.errors import ContainmentFailed
+from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tests.responder.callers import CALLER
 from tests.responder.conftest import change, item
@@ -276,6 +277,47 @@ def test_when_what_aws_refused_to_isolate_is_detached_then_the_failure_is_over(
     attachments.isolate()
     found = incidents.get(incident).requested_containment
     assert (found.not_done, found.failure) == ((), None)
+
+
+def test_when_one_of_two_is_detached_then_the_failure_of_its_isolation_is_over_while_the_other_stays_connected(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    interface = attach(shop)
+    attachments.isolate()
+    with monkeypatch.context() as patch:
+        patch.setattr(groups, "change", refuse)
+        with pytest.raises(ContainmentFailed) as failed:
+            isolation.contain(incident)
+    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    other, _, _ = attach_outside(shop)
+    attachments.isolate()
+    now = incidents.get(incident).requested_containment
+    [line] = now.not_done
+    assert line.startswith(f"{other} STAYS CONNECTED")
+    assert now.failure is None
+
+
+def test_when_the_sweep_is_killed_before_it_notifies_then_the_next_one_notifies(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = contained(shop.database)
+    interface = attach(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "notify_once", refuse)
+        with pytest.raises(ClientError):
+            attachments.isolate()
+    isolation.contain(incident)
+    assert shop.is_isolated(shop.database)
+    assert mails(shop) == []
+    for _ in range(2):
+        assert attachments.isolate() == []
+    [mail] = mails(shop)
+    assert f"{interface} was attached to {shop.database}" in mail
+    assert "It was isolated, or detached, since then." in mail
+    assert incidents.get(incident).isolation_requested == ()
 
 
 def test_when_a_responder_has_it_isolated_then_the_incident_says_until_when_that_goes_on(shop: Shop) -> None:

@@ -435,6 +435,17 @@ class TestSweep:
         assert report.audit == [f"{incident} is containing, and its executions end without doing it"]
         assert not runs_now(incident, "contain")
 
+    def test_when_it_was_isolated_many_times_before_then_its_next_containment_is_continued(self, shop: Shop) -> None:
+        incident = contained(shop.database)
+        # At each sweep, for an interface that AWS refused to isolate.
+        change(incident, "SET contain_runs = :many", many=TRIES + 1)
+        ask_again(incident, "released")
+        containment_requests.contain(incident, "now", by=CALLER)
+        end(shop, incident, "contain")
+        change(incident, "SET containment.asked_at = :past", past=PAST)
+        report = sweep()
+        assert report.started == [f"{incident}: its containment was containing, and no execution did it"]
+
     def test_when_the_releasing_execution_was_stopped_then_it_is_reported_and_not_restarted(self, shop: Shop) -> None:
         incident = contained(shop.database)
         change(incident, "SET containment.#state = :contained", contained="contained")

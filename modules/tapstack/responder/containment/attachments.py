@@ -52,6 +52,8 @@ def _of_instance(one: Containment) -> list[str]:
     if ids:
         lines += _isolate(holding[0], one, ids)
     for incident in holding:
+        _notify_of_isolating(incident.id, one, ids)
+    for incident in holding:
         _keep(incident, {interface.id for interface in connected}, {**staying, **dict.fromkeys(ids)})
     return lines
 
@@ -76,7 +78,7 @@ def _keep(incident: Incident, connected: Collection[str], new: Mapping[str, str 
     others = [line for line in before if connected_interface(line) not in ended]
     kept = with_connected(others, {eni: line for eni, line in lines.items() if recorded.get(eni) != line})
     # What was not isolated, for a reason that is recorded as the failure, is not connected any more.
-    over = bool(ended) and not new
+    over = bool(ended) and all(new.values())
     if kept != list(before) and requests.record_not_done(now, kept, over=over) and ended:
         said = f"{', '.join(ended)}: isolated or detached since"
         incidents.add_event(incident.id, "sweeper", "isolated", said)
@@ -101,25 +103,49 @@ def _was_isolated(one: Containment, network_interface_id: str, isolated: Iterabl
 
 
 def _isolate(incident: Incident, one: Containment, ids: list[str]) -> list[str]:
-    marks = {eni: f"isolating {one.generation} {eni}" for eni in ids}
-    new = [eni for eni in ids if not notified.is_notified(incident, marks[eni])]
+    new = [eni for eni in ids if not _is_known(incident, one, eni)]
     if not new and executions.is_under_way(incident, "contain"):
         return []
-    asked = requests.request_containment_again(incident)
+    asked = requests.request_containment_again(incident, attached=new)
     if asked is None:
         return []
     if new:
         incidents.add_event(incident.id, "sweeper", "containment requested", f"again, for {', '.join(new)}")
     executions.ensure(asked, "contain")
-    for eni in new:
-        notifications.notify_once(
-            incident, "isolating an attached interface", *isolating(incident, eni), once=marks[eni]
-        )
     return [
         f"{incident.id}: {eni} was attached to {one.instance_id}, which is contained: its isolation is requested"
         + ("" if eni in new else " again")
         for eni in ids
     ]
+
+
+def _is_known(incident: Incident, one: Containment, network_interface_id: str) -> bool:
+    """Return whether the isolation of an interface was requested before."""
+    mark = _isolating(one, network_interface_id)
+    return network_interface_id in incident.isolation_requested or notified.is_notified(incident, mark)
+
+
+def _isolating(one: Containment, network_interface_id: str) -> str:
+    """Return what is recorded of a notification that the isolation of an attached interface is requested."""
+    return f"isolating {one.generation} {network_interface_id}"
+
+
+def _notify_of_isolating(incident_id: str, one: Containment, connected: Collection[str]) -> None:
+    """Notify of the interfaces whose isolation was requested, also by a sweep that was killed before it notified.
+
+    Args:
+        incident_id: of which incident.
+        one: its containment.
+        connected: the interfaces that are to be isolated and are not yet.
+    """
+    incident = incidents.get(incident_id)
+    if not incident.isolation_requested:
+        return
+    for eni in sorted(incident.isolation_requested):
+        notice = isolating(incident, eni, connected=eni in connected)
+        mark = _isolating(one, eni)
+        notifications.notify_once(incident, "isolating an attached interface", *notice, once=mark)
+    requests.record_notified_of_isolating(incident)
 
 
 def mark_staying_notified(incident: Incident) -> None:

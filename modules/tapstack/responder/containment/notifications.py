@@ -274,12 +274,22 @@ def _started(incident: Incident, task: str) -> list[str]:
     return [heading, *changed, "The security groups that it has now:", f"  {check}"]
 
 
-def isolating(incident: Incident, network_interface_id: str) -> tuple[str, str]:
-    """Return subject and text: an interface was attached to the contained instance, and is isolated now."""
+def isolating(incident: Incident, network_interface_id: str, *, connected: bool) -> tuple[str, str]:
+    """Return subject and text: an interface was attached to the contained instance, and its isolation is requested.
+
+    Args:
+        incident: whose instance is contained.
+        network_interface_id: of the interface.
+        connected: it is not isolated yet.
+    """
+    now = (
+        "It is NOT ISOLATED yet: its isolation is requested now, and again at each sweep until it is isolated."
+        if connected
+        else "It was isolated, or detached, since then."
+    )
     return subject(incident, "interface attached to a contained instance"), text(
         incident,
-        f"{network_interface_id} was attached to {incident.instance_id} since that was contained. It is NOT ISOLATED "
-        "yet: its isolation is requested now, and again at each sweep until it is isolated.",
+        f"{network_interface_id} was attached to {incident.instance_id} since that was contained. {now}",
         ["CloudTrail says who attached it."],
         ["What to run next:", f"  tapstack incident show {incident.id}"],
     )

@@ -269,9 +269,9 @@ def join(
         values["containment"] = joining.containment.as_dict()
     if joining.anew:
         runs = incident.contain_runs
-        sets.append("contain_runs = :runs")
+        sets.append("contain_runs = :runs, contain_runs_before = :runs_were")
         conditions.append("contain_runs = :runs_before" if runs else "attribute_not_exists(contain_runs)")
-        values |= {"runs": runs + 1, **({"runs_before": runs} if runs else {})}
+        values |= {"runs": runs + 1, "runs_were": runs, **({"runs_before": runs} if runs else {})}
     update = f"SET {', '.join(sets)}" + (" REMOVE approval_token" if joining.anew else "")
     happens = [*occurrences, *_of_containment(joining, by)]
     return table.write_together(

@@ -353,6 +353,8 @@ class Incident:
         interfaces: the state of each.
         attached: of these, what was attached later, and of which operators are not notified yet.
         unnotified: what the sweeper repaired, and of which operators are not notified yet, as `capture.repair` has it.
+        isolation_requested: what was attached to the contained instance, and is to be isolated: of these, what
+            operators are not notified of yet.
         interfaces_written: how often these were written, so that no function overwrites what it has not read.
         places: `vpc_id` and `addresses` of its interfaces, when they were found, by id.
         displacements: its interfaces that gave their place at the mirror target to more severe incidents, a line each.
@@ -375,6 +377,7 @@ class Incident:
         execution_arns: of all of them.
         failed_executions: the number of executions when the latest failure was recorded.
         contain_runs: how many executions that contain were requested.
+        contain_runs_before: how many of them before the present containment was requested.
         release_runs: how many executions that release were requested.
         source_interface: the interface that the stack of a launched appliance mirrors itself.
         source_number: the session number of that.
@@ -410,6 +413,7 @@ class Incident:
     interfaces: tuple[IncidentInterface, ...] = ()
     attached: tuple[str, ...] = ()
     unnotified: tuple[str, ...] = ()
+    isolation_requested: tuple[str, ...] = ()
     interfaces_written: int = 0
     places: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     displacements: tuple[str, ...] = ()
@@ -432,6 +436,7 @@ class Incident:
     execution_arns: tuple[str, ...] = ()
     failed_executions: int = 0
     contain_runs: int = 0
+    contain_runs_before: int = 0
     release_runs: int = 0
     source_interface: str | None = None
     source_number: int | None = None

@@ -42,25 +42,36 @@ def request_containment(incident: Incident, asked: IncidentContainment) -> Incid
     return _requested(
         incident,
         "contain",
-        f"containment = :asked REMOVE approval_token{kept}",
+        f"containment = :asked, contain_runs_before = :before REMOVE approval_token{kept}",
         condition=_same(incident),
         occurrences=asked_for_approval(asked),
         asked=asked.as_dict(),
+        before=incident.contain_runs,
     )
 
 
-def request_containment_again(incident: Incident, *, of_person: bool = False) -> Incident | None:
+def request_containment_again(
+    incident: Incident, *, of_person: bool = False, attached: Iterable[str] = ()
+) -> Incident | None:
     """Record that a contained instance is to be contained again, for new interfaces; None as for the first time.
 
     Args:
         incident: whose instance.
         of_person: a person decided that now; otherwise what was decided before holds.
+        attached: ids of the new interfaces of which operators are to be notified.
     """
     begins = "containment.isolating = :yes, containment.failure = :nothing"
     given: dict[str, Any] = {"yes": True, "nothing": None}
     if of_person:
         begins, given = f"{begins}, containment.asked_again_at = :at", {**given, "at": as_text(utc_now())}
+    if attached := set(attached):
+        begins, given = f"{begins} ADD isolation_requested :attached", {**given, "attached": attached}
     return _requested(incident, "contain", begins, condition=_same(incident), **given)
+
+
+def record_notified_of_isolating(incident: Incident) -> None:
+    """Record that operators were notified of the interfaces whose isolation an incident lists as requested."""
+    incidents.changed(incident.id, "DELETE isolation_requested :these", these=set(incident.isolation_requested))
 
 
 def request_release(incident: Incident, by: str) -> Incident | None:
