@@ -532,6 +532,34 @@ def test_when_aws_refuses_what_is_more_severe_then_it_takes_no_place_again_until
     assert not any("refused_by_aws" in entry for entry in item(critical)["interfaces"])
 
 
+def test_when_it_waits_for_another_reason_than_before_then_the_incident_says_that(
+    small: Site, refused: set[str]
+) -> None:
+    first = started(small, 9, severity="critical")
+    one, another = small.interface(), small.interface()
+    incident = prepared(None, one, another)
+    capture_steps.start(incident)
+    assert "takes at most 10 distinct sources" in interfaces_of(incident)[another]["note"]
+    refused.add(another)
+    ended(first)
+    sweep()
+    entry = interfaces_of(incident)[another]
+    assert (entry["state"], "not this one" in entry["note"]) == ("waiting", True)
+    for number in (5, 6, 7):
+        small.session_of_others(another, number)
+    sweep()
+    assert interfaces_of(incident)[another]["note"].startswith("it is in 3 other mirror sessions already")
+
+
+def test_when_it_gave_its_place_then_the_incident_goes_on_saying_to_which(small: Site) -> None:
+    low = started(small, LIMIT)
+    started(small, severity="critical")
+    [note] = notes(low, "waiting")
+    sweep()
+    assert notes(low, "waiting") == [note]
+    assert "went to" in note
+
+
 def test_when_aws_refuses_one_then_another_of_the_incident_has_the_free_place(small: Site, refused: set[str]) -> None:
     started(small, 8, severity="critical")
     first, bad, last = (small.interface() for _ in range(3))

@@ -250,6 +250,49 @@ def test_when_it_cannot_be_made_again_then_that_is_said_once_and_each_sweep_trie
     assert site.sessions() == []
 
 
+def test_when_it_is_lost_once_more_then_that_is_notified_of_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    incident, interface, _ = capturing(site)
+    for turn in (1, 2):
+        monkeypatch.setattr(repair, "_moment", lambda turn=turn: str(turn))
+        delete(site, site.ours(interface)[0]["TrafficMirrorSessionId"])
+        theirs = [site.session_of_others(interface, number) for number in (5, 6, 7)]
+        sweep()
+        assert (len(mails(site, "MIRRORING LOST")), len(entries(incident, "mirroring lost"))) == (turn, turn)
+        for session in theirs:
+            delete(site, session)
+        sweep()
+        long_ago(interface)
+        assert interfaces_of(incident)[interface]["state"] == "mirrored"
+
+
+def test_when_another_interface_is_throttled_then_the_one_that_is_lost_is_notified_of(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, lost = site.instance()
+    throttled = site.attach(instance)
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    for interface in (lost, throttled):
+        long_ago(interface)
+        delete(site, site.ours(interface)[0]["TrafficMirrorSessionId"])
+    for number in (5, 6, 7):
+        site.session_of_others(lost, number)
+
+    def throttle(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "RequestLimitExceeded", "Message": "no"}}, "CreateTrafficMirrorSession")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sessions, "create", throttle)
+        [problem] = sweep().problems
+    assert throttled in problem
+    [mail] = mails(site, "MIRRORING LOST")
+    assert f"{lost} is not mirrored" in mail
+    [said] = entries(incident, "mirroring lost")
+    assert lost in said
+    [line] = sweep().repaired
+    assert f"{incident}: {throttled} is mirrored by " in line
+
+
 def test_when_it_is_closed_while_it_cannot_be_made_again_then_sessions_of_others_stay(site: Site) -> None:
     incident, interface, before = capturing(site)
     delete(site, before)

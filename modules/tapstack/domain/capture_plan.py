@@ -216,6 +216,10 @@ MORE_PLACES: Final = (
     f"one of the largest instance types as appliance, which take {limits.SOURCES_PER_LARGEST_INTERFACE_TARGET}"
 )
 """What to do where a target has no place for another source."""
+IN_ALL_SESSIONS: Final = (
+    f"it is in {limits.SESSIONS_PER_INTERFACE} other mirror sessions already, which is the most AWS allows"
+)
+"""Why an interface is refused."""
 _FULL: Final = f"has them: {MORE_PLACES}"
 _RESERVED: Final = "the last {} are for captures that responders open (capture.reserved_sources)"
 
@@ -279,7 +283,6 @@ def _step(interface_id: str, there: Sequence[Session], known: str | None) -> Ste
         return Step(
             interface_id,
             "refuse",
-            note=f"it is in {limits.SESSIONS_PER_INTERFACE} other mirror sessions already, which is the most AWS "
-            "allows",
+            note=IN_ALL_SESSIONS,
         )
     return Step(interface_id, "create", number)

@@ -306,7 +306,7 @@ def test_when_the_sweep_is_killed_before_it_notifies_then_the_next_one_notifies(
     incident = contained(shop.database)
     interface = attach(shop)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "notify_once", refuse)
+        patch.setattr(notifications, "publish", refuse)
         with pytest.raises(ClientError):
             attachments.isolate()
     isolation.contain(incident)

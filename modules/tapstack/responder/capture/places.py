@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from tapstack.domain.incidents import API, SEVERITIES, InterfaceState, Severity, as_time, highest, is_less_severe
 from tapstack.responder.appliance.mirror_target import MirrorTarget
@@ -163,6 +164,14 @@ def _sparing_responders(
         yield place
 
 
+_GIVEN: Final = "its place at the mirror target went to "
+
+
+def is_given(note: str) -> bool:
+    """Return whether the note of an interface says which incident has its place."""
+    return note.startswith(_GIVEN)
+
+
 def take(place: DisplaceablePlace, incident: Incident, network_interface_id: str) -> bool:
     """Give an interface of an incident the place of a less severe one; False where that has changed meanwhile.
 
@@ -177,7 +186,7 @@ def take(place: DisplaceablePlace, incident: Incident, network_interface_id: str
         return False
     if not is_less_severe(_severity(holders), than=incident.severity):
         return False
-    why = f"its place at the mirror target went to {network_interface_id} of {incident.id}, which is more severe"
+    why = f"{_GIVEN}{network_interface_id} of {incident.id}, which is more severe"
     losses = []
     for holder in holders:
         entry = holder.entry_of(lost)

@@ -145,15 +145,24 @@ class _Outcome:
 def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface]) -> list[IncidentInterface]:
     """Return the interfaces of an incident with what became of some of them."""
     return [
-        before if outcome is None or _still_waits(before, outcome) else outcome
+        before if outcome is None else _still_waiting(before, outcome)
         for before in incident.interfaces
         for outcome in [outcomes.get(before.network_interface_id)]
     ]
 
 
-def _still_waits(before: IncidentInterface, now: IncidentInterface) -> bool:
-    """Return whether nothing has changed of an interface that waits. What AWS refused stays so until it is mirrored."""
-    return before.state == now.state == "waiting" and (before.refused_by_aws or not now.refused_by_aws)
+def _still_waiting(before: IncidentInterface, now: IncidentInterface) -> IncidentInterface:
+    """Return what became of an interface; of one that waits on, also what is known from before.
+
+    What AWS refused stays so until it is mirrored. That there is no place says less than which incident has the place,
+    or than what AWS refused.
+    """
+    if not before.state == now.state == "waiting":
+        return now
+    has_no_place = not now.refused_by_aws and now.note != capture_plan.IN_ALL_SESSIONS
+    says_more = before.refused_by_aws or places.is_given(before.note)
+    note = before.note if has_no_place and says_more else now.note
+    return replace(now, note=note, refused_by_aws=before.refused_by_aws or now.refused_by_aws)
 
 
 def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
