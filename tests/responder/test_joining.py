@@ -38,6 +38,9 @@ RULES = (
 )
 """One rule for each action; below is only notified."""
 
+NOT_RELEASED = {"releasing": "it is being released", "blocked": "its release is blocked, and not completed yet"}
+"""Why nothing is contained, by the state of the release."""
+
 
 class Killed(BaseException):
     """The process of the function ends."""
@@ -319,14 +322,14 @@ class TestAnswers:
         said = "Containment: not contained: it waits for a person's approval to override what protects it."
         assert said in joined_mails(policy)[-1].splitlines()
 
-    @pytest.mark.parametrize("state", ["releasing", "blocked"])
+    @pytest.mark.parametrize("state", NOT_RELEASED)
     def test_when_it_is_being_released_then_it_is_not_contained(self, policy: Site, state: str) -> None:
         instance, _ = policy.instance()
         incident = decided(found(instance, 1, 9.5))["incident_id"]
         change(incident, "SET containment.#state = :state", state=state)
         decided(found(instance, 2, 9.5))
         assert item(incident)["containment"]["state"] == state
-        assert "it is being released" in joined_mails(policy)[-1]
+        assert NOT_RELEASED[state] in joined_mails(policy)[-1]
 
     def test_when_containing_was_refused_then_another_finding_tries_again_and_says_so(self, policy: Site) -> None:
         instance, _ = policy.instance()
@@ -567,7 +570,7 @@ class TestApi:
         )
 
     @pytest.mark.parametrize("mode", ["contain", "contain-now"])
-    @pytest.mark.parametrize("state", ["releasing", "blocked"])
+    @pytest.mark.parametrize("state", NOT_RELEASED)
     def test_fails_when_a_responder_requests_the_containment_of_what_is_being_released(
         self, policy: Site, state: str, mode: str
     ) -> None:
@@ -578,8 +581,8 @@ class TestApi:
         status, answered = ask("POST", f"/incidents/{mode}", body)
         assert (status, answered["detail"]) == (
             409,
-            f"incident {incident} is about {instance}, and the alert would join it; not contained: it is being "
-            f"released. Once it is: tapstack incident contain {incident} --mode "
+            f"incident {incident} is about {instance}, and the alert would join it; not contained: "
+            f"{NOT_RELEASED[state]}. Once it is: tapstack incident contain {incident} --mode "
             f"{'now' if mode == 'contain-now' else 'approval'}. Without containment the alert joins now",
         )
         assert entries(incident, "joined") == []

@@ -277,7 +277,7 @@ def why_not_contained(incident: Incident, request: OpenRequest, report: Report) 
         if before.state == "releasing":
             return "not contained: it is being released"
         if before.state == "blocked":
-            return "not contained: its release is blocked, until an operator decides what it does"
+            return "not contained: its release is blocked, and not completed yet"
         if before.rejected and mode == "approval" and report.of_policy:
             return f"not asked again whether to contain it: {word(str(before.decided_by))} rejected that"
     released = last_release(incident) if report.of_policy else None
