@@ -319,7 +319,8 @@ class _NotReachedError(Exception):
 _REMEDIES: Final[Mapping[type[BaseException], str]] = {
     socket.gaierror: "no DNS server of this machine knows the host: compare the address with the output api_endpoint "
     "of a response that is deployed, and inspect the network (VPN, HTTPS_PROXY)",
-    ConnectionRefusedError: "nothing accepts connections at this address: compare it with the output api_endpoint",
+    ConnectionRefusedError: "nothing accepts connections at this address, or at the proxy of HTTPS_PROXY: compare "
+    "it with the output api_endpoint",
     TimeoutError: f"no answer came within {TIMEOUT:g} seconds: a firewall, a VPN or a missing HTTPS_PROXY may keep the "
     "connection from AWS",
 }

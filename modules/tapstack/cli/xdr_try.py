@@ -71,7 +71,7 @@ def try_alert(
         return 2
     alerts = [(alert, decisions_of(site, rules, _with_instances(alert))) for alert in mapped.alerts]
     notes = list(_notes(source_name, site, name, rules, mapped))
-    if not alerts:
+    if mapped.is_foreign:
         notes.append(_about_kind(site, document))
     if as_json:
         print(json.dumps(_as_json(source_name, name, rules, alerts, mapped, notes), indent=2), file=out)

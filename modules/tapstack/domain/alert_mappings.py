@@ -267,10 +267,12 @@ class Mapped:
     Attributes:
         alerts: that it has.
         unmatched: why what else it has names none, a reason each.
+        is_foreign: whether the source reads documents of other kinds only.
     """
 
     alerts: tuple[Alert, ...] = ()
     unmatched: tuple[str, ...] = ()
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +336,10 @@ _TOO_DEEP: Final = "it is nested too deeply"
 
 def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home: AccountRegion) -> Mapped:
     if not isinstance(document, dict):
-        return Mapped(unmatched=(f"expected a JSON object, got {quoted(document)}",))
+        return Mapped(unmatched=(f"expected a JSON object, got {quoted(document)}",), is_foreign=True)
     mapping = next((one for one in mappings if _matches(one, document)), None)
     if mapping is None:
-        return Mapped(unmatched=(_no_match(mappings, document),))
+        return Mapped(unmatched=(_no_match(mappings, document),), is_foreign=True)
     try:
         entries = _entries(mapping, document)
     except RuleViolation as violation:

@@ -140,16 +140,12 @@ def verify(headers: Mapping[str, str], body: bytes, accepted: Iterable[bytes], *
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
-    """Return whether a request has the headers of a signed webhook, each of its form, with whatever secret and clock.
+    """Return whether a request has the headers of a signed webhook, of whatever form, secret and clock.
 
     Args:
         headers: of the request, with names in lower case.
     """
-    try:
-        _parts(headers)
-    except RuleViolation:
-        return False
-    return True
+    return all(headers.get(name) for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
 
 
 def _parts(headers: Mapping[str, str]) -> tuple[str, int, list[bytes]]:

@@ -116,6 +116,14 @@ def test_when_a_document_is_of_another_kind_then_it_says_which_source_reads_it(c
     )
 
 
+def test_when_one_field_of_a_document_is_wrong_then_it_does_not_say_that_no_source_reads_it(capsys: Printed) -> None:
+    assert tried({**sample("hunters"), "risk": "urgent"}, "hunters") == 2
+    out = capsys.readouterr().out
+    assert "unmatched severity: expected " in out
+    assert "reads it" not in out
+    assert "reads this document" not in out
+
+
 def test_when_some_findings_are_unmatched_then_both_are_shown(capsys: Printed) -> None:
     event = sample("securityhub")
     event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
