@@ -129,7 +129,8 @@ class TestOpen:
         assert capsys.readouterr().err.splitlines() == [
             "http://127.0.0.1:9 does not answer yet (Connection refused): trying again",
             "http://127.0.0.1:9 cannot be reached: Connection refused",
-            "nothing accepts connections at this address, or at the proxy of HTTPS_PROXY: compare it with the output api_endpoint",
+            "nothing accepts connections at this address, or at the proxy of HTTPS_PROXY: compare it with the output "
+            "api_endpoint",
         ]
 
     def test_fails_when_the_host_is_not_known(self, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
