@@ -22,13 +22,13 @@ from moto.core import responses, utils
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server import werkzeug_app
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import BaseWSGIServer, make_server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from strictmoto.cloudwatch.metrics import Metrics
 from strictmoto.ec2.flow_records import FlowRecords
 from strictmoto.faults import Faults
 from strictmoto.front import member_names
+from strictmoto.front.connections import Handler, Server
 from strictmoto.front.front import Front
 from strictmoto.guardduty.findings import Findings
 from strictmoto.identity.callers import AccessKeys, make_root_credentials
@@ -167,13 +167,6 @@ def _backend_for(host: str) -> str:
     raise NotImplementedError(f"moto does not have {host}")
 
 
-class _QuietHandler(MotoRequestHandler):
-    """The recorder keeps the calls; a line each on the terminal would bury what matters."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
-
-
 class Account:
     """An AWS account that lives in this process, and is reached over HTTP.
 
@@ -218,7 +211,7 @@ class Account:
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._port = port
         self._region = region
-        self._server: BaseWSGIServer | None = None
+        self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._surroundings = ExitStack()
 
@@ -269,14 +262,7 @@ class Account:
             )
             # Bound here, because werkzeug ends the process where a port is taken.
             with socket.create_server(("127.0.0.1", self._port)) as listening:
-                self._server = make_server(
-                    "127.0.0.1",
-                    self._port,
-                    front,
-                    threaded=True,
-                    request_handler=_QuietHandler,
-                    fd=listening.fileno(),
-                )
+                self._server = Server("127.0.0.1", self._port, front, Handler, fd=listening.fileno())
         except BaseException:
             self._running.release()
             raise

@@ -29,7 +29,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import alerts as alerts_store
-from tapstack.responder.store import incidents, notified
+from tapstack.responder.store import containments, incidents, notified
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
@@ -296,7 +296,7 @@ class TestDecisions:
     ) -> None:
         contains_now(site, monkeypatch)
         released = as_text(utc_now() - timedelta(minutes=5))
-        monkeypatch.setattr(joining, "last_release", lambda _: released)
+        monkeypatch.setattr(joining, "last_release", lambda _: containments.released_at(released))
         for number, (received, action) in enumerate(
             [(released, "capture"), (as_text(utc_now() - timedelta(minutes=4)), "contain_now")]
         ):

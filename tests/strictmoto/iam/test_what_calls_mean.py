@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,9 +31,9 @@ def _send(enforcing: Enforcing, credentials: Credentials, path: str, headers: di
     url = enforcing.account.endpoint + path
     request = AWSRequest("POST", url, headers, body)
     SigV4Auth(Signing(credentials.access_key_id, credentials.secret_access_key), "sqs", REGION).add_auth(request)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    connection.request("POST", path, body, dict(request.headers.items()))
-    return connection.getresponse().status
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+        connection.request("POST", path, body, dict(request.headers.items()))
+        return connection.getresponse().status
 
 
 class TestQueues:
