@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from tapstack.domain.callers import iam_caller
-from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.incidents import as_text, as_time, utc_now
 from tapstack.domain.policy import Rule
 from tapstack.domain.policy_rules import Action
 from tapstack.responder.containment import isolation, restoration, steps
@@ -50,6 +50,15 @@ def failed_release(shop: Shop) -> str:
     assert shop.state(incident) == "failed"
     assert shop.is_isolated(shop.database)
     return incident
+
+
+def began_release(shop: Shop) -> datetime:
+    """A release for all incidents began, and restored nothing: since when."""
+    there = containments.get(shop.database)
+    assert there is not None
+    began = containments.begin_release(there).release_began_at
+    assert began is not None
+    return as_time(began)
 
 
 def is_open_to_all(shop: Shop) -> bool:
@@ -98,11 +107,38 @@ class TestGoesOn:
 
     def test_when_a_release_for_all_of_another_did_not_end_then_a_person_contains_it_again(self, shop: Shop) -> None:
         incident = failed_in_part(shop)
-        there = containments.get(shop.database)
-        assert there is not None
-        containments.begin_release(there)
+        began_release(shop)
         change(incident, "SET containment.decided_at = :past", past="2026-01-01T00:00:00Z")
         containment_requests.contain(incident, "now", by=CALLER)
+        assert isolation.contain(incident)["status"] == "wait"
+        finish(shop, incident)
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_when_a_release_for_all_of_another_did_not_end_then_newer_activity_contains_it_again(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, again: bool
+    ) -> None:
+        incident = failed_in_part(shop)
+        began = began_release(shop)
+        change(incident, "SET containment.decided_at = :past", past="2026-01-01T00:00:00Z")
+        if again:
+            change(incident, "SET containment.asked_again_at = :past", past="2026-01-02T00:00:00Z")
+        decides(monkeypatch, Rule("worst", "contain_now"))
+        seen = began + timedelta(seconds=1)
+        assert decided(found(shop.database, 1, 9.0, seen=seen))["incident_id"] == incident
+        assert item(incident)["containment"]["as_of"] == as_text(seen)
+        assert isolation.contain(incident)["status"] == "wait"
+        finish(shop, incident)
+
+    def test_when_activity_is_older_than_the_decision_then_the_decision_holds(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = failed_in_part(shop)
+        began_release(shop)
+        later = as_text(utc_now() + timedelta(minutes=1))
+        change(incident, "SET containment.decided_at = :later", later=later)
+        decides(monkeypatch, Rule("worst", "contain_now"))
+        decided(found(shop.database, 1, 9.0, seen=utc_now() + timedelta(seconds=30)))
+        assert item(incident)["containment"]["as_of"] is None
         assert isolation.contain(incident)["status"] == "wait"
         finish(shop, incident)
 

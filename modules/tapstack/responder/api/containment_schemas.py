@@ -149,8 +149,8 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "deadline": _or_null("Until when it can be approved or rejected.", format="date-time"),
     "default": _or_null("What happens without an answer.", enum=["leave", "contain", None]),
     "as_of": _or_null(
-        "Of a request of the policy, or one without an answer: the time of what it is about. A later release of the "
-        "instance ends it.",
+        "Of a request of the policy, or one without an answer, or one that failed in part and goes on for newer "
+        "activity: the time of what it is about. A later release of the instance ends it.",
         format="date-time",
     ),
     "asked_again_at": _or_null(

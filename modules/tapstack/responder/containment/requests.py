@@ -90,7 +90,8 @@ def record(
 
     One that failed in part goes on as it was decided, whoever requests it, and in whichever mode: asked anew, the
     instance would wait with what is changed already, which may be the group that is open to all traffic. A person who
-    requests it decides again: a release of another incident that began before, and has not ended, does not end it.
+    requests it decides again: a release of another incident that began before, and has not ended, does not end it. So
+    does the policy about activity that is newer than what was decided.
 
     Args:
         before: the containment that the incident has; none where none was requested.
@@ -101,8 +102,12 @@ def record(
         reason: why they are.
     """
     if before is not None and before.failed_in_part:
-        again = before.asked_again_at if is_policy(by.name) else as_text(utc_now())
-        return replace(before, state="containing", failure=None, asked_again_at=again)
+        goes_on = replace(before, state="containing", failure=None)
+        if not is_policy(by.name):
+            return replace(goes_on, asked_again_at=as_text(utc_now()))
+        # From then on it is about that activity, also where a person decided it first.
+        is_newer = as_of is not None and as_of > (before.decided_as_of or "")
+        return replace(goes_on, as_of=as_of, asked_again_at=None) if is_newer else goes_on
     settings = configured()
     now = utc_now()
     waits = mode == "approval"

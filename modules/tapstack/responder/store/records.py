@@ -220,7 +220,8 @@ class IncidentContainment:
         decision_reason: why it was overridden or rejected, as whoever did wrote; none where that was left out.
         deadline: when the default applies; none without approval.
         default: the decision after the deadline.
-        as_of: of a request of the policy, or one without an answer: a later release of the instance ends it.
+        as_of: of a request of the policy, or one without an answer, or one that failed in part and goes on for newer
+            activity: a later release of the instance ends it.
         asked_again_at: when a responder requested it again: while it was contained, for what was attached since; or
             after it failed in part.
         isolating: that was requested, by a responder or the sweeper, and has neither ended nor failed yet.
@@ -311,6 +312,11 @@ class IncidentContainment:
             return self.asked_again_at
         decided = self.decided_at if self.decision in ("approved", "overridden") else None
         return max(moment for moment in (decided or self.asked_at, self.asked_again_at) if moment is not None)
+
+    @property
+    def decided_as_of(self) -> str | None:
+        """When a person decided it, or what the policy decided about was seen: no release that began before ends it."""
+        return self.decided_by_person_at or self.as_of
 
     @property
     def decided_by_policy(self) -> bool:

@@ -396,7 +396,7 @@ def _is_requested_anew(incident: Incident, containment: Containment) -> bool:
     if asked.state == "pending":
         # Of what held the instance, a release that failed before came first.
         return True
-    decided = asked.decided_by_person_at or asked.as_of
+    decided = asked.decided_as_of
     return began is not None and decided is not None and decided > began
 
 
