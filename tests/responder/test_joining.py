@@ -20,7 +20,7 @@ from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import commands, joining
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, table
 from tapstack.responder.store.items import pack
@@ -309,6 +309,19 @@ class TestAnswers:
         [record] = policy.account.recorder.records(service="states", action="SendTaskSuccess")
         assert record.call.parameters["taskToken"] == "token"
         assert item(incident)["contain_runs"] == 1
+
+    @pytest.mark.parametrize("state", ["pending", "containing"])
+    def test_when_its_execution_has_ended_then_updates_start_no_other(self, policy: Site, state: str) -> None:
+        instance, _ = policy.instance()
+        severity = 8.0 if state == "pending" else 9.5
+        incident = decided(found(instance, 1, severity))["incident_id"]
+        workflow, arn = policy.client("stepfunctions"), executions.execution_arn(f"{incident}-contain-1")
+        workflow.stop_execution(executionArn=arn)
+        policy.account.recorder.clear()
+        decided(found(instance, 1, severity))
+        # The sweeper starts another one, at most ten times.
+        assert (item(incident)["containment"]["state"], item(incident)["contain_runs"]) == (state, 1)
+        assert "StartExecution" not in policy.calls("states")
 
     def test_when_a_person_asked_to_override_what_protects_it_then_no_rule_approves_that(self, policy: Site) -> None:
         instance, _ = policy.instance()

@@ -196,8 +196,9 @@ class _Opening:
             return Opened(incident, "joined" if has_joined else "same")
         changes = joining.effect_of_update(incident, self.request, self.report, by=self.by)
         if changes is None:
-            # An earlier delivery may have been interrupted after it wrote what it changed.
-            joining.proceed(incident)
+            # An earlier delivery may have been interrupted after it approved. An execution that has ended is started
+            # again by the sweeper only, which counts how often: a finding may be updated for months.
+            executions.end_approval_wait(incident)
             return Opened(incident, "same")
         if not store.join(
             incident,
