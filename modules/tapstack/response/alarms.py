@@ -20,6 +20,8 @@ _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60
 _TRIED_AGAIN_MINUTES: Final = 5
 """What fails is tried again within so many minutes: an alarm that lasts as long notifies once."""
+_REFUSED_MINUTES: Final = 60
+"""Likewise where a tool goes on sending what is refused."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,7 @@ class ResponseAlarms(AwsConstruct):
                 dimensions=dict(watched.dimensions),
                 statistic="Sum",
                 period=_MINUTE,
-                # It is over soon: whoever knows the name of a source can set it off, and must not keep it on for ever.
-                minutes=_TRIED_AGAIN_MINUTES,
+                minutes=_REFUSED_MINUTES,
                 event=True,
             )
         for metric, words in (

@@ -165,12 +165,12 @@ def test_when_alerts_come_in_then_those_that_failed_raise_an_alarm_and_are_chart
         assert metric in made.one("aws_cloudwatch_dashboard")["dashboard_body"]
 
 
-def test_when_webhooks_of_a_source_are_refused_then_an_alarm_begins_that_is_over_soon(made: Response) -> None:
+def test_when_webhooks_of_a_source_are_refused_then_an_alarm_notifies_once_in_an_hour(made: Response) -> None:
     alarms = {alarm["alarm_name"]: alarm for alarm in made.all("aws_cloudwatch_metric_alarm")}
     alarm = alarms["ir-a-response-webhooks-refused"]
     assert (alarm["metric_name"], alarm["threshold"], alarm["statistic"]) == ("WebhooksRefused", 0, "Sum")
     assert alarm["dimensions"] == {"service": "tapstack", "deployment": "ir", "site": "a"}
-    assert (alarm["period"] * alarm["evaluation_periods"], alarm["datapoints_to_alarm"]) == (300, 1)
+    assert (alarm["period"] * alarm["evaluation_periods"], alarm["datapoints_to_alarm"]) == (3600, 1)
     assert "ok_actions" not in alarm
     unsigned = with_alerts(alerts=AlertSettings(sources={"soar": AlertSource("generic")}))
     assert alarm["alarm_name"] not in {one["alarm_name"] for one in unsigned.all("aws_cloudwatch_metric_alarm")}
