@@ -22,6 +22,12 @@ DIFFERENT: Final = 8
 _PIECE: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _LONGEST_PIECE: Final = 4
 """How long runs of letters and of digits are on average, at most: 2 where an id was drawn, 6 where it is of words."""
+_SWITCH: Final = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_LONG: Final = 20
+"""From here on longer runs are taken, which ids of one case, or of letters alone, have by chance."""
+_LONGEST_PIECE_OF_LONG: Final = 5
+_SWITCHES_OF_LONG: Final = 3
+"""How often letters and digits follow each other, at least: once where a year or a number ends words."""
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{28,}", re.IGNORECASE)
 """A UUID or 32 hexadecimal digits, of which one is left out where four neighbours are a series by chance."""
 _WORDS: Final = (
@@ -87,8 +93,7 @@ def check_external_id(value: str, names: Iterable[str] = ()) -> str:
             f"{value!r} is not an external id: expected {low} to {high} letters, digits and signs of _+=,.@:/-"
         )
     left = re.sub(r"[^A-Za-z0-9]", "", _without_series(_without_words(value, names)))
-    drawn = bool(_HEXADECIMAL.fullmatch(left)) or len(left) <= _LONGEST_PIECE * len(_PIECE.findall(left))
-    if len(left) < RANDOM or len(set(left.lower())) < DIFFERENT or not drawn:
+    if len(left) < RANDOM or len(set(left.lower())) < DIFFERENT or not _is_drawn(left):
         why = "short" if len(value) < RANDOM else "easy to guess"
         raise RuleViolation(
             f"{value!r} is too {why} for an external id: expected a UUID, such as uuidgen prints, or {RANDOM} or more "
@@ -96,6 +101,15 @@ def check_external_id(value: str, names: Iterable[str] = ()) -> str:
             "do not count"
         )
     return value
+
+
+def _is_drawn(text: str) -> bool:
+    """Return whether letters and digits are mixed as in what is drawn at random, and not as in words and numbers."""
+    pieces = len(_PIECE.findall(text))
+    if _HEXADECIMAL.fullmatch(text) or len(text) <= _LONGEST_PIECE * pieces:
+        return True
+    is_mixed = len(text) <= _LONGEST_PIECE_OF_LONG * pieces or len(_SWITCH.findall(text)) >= _SWITCHES_OF_LONG
+    return len(text) >= _LONG and is_mixed
 
 
 def _without_words(value: str, names: Iterable[str]) -> str:
