@@ -85,10 +85,10 @@ class Site:
         )["Instances"][0]
         return made["InstanceId"], made["NetworkInterfaces"][0]["NetworkInterfaceId"]
 
-    def attach(self, instance: str) -> str:
+    def attach(self, instance: str, index: int = 1) -> str:
         """One more interface of an instance."""
         interface = self.interface()
-        self.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)
+        self.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=index)
         return interface
 
     def sessions(self, interface: str | None = None) -> list[dict[str, Any]]:

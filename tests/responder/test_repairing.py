@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import repair, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
@@ -580,6 +582,146 @@ class TestKilledBeforeItNotifies:
             assert len(sweep().problems) == 1
         assert (entries(incident, "mirroring repaired"), incidents.get(incident).unnotified) == ([], ())
         assert len(sweep().repaired) == 1
+
+
+@pytest.mark.parametrize("redirected", [True, False])
+class TestUnknownOutcome:
+    """EC2 does not answer whether it undid a change: operators are notified once it is seen to be undone, and once."""
+
+    def changed(self, site: Site, redirected: bool) -> tuple[str, str, sessions.Described]:
+        incident, interface, session = capturing(site)
+        appliance_steps.ensure(incident)
+        [before] = site.ours(interface)
+        changes: dict[str, Any] = {"TrafficMirrorTargetId": site.others_target} if redirected else {"PacketLength": 64}
+        site.ec2.modify_traffic_mirror_session(TrafficMirrorSessionId=session, **changes)
+        return incident, interface, before
+
+    def test_when_it_is_not_undone_then_it_is_notified_of_by_the_sweep_that_undoes_it(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, redirected: bool
+    ) -> None:
+        incident, interface, before = self.changed(site, redirected)
+        for turn in (1, 2):
+            monkeypatch.setattr(repair, "_moment", lambda turn=turn: str(turn))
+            site.account.faults.add(Fault("ModifyTrafficMirrorSession", "lost before", times=4))
+            report = sweep()
+            assert (len(report.problems), report.repaired, report.retargeted) == (1, [], [])
+            assert before["TrafficMirrorSessionId"] in report.problems[0]
+            assert (mails(site, "mirroring repaired"), entries(incident, "mirroring repaired")) == ([], [])
+            assert len(incidents.get(incident).unnotified) == 1
+        sweep()
+        assert site.ours(interface) == [before]
+        assert len(mails(site, "mirroring repaired")) == len(entries(incident, "mirroring repaired")) == 1
+        assert not any(sweep().as_dict().values())
+
+    def test_when_it_is_undone_then_the_next_sweep_notifies_of_it(self, site: Site, redirected: bool) -> None:
+        incident, interface, before = self.changed(site, redirected)
+        site.account.faults.add(Fault("ModifyTrafficMirrorSession", "lost after", times=4))
+        sweep()
+        assert site.ours(interface) == [before]
+        sweep()
+        assert len(mails(site, "mirroring repaired")) == len(entries(incident, "mirroring repaired")) == 1
+        assert not any(sweep().as_dict().values())
+
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_when_the_sweep_is_killed_before_it_undoes_it_then_the_next_one_notifies_only_where_it_does(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, redirected: bool, refused: bool
+    ) -> None:
+        incident, _, _ = self.changed(site, redirected)
+
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sessions, "modify" if redirected else "change", killed)
+            with pytest.raises(KeyboardInterrupt):
+                sweep()
+        assert len(incidents.get(incident).unnotified) == 1
+        monkeypatch.setattr(repair, "_moment", lambda: "later")
+        if refused:
+            site.account.faults.add(Fault("ModifyTrafficMirrorSession", "throttled", times=4))
+        sweep()
+        assert (
+            len(mails(site, "mirroring repaired")) == len(entries(incident, "mirroring repaired")) == int(not refused)
+        )
+        assert incidents.get(incident).unnotified == ()
+
+
+class TestManyNotifications:
+    def test_when_many_sessions_are_redirected_then_each_is_notified_of_once(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance, _ = site.instance()
+        for index in (1, 2):
+            site.attach(instance, index)
+        incident = prepared(instance)
+        capture_steps.start(incident)
+        appliance_steps.ensure(incident)
+        theirs = site.ours()
+        for session in theirs:
+            site.ec2.modify_traffic_mirror_session(
+                TrafficMirrorSessionId=session["TrafficMirrorSessionId"], TrafficMirrorTargetId=site.others_target
+            )
+        all_modified, real = threading.Barrier(len(theirs)), sessions.modify
+
+        def modify(*args: Any, **more: Any) -> None:
+            real(*args, **more)
+            all_modified.wait(timeout=60)
+
+        monkeypatch.setattr(sessions, "modify", modify)
+        assert len(sweep().retargeted) == 3
+        assert len(mails(site, "mirroring repaired")) == len(entries(incident, "mirroring repaired")) == 3
+
+    def failing(self, monkeypatch: pytest.MonkeyPatch, incident: str) -> None:
+        """No notification of an incident is published."""
+        real = notifications.publish
+
+        def publish(subject: str, text: str) -> None:
+            if incident in subject:
+                raise ClientError({"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}, "Publish")
+            real(subject, text)
+
+        monkeypatch.setattr(notifications, "publish", publish)
+
+    def test_when_one_fails_then_sweeps_go_on_to_repair_and_notify_of_it_later(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = sorted((capturing(site), capturing(site)))
+        with monkeypatch.context() as patched:
+            self.failing(patched, first[0])
+            for _ in range(2):
+                for _, interface, _ in (first, second):
+                    long_ago(interface)
+                    delete(site, site.ours(interface)[0]["TrafficMirrorSessionId"])
+                report = sweep()
+                assert report.problems == [f"{first[0]}: NotFound: 'Topic does not exist'"]
+                assert len(site.ours(first[1])) == len(site.ours(second[1])) == 1
+        assert [second[0] in mail for mail in mails(site, "mirroring repaired")] == [True, True]
+        sweep()
+        assert len(mails(site, "mirroring repaired")) == 4
+        assert len(entries(first[0], "mirroring repaired")) == 2
+
+    def test_when_one_of_what_waited_fails_then_what_waits_of_others_is_mirrored(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waiting, theirs = [], []
+        for _ in range(2):
+            instance, full = site.instance()
+            site.attach(instance)
+            theirs += [site.session_of_others(full, number) for number in (1, 2, 3)]
+            incident = prepared(instance)
+            capture_steps.start(incident)
+            waiting.append((incident, full))
+        for session in theirs:
+            delete(site, session)
+        with monkeypatch.context() as patched:
+            self.failing(patched, waiting[0][0])
+            report = sweep()
+            assert report.problems == [f"{waiting[0][0]}: NotFound: 'Topic does not exist'"]
+        for incident, full in waiting:
+            assert interfaces_of(incident)[full]["state"] == "mirrored"
+        assert len(mails(site, "mirrored after waiting")) == 1
+        sweep()
+        assert len(mails(site, "mirrored after waiting")) == 2
 
 
 def known(interface: str) -> captures.Capture:

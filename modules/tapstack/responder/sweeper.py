@@ -19,7 +19,7 @@ from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.appliance import instances, snapshots
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
-from tapstack.responder.aws.errors import message_of, said_by
+from tapstack.responder.aws.errors import said_by
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import attachments, packet_notices, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
@@ -206,19 +206,15 @@ def _retarget(
     to = current_mirror_target()
     if to is None:
         return
-    outdated = [
-        session
-        for session in live
-        if (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"]) != (to.target_id, to.filter_id)
-    ]
+    outdated = [session for session in live if not repair.goes_to(session, to)]
 
     def modify(session: Described) -> str | None:
         holders = held[session["NetworkInterfaceId"]].holders & known.keys()
         try:
             if repair.redirect(session, to, [known[one] for one in sorted(holders)]):
                 report.retargeted.append(_named(session))
-        except ClientError as error:
-            return f"{_named(session)}: {message_of(error)}"
+        except (BotoCoreError, ClientError) as error:
+            return f"{_named(session)}: {said_by(error)}"
         return None
 
     report.problems += filter(None, each(modify, outdated))

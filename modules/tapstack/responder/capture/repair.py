@@ -11,10 +11,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain import capture_plan
 from tapstack.domain.appliance_settings import DeployedLaunch
@@ -24,7 +23,7 @@ from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT, as_
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance.mirror_target import MirrorTarget, current_mirror_target
-from tapstack.responder.aws.errors import message_of
+from tapstack.responder.aws.errors import message_of, said_by
 from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture import steps as capture_steps
@@ -51,23 +50,34 @@ _NOTICES: Final[Mapping[str, Callable[..., tuple[str, str]]]] = {
 
 @dataclass(slots=True)
 class Repairs:
-    """What was repaired, and what could not be, a line each."""
+    """What was repaired, and what could not be, a line each.
+
+    Attributes:
+        done: of which operators were notified.
+        problems: what failed.
+        unsettled: what is to be undone still, or may be: operators are not notified of it yet.
+    """
 
     done: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
 
 
 def repair() -> Repairs:
-    """Make lost sessions again, and undo what others changed of the rest."""
+    """Make lost sessions again, undo what others changed of the rest, and notify of that."""
     report = Repairs()
-    # A sweep may have been killed before it notified.
-    for incident in incidents.listed("open"):
-        if incident.unnotified:
-            report.done += _notify(incident.id)
+    _repair(report)
+    # Last: by now it is known what was undone of what an interrupted sweep, or the part before, began to undo.
+    _notify([one.id for one in incidents.listed("open")], report)
+    return report
+
+
+def _repair(report: Repairs) -> None:
     # Without a session where a sweep was killed after it gave the lost one up.
     held = [one for one in captures.listed() if one.holders and not one.ending]
-    if not held or current_mirror_target() is None:
-        return report
+    to = current_mirror_target() if held else None
+    if to is None:
+        return
     found = sessions.on_interfaces([capture.network_interface_id for capture in held])
     shown = {session["TrafficMirrorSessionId"]: session for session in found}
     lost: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -78,6 +88,10 @@ def repair() -> Repairs:
         if session is not None and has_our_tags(session):
             eni = capture.network_interface_id
             others = [one for one in found if one is not session and one["NetworkInterfaceId"] == eni]
+            if not goes_to(session, to):
+                report.unsettled.add(
+                    _redirected(session, [known[one] for one in sorted(capture.holders & known.keys())])
+                )
             seen = _restore(session, capture, others, known, report)
             for holder in capture.holders & known.keys():
                 beside[holder].append(seen)
@@ -93,7 +107,6 @@ def repair() -> Repairs:
     for holder, there in sorted(beside.items()):
         if _with_remarks(known[holder], there) != known[holder].interfaces:
             _remark(holder, there, report)
-    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,7 @@ def _with_remarks(incident: Incident, there: Collection[_Beside]) -> tuple[Incid
 
 
 def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> None:
-    """Record the numbers of an incident's sessions, and notify where others take packets that did not before."""
+    """Record the numbers of an incident's sessions, and that others take packets that did not before."""
     by_id = {one.session_id: one for one in there}
 
     def attempt() -> bool | None:
@@ -147,10 +160,8 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
 
     try:
         retried(attempt, "the interfaces of the incident are changed at the same time")
-    except TryAgain as again:
-        report.problems.append(f"{incident_id}: {again}")
-        return
-    report.done += _notify(incident_id)
+    except (BotoCoreError, ClientError, TryAgain) as error:
+        report.problems.append(f"{incident_id}: {said_by(error)}")
 
 
 def _moment() -> str:
@@ -192,10 +203,10 @@ def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> Non
         mark = _mark_of(renewed)
         return [*_notice(_REPAIRED, mirrored, mark), *_notice(_LOST, lost, f"{mark} {_moment()}")]
 
-    _renew_and_notify(incident_id, interfaces, notices, report)
+    _mirror_again(incident_id, interfaces, notices, report)
 
 
-def _renew_and_notify(
+def _mirror_again(
     incident_id: str,
     interface_ids: Collection[str],
     notices: Callable[[Collection[IncidentInterface]], Collection[str]],
@@ -203,9 +214,9 @@ def _renew_and_notify(
 ) -> None:
     try:
         capture_steps.renew(incident_id, interface_ids, notices)
-    except TryAgain as again:
-        report.problems.append(f"{incident_id}: {again}")
-    report.done += _notify(incident_id)
+    except (BotoCoreError, ClientError, TryAgain) as error:
+        # Of one incident: the others are mirrored again all the same.
+        report.problems.append(f"{incident_id}: {said_by(error)}")
 
 
 def _mark_of(entries: Iterable[IncidentInterface]) -> str:
@@ -220,17 +231,30 @@ def _notice(what: str, lines: Sequence[str], mark: str, **more: Sequence[str]) -
     return [json.dumps({"what": what, "mark": mark, "lines": list(lines), **more})] if lines else []
 
 
-def _notify(incident_id: str) -> list[str]:
-    """Notify of what an incident records, with entries in its timeline; return a line for each thing."""
-    incident = incidents.get(incident_id)
-    said = []
-    for recorded in sorted(incident.unnotified):
-        given = json.loads(recorded)
-        what, mark, lines = given.pop("what"), given.pop("mark"), given.pop("lines")
-        notifications.notify_once(incident, what, *_NOTICES[what](incident, lines, **given), once=f"{what} {mark}")
-        incidents.record_notified(incident_id, recorded, what, "; ".join(lines))
-        said += [f"{incident_id}: {line}" for line in lines]
-    return said
+def _notify(incident_ids: Collection[str], report: Repairs, which: Collection[str] = _NOTICES) -> None:
+    """Notify of what incidents record, with entries in their timelines, but not of what is unsettled.
+
+    A notification that fails keeps back neither those of other incidents nor the rest of a sweep; the next one tries
+    it again.
+
+    Args:
+        incident_ids: of these incidents.
+        report: gets a line for each thing.
+        which: kinds of notifications.
+    """
+    for _, incident in sorted(incidents.get_all(incident_ids).items()):
+        try:
+            for recorded in sorted(incident.unnotified):
+                given = json.loads(recorded)
+                what, mark, lines = given.pop("what"), given.pop("mark"), given.pop("lines")
+                if what not in which or not report.unsettled.isdisjoint(lines):
+                    continue
+                notice = _NOTICES[what](incident, lines, **given)
+                notifications.notify_once(incident, what, *notice, once=f"{what} {mark}")
+                incidents.record_notified(incident.id, recorded, what, "; ".join(lines))
+                report.done += [f"{incident.id}: {line}" for line in lines]
+        except (BotoCoreError, ClientError, TryAgain) as error:
+            report.problems.append(f"{incident.id}: {said_by(error)}")
 
 
 def mirror_waiting() -> Repairs:
@@ -240,7 +264,8 @@ def mirror_waiting() -> Repairs:
     if not waiting or current_mirror_target() is None:
         return report
     for incident in sorted(waiting, key=lambda one: (-SEVERITIES.index(one.severity), one.opened_at)):
-        _renew_and_notify(incident.id, incident.interface_ids("waiting"), _placed, report)
+        _mirror_again(incident.id, incident.interface_ids("waiting"), _placed, report)
+    _notify([one.id for one in waiting], report, [_PLACED])
     return report
 
 
@@ -264,9 +289,8 @@ def _restore(
     fields, changed = _undoing(session, _numbers(session, capture, known), there)
     tags, said = _tags_to_set(session, capture, known)
     what = ", and ".join(filter(None, [*changed, said]))
-    notices = _notice(_REPAIRED, [f"{session_id} on {eni}: {what}"] if what else [], f"{session_id} {_moment()}")
-    holders = sorted(capture.holders & known.keys())
-    _owe(holders, notices)
+    line = f"{session_id} on {eni}: {what}" if what else ""
+    owed = _owe([known[one] for one in sorted(capture.holders & known.keys())], line, session_id)
     try:
         if fields:
             sessions.change(session_id, fields)
@@ -276,16 +300,18 @@ def _restore(
     except ClientError as error:
         if not sessions.is_gone(error, session_id):
             report.problems.append(f"{session_id}: {message_of(error)}")
-        _drop(holders, notices)
-        what, tags = "", {}
+        _drop(owed)
+        tags = {}
+    except BotoCoreError as error:
+        # It may be done: the next sweep sees whether it is.
+        report.problems.append(f"{session_id}: {said_by(error)}")
+        report.unsettled.add(line)
+        tags = {}
     else:
         vni = {**session, **fields}["VirtualNetworkId"]
         if (capture.session_number, capture.virtual_network_id) != (number, vni):
             captures.record_numbers(capture, number, vni)
-    if what:
-        for holder in holders:
-            report.done += _notify(holder)
-    elif tags:
+    if tags and not what:
         report.done.append(f"{session_id} on {eni}: {TAG_EXPIRES} is {tags[TAG_EXPIRES]}")
     target_id = session["TrafficMirrorTargetId"]
     length = environment().capture.packet_length
@@ -413,18 +439,43 @@ def is_of_stack(session: Described) -> bool:
     return bool(stacks.parts_of(appliance.stack_name, {tags_of(session).get(STACK_NAME_TAG, "")}))
 
 
-def _owe(incident_ids: Iterable[str], notices: Iterable[str]) -> None:
-    for incident_id, notice in product(incident_ids, notices):
-        incidents.owe_notice(incident_id, notice)
+def _owe(holders: Iterable[Incident], line: str, mark: str) -> list[tuple[str, str]]:
+    """Record that operators are to be notified of what is about to be undone; return what each incident records of it.
+
+    What an interrupted sweep began to undo is recorded already: it may have been killed before it did.
+
+    Args:
+        holders: the incidents that use the session.
+        line: what is undone; nothing is recorded without one.
+        mark: of the session.
+    """
+    owed = []
+    for incident in holders if line else ():
+        recorded = next((one for one in incident.unnotified if _says(one, line)), None)
+        if recorded is None:
+            [recorded] = _notice(_REPAIRED, [line], f"{mark} {_moment()}")
+            incidents.owe_notice(incident.id, recorded)
+        owed.append((incident.id, recorded))
+    return owed
 
 
-def _drop(incident_ids: Iterable[str], notices: Iterable[str]) -> None:
-    for incident_id, notice in product(incident_ids, notices):
-        incidents.drop_notice(incident_id, notice)
+def _says(recorded: str, line: str) -> bool:
+    given = json.loads(recorded)
+    return (given["what"], given["lines"]) == (_REPAIRED, [line])
+
+
+def _drop(owed: Iterable[tuple[str, str]]) -> None:
+    for incident_id, recorded in owed:
+        incidents.drop_notice(incident_id, recorded)
+
+
+def goes_to(session: Described, to: MirrorTarget) -> bool:
+    """Return whether a session mirrors to a target, through its filter."""
+    return (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"]) == (to.target_id, to.filter_id)
 
 
 def redirect(session: Described, to: MirrorTarget, holders: Sequence[Incident]) -> bool:
-    """Send a session to the present mirror target, and notify where others had redirected it.
+    """Send a session to the present mirror target; `repair` notifies where others had redirected it.
 
     Args:
         session: as EC2 describes it.
@@ -436,34 +487,31 @@ def redirect(session: Described, to: MirrorTarget, holders: Sequence[Incident]) 
 
     Raises:
         ClientError: EC2 refused it.
+        BotoCoreError: EC2 did not answer; it may be done.
     """
-    session_id, ids = session["TrafficMirrorSessionId"], [one.id for one in holders]
-    notices = _redirected(session, holders)
-    _owe(ids, notices)
+    session_id = session["TrafficMirrorSessionId"]
+    owed = _owe(holders, _redirected(session, holders), f"{session_id} to {session['TrafficMirrorTargetId']}")
     try:
         sessions.modify(session_id, target_id=to.target_id, filter_id=to.filter_id)
     except ClientError as error:
-        _drop(ids, notices)
+        _drop(owed)
         if sessions.is_gone(error, session_id):
             return False
         raise
-    for incident_id in ids if notices else ():
-        _notify(incident_id)
     return True
 
 
-def _redirected(session: Described, holders: Sequence[Incident]) -> list[str]:
-    """Return the notice that others redirected a session.
+def _redirected(session: Described, holders: Sequence[Incident]) -> str:
+    """Return the line that others redirected a session; none where they did not.
 
     Where the appliance was replaced, it went to the one that an incident was begun with: others did nothing then.
     """
     went = (session["TrafficMirrorTargetId"], session["TrafficMirrorFilterId"])
     begun_with = [one.appliance for one in holders if one.appliance is not None]
     if not begun_with or went in [(one.target_id, one.filter_id) for one in begun_with]:
-        return []
+        return ""
     session_id = session["TrafficMirrorSessionId"]
-    line = f"{session_id} on {session['NetworkInterfaceId']}: it mirrored to {went[0]} through {went[1]}"
-    return _notice(_REPAIRED, [line], f"{session_id} to {went[0]} {_moment()}")
+    return f"{session_id} on {session['NetworkInterfaceId']}: it mirrored to {went[0]} through {went[1]}"
 
 
 def report_unknown(unknown: Iterable[Described]) -> None:
