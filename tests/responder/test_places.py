@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
-from tapstack.domain.incidents import read_request
+from tapstack.domain.incidents import as_text, read_request, utc_now
 from tapstack.responder.capture import places, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.interfaces import prepare
@@ -529,7 +530,37 @@ def test_when_aws_refuses_what_is_more_severe_then_it_takes_no_place_again_until
     assert set(states(critical)) == {"mirrored"}
     is_whole(small)
     # From then on it is like any other.
-    assert not any("refused_by_aws" in entry for entry in item(critical)["interfaces"])
+    assert not any("refused_by_aws_at" in entry for entry in item(critical)["interfaces"])
+
+
+def test_when_aws_refused_it_an_hour_ago_then_one_of_an_incident_takes_a_place_again(
+    small: Site, refused: set[str]
+) -> None:
+    low = started(small, 9)
+    good, one, another = (small.interface() for _ in range(3))
+    refused |= {one, another}
+    critical = prepared(None, good, one, another, severity="critical")
+    capture_steps.start(critical)
+    sweep()
+    assert states(low) == ["mirrored"] * 9
+    hour_ago = as_text(utc_now() - timedelta(hours=1))
+
+    def long_ago() -> None:
+        for number in (1, 2):
+            change(critical, f"SET interfaces[{number}].refused_by_aws_at = :then", then=hour_ago)
+
+    long_ago()
+    sweep()
+    # Refused again, it took one place in vain.
+    assert Counter(states(low)) == {"mirrored": 8, "waiting": 1}
+    sweep()
+    assert states(low) == ["mirrored"] * 9
+    refused.clear()
+    long_ago()
+    for mirrored in (2, 3):
+        sweep()
+        assert Counter(states(critical))["mirrored"] == mirrored
+    is_whole(small)
 
 
 def test_when_it_waits_for_another_reason_than_before_then_the_incident_says_that(

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -27,6 +28,7 @@ from tapstack.domain.incidents import (
     TAG_INCIDENT,
     InterfaceState,
     as_text,
+    as_time,
     can_be_extended,
     expiry,
     is_before_capture,
@@ -154,15 +156,15 @@ def _entries(incident: Incident, outcomes: Mapping[str, IncidentInterface]) -> l
 def _still_waiting(before: IncidentInterface, now: IncidentInterface) -> IncidentInterface:
     """Return what became of an interface; of one that waits on, also what is known from before.
 
-    What AWS refused stays so until it is mirrored. That there is no place says less than which incident has the place,
-    or than what AWS refused.
+    When AWS refused it is known until it is mirrored. That there is no place says less than which incident has the
+    place, or than what AWS refused.
     """
     if not before.state == now.state == "waiting":
         return now
-    has_no_place = not now.refused_by_aws and now.note != capture_plan.IN_ALL_SESSIONS
-    says_more = before.refused_by_aws or places.is_given(before.note)
+    has_no_place = now.refused_by_aws_at is None and now.note != capture_plan.IN_ALL_SESSIONS
+    says_more = before.refused_by_aws_at is not None or places.is_given(before.note)
     note = before.note if has_no_place and says_more else now.note
-    return replace(now, note=note, refused_by_aws=before.refused_by_aws or now.refused_by_aws)
+    return replace(now, note=note, refused_by_aws_at=now.refused_by_aws_at or before.refused_by_aws_at)
 
 
 def _mirror(incident: Incident, wanted: list[str]) -> _Outcome:
@@ -198,10 +200,10 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
     held |= captures.get_all(_begun_since(described, held), incident.where)
     held = {eni: _without_lost_session(capture, described) for eni, capture in held.items()}
     there = sessions.facts(described, held)
-    # AWS refuses these, and so would they all places in turn: the others have the free ones first.
-    refused = {one.network_interface_id for one in incident.interfaces if one.refused_by_aws}
-    wanted = sorted(wanted, key=lambda eni: eni in refused)
-    found = places.at_target(to, incident, [eni for eni in wanted if eni not in refused], limit)
+    # The others have the free places first.
+    free_only = _free_only(incident)
+    wanted = sorted(wanted, key=lambda eni: eni in free_only)
+    found = places.at_target(to, incident, [eni for eni in wanted if eni not in free_only], limit)
     steps = capture_plan.plan(
         wanted,
         there,
@@ -210,7 +212,7 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
         max_sources=limit,
         reserved=places.reserved(incident),
         displaceable=list(found.displaceable),
-        free_only=refused,
+        free_only=free_only,
     )
     lost = {step.network_interface_id for step in steps if not _has_place(step, found, incident)}
     steps = tuple(replace(one, do="wait", note=_LOST) if one.network_interface_id in lost else one for one in steps)
@@ -222,7 +224,7 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
             outcome.transient.append(done)
             continue
         outcome.entries[eni] = _remarked(done, step, there, to)
-        if eni in refused:
+        if eni in free_only:
             continue
         if done.state == "waiting" and (found.moving or step.do == "create" or eni in lost):
             outcome.again.append(eni)
@@ -230,6 +232,20 @@ def _mirror_once(incident: Incident, wanted: list[str], to: MirrorTarget, limit:
     return outcome
 
 
+def _free_only(incident: Incident) -> set[str]:
+    """Return which interfaces of an incident take free places only: AWS refused them.
+
+    Each try takes a place in vain while AWS refuses it still. What refused it, such as a service control policy or a
+    quota, may be gone after a while: then one of them competes for places again, the one that was refused first.
+    """
+    waiting = [one for one in incident.interfaces if one.state == "waiting"]
+    refused = {one.network_interface_id: one.refused_by_aws_at for one in waiting if one.refused_by_aws_at is not None}
+    if refused and as_time(max(refused.values())) + _COMPETES_AGAIN_AFTER <= utc_now():
+        del refused[min(refused, key=refused.__getitem__)]
+    return set(refused)
+
+
+_COMPETES_AGAIN_AFTER: Final = timedelta(hours=1)
 _LOST: Final = "another incident took the place at the mirror target at the same time"
 
 
@@ -595,4 +611,5 @@ class _Start:
         if released is not None and released.ending and released.session_id is None:
             # EC2 has just shown that there is no session of this deployment.
             captures.finish(released)
-        return IncidentInterface(eni, state, note=note, refused_by_aws=by_aws)
+        refused_at = as_text(utc_now()) if by_aws else None
+        return IncidentInterface(eni, state, note=note, refused_by_aws_at=refused_at)

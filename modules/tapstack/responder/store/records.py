@@ -72,8 +72,8 @@ class IncidentInterface:
         session_id: the traffic mirror session of incidents of this deployment; none where it is not mirrored.
         session_number: of the session, where it is known.
         note: why it waits or is refused, or a remark.
-        refused_by_aws: whether AWS refused a session of it since it was mirrored last: it takes free places at the
-            mirror target only.
+        refused_by_aws_at: when AWS refused a session of it last, since it was mirrored last; for some time it takes
+            free places at the mirror target only.
     """
 
     network_interface_id: str
@@ -81,7 +81,7 @@ class IncidentInterface:
     session_id: str | None = None
     session_number: int | None = None
     note: str = ""
-    refused_by_aws: bool = False
+    refused_by_aws_at: str | None = None
 
     @property
     def owned(self) -> bool:
@@ -101,7 +101,8 @@ class IncidentInterface:
 
     def as_item(self) -> dict[str, Any]:
         """Return it as items have it."""
-        return {**self.as_dict(), **({"refused_by_aws": True} if self.refused_by_aws else {})}
+        refused = {} if self.refused_by_aws_at is None else {"refused_by_aws_at": self.refused_by_aws_at}
+        return {**self.as_dict(), **refused}
 
 
 @dataclass(frozen=True, slots=True)
