@@ -665,7 +665,7 @@ class TestUnmatched:
         assert stored["unmatched"] == result["unmatched"]
         assert '"AlertsUnmatched":[1.0]' in capsys.readouterr().out
         [message] = site.messages()
-        assert message["Subject"] == "[tapstack frankfurt] Security Hub: an alert that leads to no instance"
+        assert message["Subject"] == "[tapstack frankfurt] Security Hub: an alert not matched to exactly one instance"
         lines = message["Message"].splitlines()
         assert lines[2].startswith("Why:      finding 0123456789abcdef0123456789abcdef: there is no instance")
         assert lines[3] == f"Kept:     {result['kept_as']}"

@@ -94,6 +94,9 @@ def test_when_an_event_cannot_be_written_as_json_then_its_kind_is_named() -> Non
     for _ in range(5000):
         nested = [nested]
     _, text = finding_notices.unreadable(nested, "why")
+    assert text.startswith(
+        "An event came for the policy that cannot be read as a GuardDuty finding. No action was taken.\n"
+    )
     assert "\nEvent:    \"<class 'list'>\"\n" in text
 
 

@@ -125,7 +125,7 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
     except (RecursionError, TypeError, ValueError):
         shown = repr(type(event))
     lines = [
-        "An event came for the policy that cannot be read as a GuardDuty finding. Nothing was done about it.",
+        "An event came for the policy that cannot be read as a GuardDuty finding. No action was taken.",
         "",
         f"Why:      {problem}",
         f"Event:    {quoted(shown, _EVENT_LENGTH)}",
@@ -165,7 +165,7 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         lines.append(f"  {copy} | jq -r .document | {reading} -")
     else:
         lines.append(f"  {reading} FILE")
-    return f"{_prefix()} {shown}: an alert that leads to no instance", "\n".join(map(one_line, lines)) + "\n"
+    return f"{_prefix()} {shown}: an alert not matched to exactly one instance", "\n".join(map(one_line, lines)) + "\n"
 
 
 def _prefix() -> str:
