@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto.ec2.models import ec2_backends
 
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertMapping, AlertSource
 from tapstack.domain.alerts import Alert, Target
@@ -430,7 +432,9 @@ class TestTargets:
         second = site.attach(instance)
         described = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"][0]
         by_address = {"private_ip": described["PrivateIpAddress"], "vpc_id": site.vpc}
-        for number, target in enumerate(({"network_interface_id": primary}, by_address)):
+        site.ec2.assign_private_ip_addresses(NetworkInterfaceId=primary, PrivateIpAddresses=["10.0.1.99"])
+        by_secondary = {"private_ip": "10.0.1.99", "vpc_id": site.vpc}
+        for number, target in enumerate(({"network_interface_id": primary}, by_address, by_secondary)):
             assert decided(generic(target, time=as_text(utc_now())), f"msg_{number}")["instance_id"] == instance
 
     def test_fails_when_the_interface_was_attached_after_the_alert(
@@ -487,6 +491,26 @@ class TestTargets:
             for one in (site.vpc, vpc)
         ]
         assert found == [here, there]
+
+    def test_fails_when_several_interfaces_have_the_address(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As while an address moves from one to another: what EC2 describes is eventually consistent."""
+        decides(monkeypatch, CAPTURE)
+        (one, _), (other, second) = (
+            site.instance(PrivateIpAddress="10.0.1.10"),
+            site.instance(PrivateIpAddress="10.0.1.11"),
+        )
+        by_address = {"private_ip": "10.0.1.10", "vpc_id": site.vpc}
+        now = as_text(utc_now())
+        assert decided(generic(by_address, time=now), "one")["instance_id"] == one
+        moved = ec2_backends[ACCOUNT_ID][REGION].get_network_interface(second)
+        moved.private_ip_addresses.append({"Primary": False, "PrivateIpAddress": "10.0.1.10"})
+        several = f"2 network interfaces have the address 10.0.1.10 in {site.vpc}"
+        document = generic(by_address, alert_id="a-2", time=now)
+        assert why_unmatched(document, delivery="two") == f"alert soc:a-2: {several}"
+        # Beside an instance it speaks against none.
+        for instance in (one, other):
+            both = generic({"instance_id": instance, **by_address}, alert_id=instance, time=now)
+            assert decided(both, instance)["instance_id"] == instance
 
     @pytest.mark.parametrize(
         ("target", "why"),

@@ -44,7 +44,8 @@ _NOT_MOTOS: Final[Mapping[str, frozenset[str] | None]] = {
         }
     ),
     "DescribeLaunchTemplateVersions": None,
-    "DescribeNetworkInterfaces": frozenset({"attachment.instance-owner-id"}),
+    # Of an address moto compares the primary one only.
+    "DescribeNetworkInterfaces": frozenset({"addresses.private-ip-address", "attachment.instance-owner-id"}),
     "DescribeRegions": None,
     "DescribeRouteTables": frozenset({"route.gateway-id"}),
     "DescribeTrunkInterfaceAssociations": None,

@@ -253,6 +253,21 @@ def test_when_an_instance_does_not_show_what_is_filtered_then_its_interfaces_do(
         assert {one["InstanceId"] for part in answer for one in part["Instances"]} == found, name
 
 
+def test_when_an_interface_has_several_addresses_then_each_of_them_finds_it(aws_account: Account) -> None:
+    ec2 = aws_account.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    found = [
+        ec2.create_network_interface(SubnetId=subnet["SubnetId"], SecondaryPrivateIpAddressCount=1)["NetworkInterface"]
+        for _ in range(2)
+    ]
+    for interface in found:
+        for address in interface["PrivateIpAddresses"]:
+            given = [{"Name": "addresses.private-ip-address", "Values": [address["PrivateIpAddress"]]}]
+            [one] = ec2.describe_network_interfaces(Filters=given)["NetworkInterfaces"]
+            assert one["NetworkInterfaceId"] == interface["NetworkInterfaceId"]
+        assert len(interface["PrivateIpAddresses"]) == 2
+
+
 def test_when_filters_go_together_then_all_of_them_count(aws_account: Account) -> None:
     """Values of one filter are alternatives, filters are not; tags count in both ways of filtering."""
     company, ec2 = found_company(aws_account), aws_account.client("ec2")
