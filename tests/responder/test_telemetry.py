@@ -21,6 +21,7 @@ from botocore.client import BaseClient
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.cloudwatch.metrics import Measurement
 from strictmoto.faults import Fault
 from tapstack.domain.callers import BY_DEFAULT
@@ -228,6 +229,8 @@ def test_when_an_incident_lives_then_each_thing_that_happens_is_emitted_once_wit
     course: Course, conforms: Callable[[Sequence[dict[str, Any]]], None]
 ) -> None:
     site = course.shop.site
+    site.settings["appliance"]["existing"]["portal_url"] = portal = "https://10.0.0.9"
+    course.shop.set()
     incident = lived_through(course)
     emitted = events(site, incident)
     conforms(emitted)
@@ -240,7 +243,16 @@ def test_when_an_incident_lives_then_each_thing_that_happens_is_emitted_once_wit
         assert re.fullmatch(EVENT_ID_PATTERN, one["id"])
         assert re.fullmatch(TIME_PATTERN, one["time"])
         assert (one["deployment"], one["site"], one["severity"]) == ("tap", "frankfurt", "high")
-        assert one["entities"]["instance"]["arn"].endswith(f":instance/{course.shop.database}")
+        assert (one["account_id"], one["region"]) == (ACCOUNT_ID, REGION)
+        its = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{course.shop.database}"
+        assert one["entities"]["instance"]["arn"] == its
+        assert one["links"]["console"] == (
+            "https://eu-central-1.console.aws.amazon.com/ec2/home?region=eu-central-1"
+            f"#InstanceDetails:instanceId={course.shop.database}"
+        )
+    # The appliance is known once its capture is prepared.
+    assert of["opened"]["links"]["appliance"] is None
+    assert of["mirroring"]["links"]["appliance"] == portal
     assert (of["opened"]["by"], of["decided"]["by"], of["contained"]["by"]) == (CALLER.name, OTHER.name, OTHER.name)
     assert (of["released"]["by"], of["mirroring"]["by"]) == (CALLER.name, None)
     assert (of["decided"]["decision"], of["decided"]["detail"]) == ("approved", "it beacons")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tapstack.domain.callers import BY_DEFAULT, Caller, iam_caller
+from tapstack.domain.containment_settings import OperatorDecision
+from tapstack.domain.incident_events import DETAIL_TYPE
+from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.operations import OPERATIONS, Operation
 from tapstack.domain.proposals import proposal
 from tapstack.responder.api.router import answer
@@ -115,6 +119,22 @@ class TestModes:
     def test_when_an_incident_is_for_interfaces_then_nothing_can_be_contained(self, shop: Shop) -> None:
         incident = opened(None, shop.company.interfaces["web-1"][0])
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
+
+
+@pytest.mark.parametrize("decision", ["approved", "rejected"])
+def test_when_a_responder_decides_then_the_incident_and_its_event_say_who_and_when(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, decision: OperatorDecision
+) -> None:
+    incident = opened(shop.database, containment="approval")
+    # Neither when it was requested, nor when it is read.
+    at = (utc_now() + timedelta(minutes=7)).replace(microsecond=0)
+    monkeypatch.setattr(requests, "utc_now", lambda: at)
+    containment_requests.decide(incident, decision, by=OTHER, reason="it beacons")
+    said = {"decision": decision, "decided_by": OTHER.name, "decided_at": as_text(at)}
+    [event_] = [one for one in shop.site.events(DETAIL_TYPE) if one["what"] == "decided"]
+    for containment in (incidents.shown(incidents.get(incident))["containment"], event_["containment"]):
+        assert {name: containment[name] for name in said} == said
+        assert containment["asked_at"] < as_text(at)
 
 
 class TestLate:
