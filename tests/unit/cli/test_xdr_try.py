@@ -1,9 +1,12 @@
 import io
 import json
 import re
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from tapstack.cli import main
@@ -63,6 +66,44 @@ def test_when_only_an_interface_is_named_then_it_says_that_ec2_is_asked(capsys: 
     assert "alert     something without a type or a title, severity 7 (high)\n" in out
     assert "note      when one arrives, EC2 says which instance that is;" in out
     assert "\x1b" not in out
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of others: a socket, the name of a host, a client of AWS, another program. Each is refused."""
+    asked: list[str] = []
+
+    def refuse(holder: Any, name: str) -> None:
+        def refused(*_arguments: Any, **_named: Any) -> Any:
+            asked.append(f"{holder.__name__}.{name}")
+            raise OSError("nothing is called here")
+
+        monkeypatch.setattr(holder, name, refused)
+
+    # Of the classes themselves, so that it does not matter by which name they are used.
+    refuse(socket.socket, "__init__")
+    refuse(socket, "getaddrinfo")
+    refuse(botocore.session.Session, "create_client")
+    refuse(subprocess.Popen, "__init__")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ({"instance_id": INSTANCE}, 0),
+        ({"network_interface_id": "eni-0a000000000000001"}, 0),
+        ({"private_ip": "10.0.1.10", "vpc_id": "vpc-0a1b2c3d4e5f60718"}, 0),
+        ({}, 2),
+    ],
+)
+def test_when_a_document_is_tried_then_nobody_is_called(
+    called: list[str], capsys: Printed, target: dict[str, str], code: int
+) -> None:
+    """Also where an alert that arrives would have EC2 asked, and for tags."""
+    assert tried({**sample("generic"), "target": target, "type": "other"}, "soc") == code
+    assert "decision  " in capsys.readouterr().out
+    assert called == []
 
 
 def test_when_no_time_can_be_read_then_it_says_what_counts(capsys: Printed) -> None:
