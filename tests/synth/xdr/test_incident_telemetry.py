@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tapstack import IncidentTelemetry, IncidentTelemetrySettings, LandingSettings, RuleViolation, TelemetryLanding
+from tapstack.domain.retention import LOGS_KEPT_DAYS
 from tests.synth.template import Template, assert_equal, new_stack, rendering_hcl
 
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:notices"
@@ -113,6 +114,41 @@ def test_when_the_function_may_do_something_then_it_is_receiving_and_putting_and
         assert "*" not in "".join(
             [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         )
+
+
+def test_when_the_function_has_a_role_then_lambda_alone_assumes_it(made: Template) -> None:
+    role = made.resource("aws_iam_role")
+    assert role["name"] == "ir-a-xdr-telemetry"
+    assert_equal(
+        document(role["assume_role_policy"]),
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        },
+    )
+    assert plain(made.resource("aws_iam_role_policy")["role"]) == "<incidents_Function_Role.name>"
+    assert plain(made.resource("aws_lambda_function")["role"]).endswith("<incidents_Function_Policy.role>")
+
+
+def test_when_the_function_logs_then_into_a_group_of_its_own_encrypted_and_for_a_time(made: Template) -> None:
+    logs = made.resource("aws_cloudwatch_log_group")
+    assert (logs["name"], logs["retention_in_days"]) == ("/aws/lambda/ir-a-xdr-telemetry", LOGS_KEPT_DAYS)
+    assert plain(logs["kms_key_id"]) == "<landing_Key.arn>"
+    (logging,) = made.resource("aws_lambda_function")["logging_config"]
+    assert plain(logging["log_group"]) == "<incidents_Function_Logs.name>"
+    assert_equal(
+        statements(made)["WriteLogs"],
+        {
+            "Sid": "WriteLogs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": "<incidents_Function_Logs.arn>:*",
+        },
+    )
+    kept = telemetry(log_retention_days=30).resource("aws_cloudwatch_log_group")
+    assert kept["retention_in_days"] == 30
 
 
 def test_when_ocsf_is_chosen_then_the_function_writes_it_and_may(made: Template) -> None:

@@ -53,6 +53,43 @@ def test_when_a_landing_has_a_key_then_what_lands_is_encrypted_with_it_and_acces
     )
 
 
+def test_when_a_landing_has_a_key_then_iam_of_the_account_and_what_delivers_encrypted_things_may_use_it(
+    own: Template,
+) -> None:
+    assert_equal(
+        key_policy(own),
+        {
+            "EnableIamPolicies": {
+                "Sid": "EnableIamPolicies",
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:<partition>:iam::<account>:root"},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            "AllowLogGroups": {
+                "Sid": "AllowLogGroups",
+                "Effect": "Allow",
+                "Principal": {"Service": "logs.<region>.amazonaws.com"},
+                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                "Resource": "*",
+                "Condition": {
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:logs:arn": "arn:<partition>:logs:<region>:<account>:log-group:*"
+                    }
+                },
+            },
+            "AllowAlarmsAndEvents": {
+                "Sid": "AllowAlarmsAndEvents",
+                "Effect": "Allow",
+                "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": "<account>"}},
+            },
+        },
+    )
+
+
 ENCRYPTION = "aws_s3_bucket_server_side_encryption_configuration"
 
 
@@ -125,6 +162,17 @@ def test_when_a_bucket_has_a_policy_then_it_is_one_and_refuses_plain_http(own: T
                 "Resource": ["<bucket>", "<bucket>/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }
+        },
+    )
+    assert_equal(
+        statements(policies["AccessLogBucket"]["policy"])["DenyInsecureTransport"],
+        {
+            "Sid": "DenyInsecureTransport",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [f"arn:<partition>:s3:::ir-a-xdr-access-<account>{objects}" for objects in ("", "/*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         },
     )
     for name, body in policies.items():
