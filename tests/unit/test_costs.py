@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +108,35 @@ def test_every_price_has_a_source_and_its_date_or_no_value(name: str) -> None:
     assert set(price) == (
         {"value", "unit", "source", "date"} if read_prices().value(name) is not None else {"value", "unit"}
     )
+
+
+XDR_PAGE = Path(__file__).parents[2] / "docs/xdr.md"
+NAMED = {
+    "the key": ("kms_key_month", "kms_10000_requests"),
+    "storage": ("s3_gb_month",),
+    "putting objects": ("s3_put_1000",),
+    "reading objects": ("s3_get_1000",),
+    "queues": ("sqs_million",),
+    "alarms": ("alarm_metric_month",),
+}
+"""Rows of the page about XDRs, and the prices that each names."""
+FILES_OF_FLOWS = 12
+"""In an hour, of each flow log at least."""
+
+
+def test_when_the_page_about_xdrs_names_prices_then_they_are_those_that_the_bills_are_computed_from() -> None:
+    page = XDR_PAGE.read_text(encoding="utf-8").partition("\n## What it costs\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", page, re.M)
+    priced = {what: [float(usd) for usd in re.findall(r"([\d.]+) USD", price)] for what, price, _ in rows}
+    known = read_prices()
+    assert {what: values for what, values in priced.items() if values} == {
+        what: [known.value(name) for name in names] for what, names in NAMED.items()
+    }
+    comes_to = {what: text for what, _, text in rows}
+    of_storage, of_putting = (known.value(name) or 0 for name in ("s3_gb_month", "s3_put_1000"))
+    kept = 10 * (400 + 30)
+    assert f"{kept / 1000:.1f} TB, {kept * of_storage:.0f} USD a month" in comes_to["storage"]
+    put = FILES_OF_FLOWS * known.hours / 1000
+    assert f": {put * of_putting:.2f} USD a month for each flow log" in comes_to["putting objects"]
+    assert f"List prices of {known.region} in 2024" in page
+    assert all(date.startswith("2024-") for date in known.dates(name for names in NAMED.values() for name in names))
