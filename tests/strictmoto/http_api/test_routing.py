@@ -118,6 +118,17 @@ class TestStages:
         assert [api.request("GET", "/").status for _ in range(2)] == [200, 200]
         assert api.request("GET", "/").message == (429, "Too Many Requests")
 
+    def test_when_a_route_has_limits_of_its_own_then_those_count_for_it_and_the_stages_for_others(
+        self, api: HttpApi
+    ) -> None:
+        api.create("", "POST /alerts/{source}", "$default")
+        stage = {"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 1}
+        own = {"POST /alerts/{source}": {"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 2}}
+        api.client.update_stage(ApiId=api.id, StageName="$default", DefaultRouteSettings=stage, RouteSettings=own)
+        # Whatever the source is, it is the same route.
+        assert [api.request("POST", f"/alerts/{name}").status for name in "aba"] == [500, 500, 429]
+        assert [api.request("GET", "/").status for _ in range(2)] == [500, 429]
+
     def test_when_a_stage_logs_then_each_request_is_a_line(self, api: HttpApi) -> None:
         api.create("", "GET /one")
         logs = api.account.client("logs")
