@@ -314,6 +314,7 @@ def test_when_an_incident_is_closed_then_its_notification_says_where_the_packets
     captured(keeping)
     [closed] = [message["Message"] for message in keeping.messages() if message["Subject"].endswith(": closed")]
     assert "before that is deleted, its volumes are snapshotted, and the snapshots kept for 90 days" in closed
+    assert "billed by the GB-month, at most the size of the volumes; to read them: docs/incidents.md" in closed
 
 
 def test_when_their_time_is_over_then_operators_are_notified_before_and_they_are_deleted(
@@ -326,6 +327,9 @@ def test_when_their_time_is_over_then_operators_are_notified_before_and_they_are
     [kept] = [message for message in keeping.messages() if "kept in snapshots" in message["Subject"]]
     assert snapshot["SnapshotId"] in kept["Message"]
     assert "NOT encrypted" in kept["Message"]
+    assert f"at most {snapshot['VolumeSize']} GB: docs/costs.md" in kept["Message"]
+    assert f"--encrypted --source-snapshot-id {snapshot['SnapshotId']}" in kept["Message"]
+    assert "How to read them again, and what AWS limits" in kept["Message"]
     now = utc_now()
     at(monkeypatch, now + timedelta(days=82))
     assert sweep().snapshots == []

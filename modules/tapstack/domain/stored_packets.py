@@ -9,6 +9,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.outside_text import word
 
 OFF: Final = "evidence.appliance_snapshots of the response is null"
+_READING: Final = "to read them: docs/incidents.md, Packets of a deleted appliance"
 
 
 def where_stored(packets: Mapping[str, Any]) -> str:
@@ -22,7 +23,7 @@ def where_stored(packets: Mapping[str, Any]) -> str:
     if state == "appliance" and keep_days:
         return (
             "on the appliance; before that is deleted, its volumes are snapshotted, and the snapshots kept for "
-            f"{counted(int(keep_days), 'day')}"
+            f"{counted(int(keep_days), 'day')}, billed by the GB-month, at most the size of the volumes; {_READING}"
         )
     if state == "appliance":
         return f"on the appliance, and LOST when that is deleted: {OFF}"
@@ -32,7 +33,7 @@ def where_stored(packets: Mapping[str, Any]) -> str:
         most = sum(size for one in snapshots if isinstance(size := one.get("size_gib"), int))
         return (
             f"in {counted(len(snapshots), 'EBS snapshot')} until {word(str(packets.get('until')))}: {listed}; billed "
-            f"by the GB-month, at most {most} GB; to read them: docs/incidents.md, Packets of a deleted appliance"
+            f"by the GB-month, at most {most} GB; {_READING}"
         )
     if state == "deleted":
         return f"deleted: they were kept in snapshots until {word(str(packets.get('until')))}"

@@ -195,6 +195,47 @@ def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> N
     assert "password" not in card(incident(appliance=gone), now=NOW, region="eu-central-1")
 
 
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (None, []),
+        (
+            {"state": "appliance", "keep_days": 90, "snapshots": [], "until": None},
+            [
+                "  stored     on the appliance; before that is deleted, its volumes are snapshotted, and the snapshots "
+                "kept for 90 days, billed by the GB-month, at most the size of the volumes; to read them: "
+                "docs/incidents.md, Packets of a deleted appliance"
+            ],
+        ),
+        (
+            {
+                "state": "snapshots",
+                "keep_days": 90,
+                "until": "2026-04-02T03:04:05Z",
+                "snapshots": [
+                    {
+                        "snapshot_id": "snap-0a000000000000001",
+                        "volume_id": "vol-0a000000000000001",
+                        "size_gib": 100,
+                        "encrypted": True,
+                    }
+                ],
+            },
+            [
+                "  stored     in 1 EBS snapshot until 2026-04-02T03:04:05Z: snap-0a000000000000001 "
+                "(vol-0a000000000000001, 100 GiB, encrypted); billed by the GB-month, at most 100 GB; to read them: "
+                "docs/incidents.md, Packets of a deleted appliance"
+            ],
+        ),
+    ],
+)
+def test_when_the_packets_are_somewhere_then_the_card_says_where(
+    stored: dict[str, Any] | None, said: list[str]
+) -> None:
+    lines = card(incident(stored_packets=stored), now=NOW).splitlines()
+    assert [line for line in lines if line.startswith("  stored ")] == said
+
+
 def test_when_less_than_an_hour_is_left_then_that_is_proposed() -> None:
     soon = incident(expires_at="2026-01-02T03:40:00Z", extendable_until="2026-01-02T03:54:30Z")
     said = "captures until 2026-01-02T03:54:05Z, if it is run now"

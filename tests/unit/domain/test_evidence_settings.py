@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +49,11 @@ def test_when_an_appliance_captured_for_many_incidents_then_tags_name_as_many_as
 @pytest.mark.parametrize(
     ("packets", "said"),
     [
-        ({"state": "appliance", "keep_days": 90}, "on the appliance; before that is deleted, .* kept for 90 days"),
+        (
+            {"state": "appliance", "keep_days": 90},
+            "on the appliance; before that is deleted, .* kept for 90 days, billed by the GB-month, at most the size "
+            "of the volumes; to read them: docs/incidents.md, Packets of a deleted appliance",
+        ),
         ({"state": "appliance", "keep_days": None}, r"on the appliance, and LOST .*appliance_snapshots of .* is null"),
         (
             {"state": "snapshots", "until": "2026-04-02T03:04:05Z", "snapshots": [{**SNAPSHOT, "encrypted": False}]},
@@ -62,3 +67,9 @@ def test_when_an_appliance_captured_for_many_incidents_then_tags_name_as_many_as
 )
 def test_when_packets_are_somewhere_then_one_line_says_where(packets: dict[str, Any], said: str) -> None:
     assert re.fullmatch(f"{said}.*", where_stored(packets))
+
+
+def test_when_a_line_says_how_to_read_packets_then_the_page_has_that_section() -> None:
+    [(page, section)] = re.findall(r"to read them: (\S+), (.+)", where_stored({"state": "appliance", "keep_days": 90}))
+    text = (Path(__file__).parents[3] / page).read_text(encoding="utf-8")
+    assert f"\n## {section}\n" in text
