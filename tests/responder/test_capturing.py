@@ -25,6 +25,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.interfaces import prepare
 from tapstack.responder.errors import NothingMirrored, TryAgain
 from tapstack.responder.incident import commands, joining, opening
+from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import captures, incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, configure, interfaces_of, item, opened, our_tags, prepared, tags
@@ -175,6 +176,18 @@ class TestStart:
             site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
         assert [line for line in sweep().places if full in line]
         assert interfaces_of(incident)[full]["state"] == "mirrored"
+
+    def test_when_some_cannot_be_mirrored_then_the_notification_says_which_and_why(self, site: Site) -> None:
+        (_, good), (_, old) = site.instance(), site.instance("t2.micro")
+        incident = prepared(None, good, old)
+        assert capture_steps.start(incident) == {"mirrored": 1, "refused": 1}
+        incident_steps.notify(incident)
+        [mail] = [one["Message"] for one in site.messages() if one["Subject"].endswith(": mirroring started")]
+        entry = interfaces_of(incident)[old]
+        assert entry["state"] == "refused"
+        assert "t2.micro" in entry["note"]
+        assert f"\n\nNot mirrored:\n  {old}: {entry['note']}\n\n" in mail
+        assert "Not mirrored yet" not in mail
 
     def test_when_one_is_refused_and_others_fail_for_a_moment_then_the_next_attempt_tries_both(
         self, site: Site

@@ -6,23 +6,27 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 
+from tapstack.domain.callers import POLICY
 from tapstack.domain.incident_events import DETAIL_TYPE
-from tapstack.domain.incidents import as_text, as_time, utc_now
+from tapstack.domain.incidents import Source, as_text, as_time, read_request, utc_now
 from tapstack.domain.policy import Rule
+from tapstack.domain.regions import AccountRegion
 from tapstack.domain.table_names import NOTIFICATION
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.environment import environment
-from tapstack.responder.incident import commands, joining
+from tapstack.responder.incident import commands, joining, opening
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, table
+from tapstack.responder.store import opening as store
 from tapstack.responder.store.items import pack
 from tapstack.responder.store.keys import incident_key, instance_key
 from tests.responder.callers import CALLER, OTHER
@@ -721,6 +725,29 @@ class TestRaces:
         second = decided(found(instance, 2))
         assert second["action"] == "capture"
         assert of_instance(instance) == [second["incident_id"]]
+
+
+@pytest.mark.parametrize("source", ["api", "guardduty"])
+def test_when_another_account_or_region_has_an_alert_of_the_same_id_then_it_is_another(
+    site: Site, source: Source
+) -> None:
+    # An id of an instance, too, may be another one's there.
+    body = {"reason": "beaconing", "instance_id": "i-0a000000000000001", "alert_id": "edr-1"}
+    request = read_request(body, minutes=60, max_minutes=1440)
+    made = opening.open_incident(request, source=source, by=POLICY).incident
+    assert made is not None
+    home = made.where
+
+    def key(where: AccountRegion) -> store.RequestKey:
+        return store.RequestKey("alert", "edr-1", store.alert_scope(source, where, made.instance_id), "")
+
+    known = store.find(key(home))
+    assert known is not None
+    assert (known.incident_id, key(home).is_of(made)) == (made.id, True)
+    for elsewhere in (replace(home, account_id="444455556666"), replace(home, region="eu-west-1")):
+        assert store.find(key(elsewhere)) is None
+        # Of what an earlier version wrote, the incident decides.
+        assert not key(elsewhere).is_of(made)
 
 
 @contextmanager

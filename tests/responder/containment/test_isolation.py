@@ -400,6 +400,19 @@ def test_when_an_aws_service_owns_an_interface_then_the_others_are_isolated_and_
     assert f"\nNot done:\n  {warnings[0]}\n" in shop.site.messages()[-1]["Message"]
 
 
+def test_when_it_is_a_spot_instance_then_plan_and_notification_say_that_it_is_not_protected(shop: Shop) -> None:
+    instance, interface = shop.site.instance(InstanceMarketOptions={"MarketType": "spot"})
+    said = "a Spot Instance cannot be protected from termination"
+    incident = asked(instance)
+    plan = containment_requests.plan_to_contain(incidents.get(incident))
+    assert plan["warnings"] == [said]
+    assert "termination" not in {change["what"] for change in plan["changes"]}
+    assert isolation.contain(incident) == {"status": "contained"}
+    assert shop.groups(instance) == {interface: [shop.quarantine]}
+    containment_steps.notify(incident)
+    assert f"\nNot done:\n  {said}\n" in shop.site.messages()[-1]["Message"]
+
+
 class TestOptions:
     def test_when_there_are_two_steps_then_connections_are_untracked_before_isolation(self, shop: Shop) -> None:
         shop.set(two_step={"enabled": True, "seconds": 60})

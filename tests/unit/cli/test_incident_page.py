@@ -10,10 +10,12 @@ import pytest
 from tapstack.cli import main
 from tapstack.cli.incident_plan_view import plan
 from tapstack.cli.incident_view import card
+from tapstack.domain.findings import parse_finding
+from tapstack.domain.policy import decide
 from tapstack.settings.load import parse_deployment
 from tests.unit.cli.incidents import incident
 from tests.unit.cli.test_incident_containment import containment
-from tests.unit.domain.findings import event
+from tests.unit.domain.findings import document, event
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "incidents.md").read_text(encoding="utf-8")
@@ -77,6 +79,16 @@ def test_when_the_page_explains_a_finding_then_the_explanation_is_the_program_s(
     deployment.write_text(section())
     assert main(["incident", "explain", str(file), "--deployment", str(deployment), "--site", "production"]) == 0
     assert console("tapstack incident explain") == capsys.readouterr().out.rstrip("\n")
+
+
+def test_when_runtime_monitoring_finds_something_then_a_rule_of_the_page_captures_it() -> None:
+    response = parse_deployment(section()).sites["production"].response
+    assert response is not None
+    finding = parse_finding(document("runtime-on-eks"))
+    [instance] = finding.instances
+    decision = decide(response.rules(), finding, instance, here=True)
+    assert decision.rule is not None
+    assert (decision.action, decision.rule.name) == ("capture", "without-role")
 
 
 def test_when_the_page_shows_the_section_then_the_file_is_right() -> None:
