@@ -193,8 +193,8 @@ class Bench:
             "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance}},
             "service": {"archived": False, "count": 1},
         }
-        entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(detail)}
-        self.account.client("events").put_events(Entries=[entry])
+        event = {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": detail}
+        self.account.service_events.publish(event)
 
     def send(self, instance: str, name: str) -> int:
         """Send an alert about an instance as a signed webhook; return the status of the answer."""

@@ -26,6 +26,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from strictmoto.cloudwatch.metrics import Metrics
 from strictmoto.ec2.flow_records import FlowRecords
+from strictmoto.events.service_events import ServiceEvents
 from strictmoto.faults import Faults
 from strictmoto.front import member_names
 from strictmoto.front.connections import Handler, Server
@@ -189,6 +190,7 @@ class Account:
         metrics: what CloudWatch says of mirrored packets, which do not flow here.
         flow_records: writes files of flow logs into their buckets, on demand.
         findings: lets GuardDuty find something, on demand.
+        service_events: lets any service put an event on the default bus, on demand.
         issuers: identity providers whose public keys are registered; none at first.
     """
 
@@ -204,6 +206,7 @@ class Account:
         self.metrics = Metrics(region)
         self.flow_records = FlowRecords(region)
         self.findings = Findings(region)
+        self.service_events = ServiceEvents(region)
         self.issuers = Issuers()
         self.origins: set[str] = set()
         self._keys = AccessKeys(self.credentials)
@@ -257,6 +260,7 @@ class Account:
                 self.issuers,
                 self.flow_records,
                 self.findings,
+                self.service_events,
                 self.origins,
                 extend,
             )

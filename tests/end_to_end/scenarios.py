@@ -300,12 +300,13 @@ def _find_by_security_hub(response: DeployedResponse, instance: str, finding_id:
     # A finding about the configuration of the instance: the rule does not take it.
     other = {**finding, "Id": "configuration", "Types": ["Software and Configuration Checks/IMDSv1"]}
     for one in (other, finding):
-        entry = {
-            "Source": "aws.securityhub",
-            "DetailType": "Security Hub Findings - Imported",
-            "Detail": json.dumps({"findings": [one]}),
-        }
-        response.account.client("events").put_events(Entries=[entry])
+        response.account.service_events.publish(
+            {
+                "source": "aws.securityhub",
+                "detail-type": "Security Hub Findings - Imported",
+                "detail": {"findings": [one]},
+            }
+        )
 
 
 def _send(response: DeployedResponse, secret: str, alert_id: str, target: dict[str, str]) -> None:
@@ -795,8 +796,8 @@ def find_sequence(response: DeployedResponse, finding_id: str, *arns: str) -> No
 
 
 def _deliver(response: DeployedResponse, detail: dict[str, Any]) -> None:
-    entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(detail)}
-    response.account.client("events").put_events(Entries=[entry])
+    event = {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": detail}
+    response.account.service_events.publish(event)
 
 
 def _update(response: DeployedResponse, change: Callable[[str], str]) -> None:

@@ -6,12 +6,10 @@ Source: CloudFormation User Guide, "Managing events with CloudFormation and Amaz
 from __future__ import annotations
 
 import functools
-import json
 from contextvars import ContextVar
 from typing import Any, Final
 
 from moto.cloudformation import models
-from moto.events.models import events_backends
 
 # moto has types, but none for what is replaced at run time.
 Stack: Any = models.Stack
@@ -46,13 +44,14 @@ def publish(stack: Any, event: Any) -> None:
         detail["logical-resource-id"] = event.logical_resource_id
         detail["physical-resource-id"] = event.physical_resource_id
         detail["resource-type"] = event.resource_type
-    events_backends[stack.account_id][stack.region_name].put_events(
-        [
-            {
-                "Source": "aws.cloudformation",
-                "DetailType": f"CloudFormation {kind} Status Change",
-                "Detail": json.dumps(detail),
-                "Resources": [stack.stack_id],
-            }
-        ]
+    # Late: most accounts that have stacks have no rules.
+    from strictmoto.events import bus
+
+    bus.publish(
+        stack.account_id,
+        stack.region_name,
+        source="aws.cloudformation",
+        detail_type=f"CloudFormation {kind} Status Change",
+        detail=detail,
+        resources=[stack.stack_id],
     )

@@ -1,9 +1,7 @@
 """Event buses: what may be put on them, and which rules hear of it.
 
-The account takes events of AWS's own sources (`aws.guardduty`) from anyone, where AWS refuses them in PutEvents: a
-test needs findings, and no GuardDuty runs here.
-
-Source: EventBridge API Reference, PutEvents; User Guide, "Sending events with PutEvents".
+Source: EventBridge API Reference, PutEvents and PutEventsResultEntry; User Guide, "Sending events with PutEvents". The
+message of NotAuthorizedForSourceException is what users show.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from moto.events.models import events_backends
 
 from strictmoto.events import patterns, transform
 from strictmoto.events.delivery import Delivery, Undeliverable, submit
+from strictmoto.events.service_events import RESERVED
 from strictmoto.events.targets import Sender, reach
 from strictmoto.iam.access import account_may, principal_may
 from strictmoto.iam.enforcement import Connection
@@ -33,8 +32,13 @@ LARGEST: Final = 1_048_576
 """What the entries of one call hold together, in bytes; 256 KB until January 2026."""
 
 
-def put(backend: Any, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def put(backend: Any, entries: list[dict[str, Any]], *, of_partner: bool = False) -> list[dict[str, Any]]:
     """Put events on buses; return what AWS answers for each.
+
+    Args:
+        backend: moto's.
+        entries: of the call.
+        of_partner: they come by PutPartnerEvents, whose sources are reserved for it.
 
     Raises:
         ValidationException: too many or too large.
@@ -47,7 +51,7 @@ def put(backend: Any, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
     if sum(map(size, entries)) >= LARGEST:
         raise ValidationException("Total size of the entries in the request is over the limit.")
-    return [_put_one(backend, entry) for entry in entries]
+    return [_put_one(backend, entry, of_partner=of_partner) for entry in entries]
 
 
 def size(entry: dict[str, Any]) -> int:
@@ -56,11 +60,13 @@ def size(entry: dict[str, Any]) -> int:
     return (14 if entry.get("Time") else 0) + sum(len(str(text).encode()) for text in texts if text)
 
 
-def _put_one(backend: Any, entry: dict[str, Any]) -> dict[str, Any]:
+def _put_one(backend: Any, entry: dict[str, Any], *, of_partner: bool) -> dict[str, Any]:
     for name in ("Source", "DetailType", "Detail"):
         if not entry.get(name):
             said = f"Parameter {name} is not valid. Reason: {name} is a required argument."
             return {"ErrorCode": "InvalidArgument", "ErrorMessage": said}
+    if entry["Source"].startswith(RESERVED) and not of_partner:
+        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
     try:
         detail = read_json(entry["Detail"])
     except ValueError:
@@ -110,10 +116,11 @@ def publish(
     detail_type: str,
     detail: dict[str, Any],
     resources: list[str],
-) -> None:
-    """Put an event of an AWS service on the default bus of an account and Region."""
+) -> str:
+    """Put an event of an AWS service on the default bus of an account and Region; return its id."""
     event = _event(account, region, source=source, detail_type=detail_type, detail=detail, resources=resources)
     emit(events_backends[account][region].describe_event_bus("default"), event)
+    return str(event["id"])
 
 
 def _event(

@@ -24,12 +24,19 @@ def install() -> None:
     backend: Any = models.EventsBackend
     rule: Any = models.Rule
     backend.put_events = bus.put
+    backend.put_partner_events = _put_of_partner
     rule.put_targets = _bounded(rule.put_targets)
     rule.send_to_targets = _send
     _check_patterns()
     _schedule(backend)
     handler: Any = responses.EventsHandler
     handler.test_event_pattern = _test
+
+
+def _put_of_partner(self: Any, entries: list[dict[str, Any]]) -> None:
+    for entry in entries:
+        for account_id in self.partner_event_sources[entry["Source"]].accounts:
+            bus.put(models.events_backends[account_id][self.region_name], [entry], of_partner=True)
 
 
 def _bounded(put: Any) -> Any:

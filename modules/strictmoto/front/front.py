@@ -18,6 +18,7 @@ from strictmoto import http_api
 from strictmoto.call_rules.services import refusal_of_call
 from strictmoto.cloudwatch.metrics import Measurement, Metrics
 from strictmoto.ec2.flow_records import Flow, FlowRecords
+from strictmoto.events.service_events import ServiceEvents
 from strictmoto.faults import Fault, Faults, error_response
 from strictmoto.front.anonymous import anonymous_call, protocol_of, scope_of
 from strictmoto.front.denials import denial
@@ -91,7 +92,8 @@ class Front:
     `DELETE` forgets them; `POST /strictmoto/faults` sets a fault, `DELETE` takes all back;
     `POST /strictmoto/waits` with a scale shortens waits; `POST /strictmoto/metrics` sets a metric, and
     `POST /strictmoto/issuers` the keys of an identity provider; `POST /strictmoto/flow-records` writes files of flow
-    logs, and `POST /strictmoto/findings` lets GuardDuty find something.
+    logs, `POST /strictmoto/findings` lets GuardDuty find something, and `POST /strictmoto/events` lets a service put an
+    event on the default bus.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Front:
         issuers: Issuers,
         flow_records: FlowRecords,
         findings: Findings,
+        service_events: ServiceEvents,
         origins: Collection[str],
         prepare: Callable[[str], None],
     ) -> None:
@@ -118,6 +121,7 @@ class Front:
         self._issuers = issuers
         self._flow_records = flow_records
         self._findings = findings
+        self._service_events = service_events
         self._prepare = prepare
         self._moto = moto
         self._keys = keys
@@ -364,10 +368,15 @@ class Front:
                     return "200 OK", {"objects": self._findings.publish(**json.loads(body))}
                 except (TypeError, ValueError) as error:
                     return "400 Bad Request", {"message": str(error)}
+            case "POST", "/events":
+                try:
+                    return "200 OK", {"id": self._service_events.publish(**json.loads(body))}
+                except (AttributeError, TypeError, ValueError) as error:
+                    return "400 Bad Request", {"message": str(error)}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return "200 OK", {}
-        known = "calls, faults, waits, metrics, issuers, flow-records or findings"
+        known = "calls, faults, waits, metrics, issuers, flow-records, findings or events"
         return "404 Not Found", {"message": f"no {method} {path}: expected {known}"}
 
 

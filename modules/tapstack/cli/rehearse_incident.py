@@ -438,9 +438,7 @@ class _Rehearsal:
             self._post(api, {"instance_id": suspect, "reason": "C2 beacon", "severity": "high", "alert_id": "edr-92"})
         else:
             self._say(f"{event['detail']['type']}, severity {event['detail']['severity']}, in an event of GuardDuty")
-            entry = {"Source": event["source"], "DetailType": event["detail-type"]}
-            events = self.account.client("events", **where)
-            events.put_events(Entries=[{**entry, "Detail": json.dumps(event["detail"])}])
+            self.account.service_events.publish(event, region=where["region"], account=self._number())
         self._until("no alert has joined", lambda: self._has_joined(api, incident["id"]))
         subjects = self._until("no notification of the alert that joined", self._notified_of_joining)
         for subject in subjects:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from strictmoto.faults import Fault
 from tests.strictmoto.events.conftest import ROLE, Events, policy
+from tests.strictmoto.signing import own_api
 
 
 def test_when_an_event_is_put_then_a_queue_gets_it_whole(events: Events) -> None:
@@ -34,12 +35,44 @@ def test_when_an_event_is_put_then_a_queue_gets_it_whole(events: Events) -> None
     }
 
 
-def test_when_a_finding_of_guardduty_is_put_then_the_account_takes_it(events: Events) -> None:
+def test_when_a_service_puts_an_event_then_rules_hear_of_it(events: Events) -> None:
     url, arn = events.queue()
     events.rule({"Arn": arn}, pattern={"source": ["aws.guardduty"], "detail": {"severity": [{"numeric": [">=", 7]}]}})
-    for severity in (2, 8):
-        events.put({"severity": severity}, Source="aws.guardduty", DetailType="GuardDuty Finding")
-    assert [heard["detail"]["severity"] for heard in events.heard(url)] == [8]
+    event = {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "resources": ["arn:aws:s3:::b"]}
+    publish = events.account.service_events.publish
+    ids = [publish({**event, "detail": {"severity": severity}}) for severity in (2, 8)]
+    [heard] = events.heard(url)
+    assert (heard["id"], heard["detail"], heard["resources"]) == (ids[1], {"severity": 8}, ["arn:aws:s3:::b"])
+    assert (heard["source"], heard["detail-type"]) == ("aws.guardduty", "GuardDuty Finding")
+    assert (heard["account"], heard["region"]) == ("123456789012", "eu-central-1")
+    assert events.silent(url)
+
+
+def test_when_another_process_asks_then_a_service_puts_an_event(events: Events) -> None:
+    url, arn = events.queue()
+    events.rule({"Arn": arn}, pattern={"source": ["aws.guardduty"]})
+    event: dict[str, Any] = {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {"severity": 8}}
+    status, answer = own_api(events.account, "POST", "/events", {"event": event})
+    assert status == 200
+    assert isinstance(answer, dict)
+    assert [heard["id"] for heard in events.heard(url)] == [answer["id"]]
+    wrongs: tuple[Any, ...] = ({"event": {**event, "source": "northwind"}}, {"event": {}}, {"event": []}, {}, [])
+    for wrong in wrongs:
+        assert own_api(events.account, "POST", "/events", wrong)[0] == 400
+    with pytest.raises(ValueError, match="an event has source, detail-type, detail: detail missing"):
+        events.account.service_events.publish({**event, "detail": None})
+
+
+def test_fails_when_a_caller_puts_an_event_of_a_service(events: Events) -> None:
+    url, arn = events.queue()
+    events.rule({"Arn": arn}, pattern={"detail-type": ["opened"]})
+    good = {"Source": "aws-of-northwind", "DetailType": "opened", "Detail": "{}"}
+    sources = ("aws.guardduty", "aws.ec2", "aws.", "aws.partner/northwind")
+    answer = events.bus.put_events(Entries=[*({**good, "Source": source} for source in sources), good])
+    assert answer["FailedEntryCount"] == len(sources)
+    refused = {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+    assert answer["Entries"][:-1] == [refused] * len(sources)
+    assert [heard["source"] for heard in events.heard(url)] == ["aws-of-northwind"]
     assert events.silent(url)
 
 

@@ -110,6 +110,18 @@ def test_when_there_is_no_destination_then_a_finding_is_an_event_alone(export: E
     assert received(export, url, 5)[0]["detail"]["type"] == FINDING["type"]
 
 
+def test_fails_when_an_instance_forges_a_finding(export: Export) -> None:
+    url = watch(export)
+    # As strong as a role of an instance can be.
+    instance = export.enforcing.worker("events", {"Action": "*"})
+    entry = {"Source": "aws.guardduty", "DetailType": "GuardDuty Finding", "Detail": json.dumps(FINDING)}
+    answer = instance.put_events(Entries=[entry])
+    assert [one["ErrorCode"] for one in answer["Entries"]] == ["NotAuthorizedForSourceException"]
+    assert received(export, url, 1) == []
+    export.enforcing.account.findings.publish(FINDING)
+    assert received(export, url, 5)[0]["detail"]["type"] == FINDING["type"]
+
+
 def test_fails_when_nothing_could_have_found_it(export: Export) -> None:
     findings = export.enforcing.account.findings
     with pytest.raises(ValueError, match="no enabled GuardDuty detector in account 123456789012, eu-west-1"):
