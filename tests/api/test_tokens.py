@@ -22,7 +22,11 @@ RIGHTS = Authorization.jwt(
     audience=["tapstack"],
     scopes=["read"],
     scopes_of={
+        "read": ["view"],
         "open": ["open"],
+        "extend": ["extend"],
+        "close": ["close"],
+        "release": ["release"],
         "contain": ["contain"],
         "contain_now": ["now"],
         "decide": ["approve"],
@@ -39,10 +43,13 @@ class Tokens:
     deployed: Deployed
 
     def post(self, path: str, scope: str, body: dict[str, Any], *, subject: str = "ana") -> Answer:
+        return self.call("POST", path, scope, json.dumps(body).encode(), subject=subject)
+
+    def call(self, method: str, path: str, scope: str, body: bytes = b"", *, subject: str = "ana") -> Answer:
         claims = {"iss": ISSUER, "sub": subject, "aud": "tapstack", "exp": int(time.time()) + 600, "scope": scope}
         token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        return Caller(self.deployed)("POST", path, json.dumps(body).encode(), headers, signed=False)
+        return Caller(self.deployed)(method, path, body, headers, signed=False)
 
     def instance(self, **tags: str) -> str:
         named = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}]
@@ -101,6 +108,29 @@ def test_fails_when_a_token_may_contain_and_not_open(tokens: Tokens, path: str, 
 def test_fails_when_a_token_has_none_of_the_scopes_of_a_route(tokens: Tokens, path: str, scope: str) -> None:
     answer = tokens.open(path, scope)
     assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path", "body"),
+    [
+        ("view", "GET", "/incidents", b""),
+        ("view", "GET", "/incidents/{id}", b""),
+        ("extend", "POST", "/incidents/{id}/extend", b'{"minutes": 120}'),
+        ("close", "POST", "/incidents/{id}/close", b"{}"),
+        ("release", "POST", "/incidents/{id}/release", b"{}"),
+    ],
+)
+def test_when_a_right_has_a_scope_then_a_token_needs_that_and_no_other(
+    tokens: Tokens, scope: str, method: str, path: str, body: bytes
+) -> None:
+    incident = tokens.open("/incidents/contain-now", "open now").json["incident"]["id"]
+    path = path.replace("{id}", incident)
+    every = {"read", *(one for scopes in RIGHTS.scopes_of.values() for one in scopes)}
+    refused = tokens.call(method, path, " ".join(sorted(every - {scope})), body)
+    assert (refused.status, refused.json) == (403, {"message": "Forbidden"})
+    answer = tokens.call(method, path, scope, body)
+    # It is let in, also where the function refuses to release what is being contained.
+    assert answer.status in (200, 202, 409), answer
 
 
 def test_when_another_subject_approves_then_that_is_another_person(tokens: Tokens) -> None:
