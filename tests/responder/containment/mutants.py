@@ -81,7 +81,7 @@ MUTANTS: Final = (
     Mutant(
         "an old finding contains after a release",
         "responder/incident/joining.py",
-        "    if released is not None and not report.is_newer_than(released):",
+        "    if released is not None and not report.is_newer_than(released.until):",
         "    if False:",
     ),
     Mutant(
