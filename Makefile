@@ -90,7 +90,7 @@ check: packages ## Check the deployment file and this machine, touch nothing
 
 # Two processes share the tests (tests/parallel.py).
 PYTEST := $(PY) -m pytest -n 2
-test: packages ## Run the fast tests: about a minute on two idle cores
+test: packages ## Run the fast tests: one to two minutes on two idle cores
 	@$(PYTEST) $(ARGS)
 
 test-rehearsal: packages ## Run the tests of the AWS account on this machine, and deploy into it
