@@ -31,6 +31,9 @@ from tapstack.settings.load import deployment_path, load_deployment, shown
 from tapstack.settings.model import Deployment, Site
 from tapstack.settings.problems import DeploymentError
 
+_Readers = Mapping[str, Callable[[object], Mapped]]
+"""What reads a document, by the name of its source."""
+
 _NO_TIME = "says no time that can be read: the moment at which it is received counts"
 _ASKED = "when one arrives, EC2 says which instance that is; without one, or with several, it is unmatched"
 
@@ -65,14 +68,15 @@ def try_alert(
         name = site_name or _site(deployment, source_name, shown(path))
         rules = rules_of(deployment, name, shown(path))
         site = deployment.sites[name]
-        mapped = _mapped(source_name, site, name, document, shown(path))
+        known = _known(site)
+        mapped = _mapped(source_name, known, name, document, shown(path))
     except (WrongInputError, DeploymentError) as error:
         print(error, file=err)
         return 2
     alerts = [(alert, decisions_of(site, rules, _with_instances(alert))) for alert in mapped.alerts]
     notes = list(_notes(source_name, site, name, rules, mapped))
     if mapped.is_foreign:
-        notes.append(_about_kind(site, document))
+        notes.append(_about_kind(known, document))
     if as_json:
         print(json.dumps(_as_json(source_name, name, rules, alerts, mapped, notes), indent=2), file=out)
     else:
@@ -94,8 +98,7 @@ def _site(deployment: Deployment, source: str, file: str) -> str:
     )
 
 
-def _mapped(source: str, site: Site, name: str, document: object, file: str) -> Mapped:
-    known = _known(site)
+def _mapped(source: str, known: _Readers, name: str, document: object, file: str) -> Mapped:
     if source in known:
         return known[source](document)
     raise WrongInputError(
@@ -104,7 +107,7 @@ def _mapped(source: str, site: Site, name: str, document: object, file: str) -> 
     )
 
 
-def _known(site: Site) -> dict[str, Callable[[object], Mapped]]:
+def _known(site: Site) -> _Readers:
     """Return what reads documents: the sources of a site first, then the presets."""
     home = AccountRegion(next(iter(site.allowed_account_ids), ""), site.region)
     configured = site.response.alerts.to_domain().sources if site.response is not None else {}
@@ -116,9 +119,8 @@ def _known(site: Site) -> dict[str, Callable[[object], Mapped]]:
     }
 
 
-def _about_kind(site: Site, document: object) -> str:
+def _about_kind(known: _Readers, document: object) -> str:
     """Return which source or preset reads a document in which the chosen one found no alert."""
-    known = _known(site)
     if found := [name for name, read in known.items() if read(document).alerts]:
         return f"this document is of another kind: --source {' or '.join(found)} reads it"
     return (

@@ -23,6 +23,8 @@ from tapstack.domain.outside_text import quoted
 ID_HEADER: Final = "webhook-id"
 TIMESTAMP_HEADER: Final = "webhook-timestamp"
 SIGNATURE_HEADER: Final = "webhook-signature"
+HEADERS: Final = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+"""All that a signed webhook has."""
 TOLERANCE_SECONDS: Final = 300
 """How far the time of a webhook may be from now, before and after."""
 SIGNATURES: Final = 5
@@ -123,7 +125,11 @@ def verify(headers: Mapping[str, str], body: bytes, accepted: Iterable[bytes], *
     """
     if len(body) > LARGEST_BODY:
         raise RuleViolation(f"the body has {len(body):,} bytes: expected at most {LARGEST_BODY:,}")
-    webhook_id, timestamp, given = _parts(headers)
+    for name in HEADERS:
+        if not headers.get(name):
+            raise RuleViolation(f"{name} is missing")
+    webhook_id = check_webhook_id(headers[ID_HEADER])
+    timestamp, given = _timestamp(headers[TIMESTAMP_HEADER]), _signatures(headers[SIGNATURE_HEADER])
     if abs(now - timestamp) > TOLERANCE_SECONDS:
         raise RuleViolation(
             f"{TIMESTAMP_HEADER} {timestamp} is {abs(now - timestamp):.0f} seconds from now: expected at most "
@@ -145,20 +151,7 @@ def is_signed(headers: Mapping[str, str]) -> bool:
     Args:
         headers: of the request, with names in lower case.
     """
-    return all(headers.get(name) for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
-
-
-def _parts(headers: Mapping[str, str]) -> tuple[str, int, list[bytes]]:
-    """Return the id, the time and the signatures of a webhook.
-
-    Raises:
-        RuleViolation: one is missing, or has another form.
-    """
-    for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
-        if not headers.get(name):
-            raise RuleViolation(f"{name} is missing")
-    webhook_id = check_webhook_id(headers[ID_HEADER])
-    return webhook_id, _timestamp(headers[TIMESTAMP_HEADER]), _signatures(headers[SIGNATURE_HEADER])
+    return all(headers.get(name) for name in HEADERS)
 
 
 def _timestamp(text: str) -> int:

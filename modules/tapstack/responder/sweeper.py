@@ -209,9 +209,9 @@ def _retarget(
     outdated = [session for session in live if not repair.goes_to(session, to)]
 
     def modify(session: Described) -> str | None:
-        holders = held[session["NetworkInterfaceId"]].holders & known.keys()
+        holders = repair.known_holders(held[session["NetworkInterfaceId"]], known)
         try:
-            if repair.redirect(session, to, [known[one] for one in sorted(holders)]):
+            if repair.redirect(session, to, holders):
                 report.retargeted.append(_named(session))
         except (BotoCoreError, ClientError) as error:
             return f"{_named(session)}: {said_by(error)}"

@@ -28,6 +28,11 @@ def attach(shop: Shop) -> str:
     return interface
 
 
+def detach(shop: Shop, interface: str) -> None:
+    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+
+
 def end_executions(shop: Shop) -> None:
     states = shop.client("stepfunctions")
     [machine] = states.list_state_machines()["stateMachines"]
@@ -45,6 +50,17 @@ def mails(shop: Shop) -> list[str]:
 
 def refuse(*_: object) -> None:
     raise ClientError({"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute")
+
+
+def fail_isolation(incident: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let AWS refuse the isolation, as the execution meets it, and return the reason."""
+    with monkeypatch.context() as patch:
+        patch.setattr(groups, "change", refuse)
+        with pytest.raises(ContainmentFailed) as failed:
+            isolation.contain(incident)
+    reason = str(failed.value)
+    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": reason}))
+    return reason
 
 
 def test_when_an_interface_is_attached_to_a_contained_instance_then_it_is_isolated(shop: Shop) -> None:
@@ -146,8 +162,7 @@ def test_when_it_was_released_and_contained_again_then_the_same_interface_is_iso
     attachments.isolate()
     isolation.contain(incident)
     assert release(incident) == "released"
-    [described] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
-    shop.ec2.detach_network_interface(AttachmentId=described["Attachment"]["AttachmentId"])
+    detach(shop, interface)
     containment_requests.contain(incident, "now", by=CALLER)
     isolation.contain(incident)
     end_executions(shop)
@@ -224,15 +239,11 @@ def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is
     assert isolation_gap(found.not_done) == "BUT STILL CONNECTED"
     assert found.isolating
 
-    with monkeypatch.context() as patch:
-        patch.setattr(groups, "change", refuse)
-        with pytest.raises(ContainmentFailed) as failed:
-            isolation.contain(incident)
-    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    reason = fail_isolation(incident, monkeypatch)
     found = incidents.get(incident).requested_containment
     [line] = found.not_done
     assert line.startswith(f"{interface} STAYS CONNECTED: AWS refuses its isolation: ")
-    assert str(failed.value).startswith(f"{interface} is NOT isolated: ")
+    assert reason.startswith(f"{interface} is NOT isolated: ")
     assert (found.isolating, found.failure is not None) == (False, True)
     mail = shop.site.messages()[-1]
     assert f"The isolation of what was attached after the containment of {shop.database} failed" in mail["Message"]
@@ -266,14 +277,9 @@ def test_when_what_aws_refused_to_isolate_is_detached_then_the_failure_is_over(
     incident = contained(shop.database)
     interface = attach(shop)
     attachments.isolate()
-    with monkeypatch.context() as patch:
-        patch.setattr(groups, "change", refuse)
-        with pytest.raises(ContainmentFailed) as failed:
-            isolation.contain(incident)
-    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
+    fail_isolation(incident, monkeypatch)
     assert incidents.get(incident).requested_containment.failure is not None
-    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
-    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    detach(shop, interface)
     attachments.isolate()
     found = incidents.get(incident).requested_containment
     assert (found.not_done, found.failure) == ((), None)
@@ -285,13 +291,8 @@ def test_when_one_of_two_is_detached_then_the_failure_of_its_isolation_is_over_w
     incident = contained(shop.database)
     interface = attach(shop)
     attachments.isolate()
-    with monkeypatch.context() as patch:
-        patch.setattr(groups, "change", refuse)
-        with pytest.raises(ContainmentFailed) as failed:
-            isolation.contain(incident)
-    steps.fail(incident, "ContainmentFailed", json.dumps({"errorMessage": str(failed.value)}))
-    [found] = shop.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
-    shop.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+    fail_isolation(incident, monkeypatch)
+    detach(shop, interface)
     other, _, _ = attach_outside(shop)
     attachments.isolate()
     now = incidents.get(incident).requested_containment

@@ -89,9 +89,7 @@ def _repair(report: Repairs) -> None:
             eni = capture.network_interface_id
             others = [one for one in found if one is not session and one["NetworkInterfaceId"] == eni]
             if not goes_to(session, to):
-                report.unsettled.add(
-                    _redirected(session, [known[one] for one in sorted(capture.holders & known.keys())])
-                )
+                report.unsettled.add(_redirected(session, known_holders(capture, known)))
             seen = _restore(session, capture, others, known, report)
             for holder in capture.holders & known.keys():
                 beside[holder].append(seen)
@@ -290,7 +288,7 @@ def _restore(
     tags, said = _tags_to_set(session, capture, known)
     what = ", and ".join(filter(None, [*changed, said]))
     line = f"{session_id} on {eni}: {what}" if what else ""
-    owed = _owe([known[one] for one in sorted(capture.holders & known.keys())], line, session_id)
+    owed = _owe(known_holders(capture, known), line, session_id)
     try:
         if fields:
             sessions.change(session_id, fields)
@@ -323,12 +321,17 @@ def _restore(
     return _Beside(session_id, number, remark, earlier, tuple(one.id for one in before))
 
 
+def known_holders(capture: Capture, known: Mapping[str, Incident]) -> list[Incident]:
+    """Return the incidents that hold a capture, ordered by id, without those of which nothing is known."""
+    return [known[one] for one in sorted(capture.holders & known.keys())]
+
+
 def _numbers(session: Described, capture: Capture, known: Mapping[str, Incident]) -> tuple[int, int]:
     """Return the session number and the virtual network id that a session was created with.
 
     An earlier version recorded the first one in the incident only, and the other one nowhere.
     """
-    entries = [known[one].entry_of(capture.network_interface_id) for one in sorted(capture.holders & known.keys())]
+    entries = [one.entry_of(capture.network_interface_id) for one in known_holders(capture, known)]
     recorded = [
         entry.session_number
         for entry in entries
@@ -387,7 +390,7 @@ def _tags_to_set(session: Described, capture: Capture, known: Mapping[str, Incid
     A session may still have the time of its expiry from before an extension: others need not have changed that.
     """
     tags, eni = tags_of(session), capture.network_interface_id
-    holders = [known[one] for one in sorted(capture.holders & known.keys())]
+    holders = known_holders(capture, known)
     if not holders:
         return {}, ""
     heir, stack = holders[0], is_of_stack(session)
