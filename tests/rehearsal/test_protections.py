@@ -10,6 +10,7 @@ import pytest
 
 from strictmoto.account import Account
 from strictmoto.company import Company, found_company
+from strictmoto.testing.checkpoint import made_once
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import protections
@@ -31,7 +32,7 @@ def company(aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Company:
     for name, value in aws_account.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    return found_company(aws_account)
+    return made_once(aws_account, found_company)
 
 
 def found(company: Company, *stacks: str, retire: str = "30", more: str = "") -> Found:

@@ -13,6 +13,7 @@ import pytest
 from aws_lambda_powertools.metrics import Metrics
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
+from strictmoto.testing.checkpoint import made_once
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.aws import clients
@@ -214,33 +215,38 @@ def _forget_clients() -> Iterator[None]:
 @pytest.fixture
 def bare(aws_account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site without an appliance."""
-    return found_site(aws_account, monkeypatch)
+    return standing_at(made_once(aws_account, make_site), monkeypatch)
 
 
-def found_site(account: Account, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Make what a site consists of in an empty account, and give the functions its names and ids."""
+def make_site(account: Account) -> Site:
+    """Make what a site consists of."""
     ec2 = client(account, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
     create_table(client(account, "dynamodb"), TABLE)
-    topic = client(account, "sns").create_topic(Name="tap-notices")["TopicArn"]
+    client(account, "sns").create_topic(Name="tap-notices")
     role = "arn:aws:iam::123456789012:role/workflow"
     machine = client(account, "stepfunctions").create_state_machine(
         name="tap-incidents", definition=json.dumps(WAITS), roleArn=role
     )["stateMachineArn"]
+    return Site(account, vpc, subnet, group, machine)
+
+
+def standing_at(made: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Give the functions the names and ids of a site, and return it without settings."""
     variables = {
-        **account.environment,
+        **made.account.environment,
         "TAPSTACK_DEPLOYMENT": "tap",
         "TAPSTACK_SITE": "frankfurt",
         "TAPSTACK_TABLE": TABLE,
-        "TAPSTACK_STATE_MACHINE_ARN": machine,
-        "TAPSTACK_TOPIC_ARN": topic,
+        "TAPSTACK_STATE_MACHINE_ARN": made.state_machine_arn,
+        "TAPSTACK_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:tap-notices",
         "TAPSTACK_EVENT_BUS": "default",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return Site(account, vpc, subnet, group, machine)
+    return Site(made.account, made.vpc, made.subnet, made.group, made.state_machine_arn)
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, Any], **capture: Any) -> None:
@@ -257,12 +263,16 @@ def configure(monkeypatch: pytest.MonkeyPatch, site: Site, appliance: dict[str, 
     environment.cache_clear()
 
 
+def _make_site_with_target(account: Account) -> dict[str, str]:
+    site = made_once(account, make_site)
+    return {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}
+
+
 @pytest.fixture
 def site(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with an existing appliance behind a load balancer, and an empty record of calls."""
     existing = {
-        "target_id": bare.balanced_target(),
-        "filter_id": bare.mirror_filter(),
+        **made_once(bare.account, _make_site_with_target),
         "portal_url": "https://10.0.0.9",
         "target_interface_id": None,
         "max_sources": None,

@@ -9,13 +9,14 @@ from botocore.exceptions import ClientError
 
 from strictmoto.account import Account
 from strictmoto.company import Company, found_company
+from strictmoto.testing.checkpoint import made_once
 
 pytestmark = pytest.mark.rehearsal
 
 
 @pytest.fixture
 def company(aws_account: Account) -> Company:
-    return found_company(aws_account)
+    return made_once(aws_account, found_company)
 
 
 def health(account: Account, **group: Any) -> list[tuple[str, int]]:

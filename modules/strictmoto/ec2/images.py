@@ -16,6 +16,7 @@ import copy
 import functools
 import threading
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -170,6 +171,10 @@ class _Images(dict[str, Any]):
         return super().copy()
 
 
+WITHOUT_PUBLIC: Final = ContextVar("WITHOUT_PUBLIC", default=False)
+"""Whether snapshots are listed of which none can be that of a public image that nobody has read."""
+
+
 class _Snapshots(dict[str, Any]):
     """Snapshots by their id, those of public images among them: made, at the latest, when all are listed.
 
@@ -181,5 +186,6 @@ class _Snapshots(dict[str, Any]):
         self._images = images
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
-        self._images.make_all()
+        if not WITHOUT_PUBLIC.get():
+            self._images.make_all()
         return super().values()

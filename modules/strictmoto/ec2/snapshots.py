@@ -21,6 +21,7 @@ from moto.ec2.models.elastic_block_store import EBSBackend as _Backend
 from moto.ec2.models.elastic_block_store import Snapshot as _Snapshot
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore as _Responses
 
+from strictmoto.ec2.images import WITHOUT_PUBLIC
 from strictmoto.running import running
 
 # moto has types, but none for what is replaced at run time.
@@ -49,8 +50,14 @@ def install() -> None:
 
     @functools.wraps(describe)
     def describe_snapshots(self: Any) -> Any:
-        answer = describe(self)
-        if owners := self._get_param("OwnerIds", []):
+        owners = self._get_param("OwnerIds", [])
+        # To make the public images takes longer than all else.
+        listing = WITHOUT_PUBLIC.set(owners == ["self"] or bool(self._get_param("SnapshotIds", [])))
+        try:
+            answer = describe(self)
+        finally:
+            WITHOUT_PUBLIC.reset(listing)
+        if owners:
             own = self.ec2_backend.account_id if "self" in owners else None
             answer.result["Snapshots"] = [
                 one

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from strictmoto.account import REGION, Account
 from strictmoto.company import Company, found_company
+from strictmoto.testing.checkpoint import made_once
 from strictmoto.testing.snapshot import Snapshot, differences, take_snapshot
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.aws import clients
@@ -19,7 +20,7 @@ from tapstack.responder.environment import environment
 from tapstack.responder.observability import logger
 from tapstack.responder.store import containments
 from tapstack.responder.store.items import pack
-from tests.responder.conftest import TABLE, Site, change, configure, item, opened
+from tests.responder.conftest import TABLE, Site, change, configure, item, make_site, opened
 from tests.responder.containment.sequences.interruptions import Calls
 from tests.responder.containment.sequences.one_thread import Inline, answer_here
 
@@ -177,21 +178,29 @@ def item_of(instance: str, sort: str, client: Any) -> dict[str, Any]:
     return dict(client.get_item(TableName=TABLE, Key=key)["Item"])
 
 
+def _make_shop(account: Account) -> tuple[Company, dict[str, str], str, str]:
+    """Return a company, a target with a filter, and the groups that isolate and untrack."""
+    made = made_once(account, make_site)
+    company = found_company(account)
+    site = replace(made, vpc=company.shop.id, subnet=company.shop.private[0])
+
+    def group(name: str) -> str:
+        group = site.ec2.create_security_group(GroupName=name, Description=name, VpcId=company.shop.id)
+        return str(group["GroupId"])
+
+    existing = {"target_id": site.balanced_target(), "filter_id": site.mirror_filter()}
+    quarantine, untrack = group("quarantine"), group("untrack")
+    [found] = site.ec2.describe_security_groups(GroupIds=[quarantine])["SecurityGroups"]
+    site.ec2.revoke_security_group_egress(GroupId=quarantine, IpPermissions=found["IpPermissionsEgress"])
+    return company, existing, quarantine, untrack
+
+
 @pytest.fixture
 def shop(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A company, and a site that contains its servers; a clean record of calls."""
-    company = found_company(bare.account)
+    company, existing, quarantine, untrack = made_once(bare.account, _make_shop)
     bare.vpc, bare.subnet = company.shop.id, company.shop.private[0]
-    existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
     configure(monkeypatch, bare, {"existing": existing})
-
-    def group(name: str) -> str:
-        made = bare.ec2.create_security_group(GroupName=name, Description=name, VpcId=company.shop.id)
-        return str(made["GroupId"])
-
-    quarantine, untrack = group("quarantine"), group("untrack")
-    [made] = bare.ec2.describe_security_groups(GroupIds=[quarantine])["SecurityGroups"]
-    bare.ec2.revoke_security_group_egress(GroupId=quarantine, IpPermissions=made["IpPermissionsEgress"])
     found = Shop(bare, company, quarantine, untrack, monkeypatch)
     bare.settings["containment"] = {
         "modes": ["approval", "now"],

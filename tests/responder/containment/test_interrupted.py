@@ -1,6 +1,6 @@
 """A function is killed before, or after, any of its calls, and the step is done again: nothing is lost.
 
-Every seventh call in CI, every one with TAPSTACK_EVERY_POINT=1.
+Every thirteenth call in CI, every one with TAPSTACK_EVERY_POINT=1.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def test_when_a_step_is_killed_after_any_call_and_retried_then_all_is_isolated_a
     killer = Killer(monkeypatch)
     everything = shop.all()
     groups, targets, protected = shop.groups(instance), shop.targets(), shop.protected(instance)
-    points, every = 0, 1 if EVERY_POINT else 7
+    points, every = 0, 1 if EVERY_POINT else 13
     for number in range(1, 200, every):
         incident = asked(instance)
         with killer.after_call(number):

@@ -66,6 +66,18 @@ def test_when_an_image_is_read_then_its_snapshot_stays_the_same(aws_account: Acc
         ec2.delete_snapshot(SnapshotId=alone)
 
 
+def test_when_own_snapshots_are_listed_or_one_is_read_then_no_public_image_is_made(
+    aws_account: Account, made: list[str]
+) -> None:
+    ec2 = aws_account.client("ec2")
+    volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=8)["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    for asked in ({"OwnerIds": ["self"]}, {"SnapshotIds": [snapshot]}):
+        assert [one["SnapshotId"] for one in ec2.describe_snapshots(**asked)["Snapshots"]] == [snapshot]
+    assert made == []
+    assert ec2.describe_snapshots(OwnerIds=["self", "amazon"])["Snapshots"][1:]
+
+
 def test_when_snapshots_are_listed_first_then_those_of_public_images_are_there(aws_account: Account) -> None:
     ec2 = aws_account.client("ec2")
     assert len(ec2.describe_snapshots()["Snapshots"]) == len(ec2.describe_images()["Images"])

@@ -12,7 +12,7 @@ from moto.moto_api._internal import mock_random
 
 from strictmoto.account import Account
 from tapstack.domain import policy
-from tests.responder.conftest import configure, found_site
+from tests.responder.conftest import configure, make_site, standing_at
 from tests.responder.containment.sequences.attackers import Attackers
 from tests.responder.containment.sequences.checking import Checks, photograph
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
@@ -67,7 +67,7 @@ def found(
         ("TAPSTACK_POLICY", policy.dump(RULES)),
     ):
         monkeypatch.setenv(name, value)
-    site = found_site(account, monkeypatch)
+    site = standing_at(make_site(account), monkeypatch)
 
     def group(name: str) -> str:
         return str(site.ec2.create_security_group(GroupName=name, Description=name, VpcId=site.vpc)["GroupId"])
