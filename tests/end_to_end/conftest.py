@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,10 +22,19 @@ def enforces_iam() -> bool:
 
 @pytest.fixture(scope="package")
 def deployed(
-    terraform: Terraform, aws_account_server: Account, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    terraform: Terraform,
+    aws_account_server: Account,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, DeployedResponse]]:
-    """Both responses by their site; deploying takes more than a minute, so no test here resets the account."""
+    """The responses by their site; deploying takes more than a minute, so no test here resets the account.
+
+    The standing one is deployed where a long test is to run: no other needs it.
+    """
     assert terraform
     scratch = tmp_path_factory.mktemp("responses")
-    with deployed_responses(aws_account_server, scratch, (SITE, STANDING_SITE)) as responses:
+    here = [item for item in request.session.items if Path(__file__).parent in item.path.parents]
+    is_long = any(item.get_closest_marker("long") for item in here)
+    sites = (SITE, STANDING_SITE) if is_long else (SITE,)
+    with deployed_responses(aws_account_server, scratch, sites) as responses:
         yield responses

@@ -28,25 +28,19 @@ LAUNCH, JOIN, JOINED, REPAIRED, EXPIRE, FAIL, CONTAIN, *_rest = PATHS
 APPROVED, OVERRIDDEN, PROTECTED, REJECTED, BY_DEFAULT, WITH_ALERT, OVERWRITTEN, KEPT, SHARED, OVERTAKEN, DENIED = _rest
 FAULTS = [
     (Point(LAUNCH, "appliance", "cloudformation", "CreateStack", 1), KILLED),
-    (Point(LAUNCH, "appliance", "cloudformation", "DeleteStack", 1), KILLED),
     # The function learns of no effect, however often its client tries.
-    (Point(LAUNCH, "appliance", "ec2", "CreateSnapshots", 1), LOST_FOR_LONG),
     (Point(LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession", 1), LOST_FOR_LONG),
     # The workflow does not reach the function.
     (Point(LAUNCH, WORKFLOW, "lambda", "Invoke", 4), SERVER_ERROR),
     (Point(JOIN, "capture", "ec2", "CreateTags", 1), KILLED),
     (Point(JOINED, "findings", "dynamodb", "TransactWriteItems", 1), KILLED),
-    (Point(JOINED, "findings", "sns", "Publish", 1), KILLED),
     (Point(REPAIRED, "sweeper", "ec2", "CreateTrafficMirrorSession", 1), KILLED),
     (Point(EXPIRE, "capture", "ec2", "DeleteTrafficMirrorSession", 1), LOST_AFTER),
     (Point(FAIL, "incident", "dynamodb", "TransactWriteItems", 1), KILLED),
     # Half of the interfaces are isolated.
     (Point(CONTAIN, "containment", "ec2", "ModifyNetworkInterfaceAttribute", 3), KILLED),
-    # The snapshots are taken, and not recorded.
-    (Point(CONTAIN, "containment", "ec2", "CreateSnapshots", 1), LOST_AFTER),
     # In service again, and not noted so.
     (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
-    (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
     # Decided, and the workflow that waits does or does not get the decision.
     (Point(APPROVED, "api", "states", "SendTaskSuccess", 1), LOST_AFTER),
     (Point(OVERRIDDEN, "api", "states", "SendTaskSuccess", 1), LOST_BEFORE),
@@ -64,6 +58,14 @@ FAULTS = [
     (Point(DENIED, "release", "ec2", "ModifyNetworkInterfaceAttribute", 2), KILLED),
 ]
 """One at least on each path."""
+MORE = [
+    (Point(LAUNCH, "appliance", "cloudformation", "DeleteStack", 1), KILLED),
+    (Point(LAUNCH, "appliance", "ec2", "CreateSnapshots", 1), LOST_FOR_LONG),
+    (Point(JOINED, "findings", "sns", "Publish", 1), KILLED),
+    # The snapshots are taken, and not recorded.
+    (Point(CONTAIN, "containment", "ec2", "CreateSnapshots", 1), LOST_AFTER),
+    (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,9 @@ def runner(deployed: dict[str, DeployedResponse]) -> Iterator[Runner]:
     made.close()
 
 
-@pytest.mark.parametrize(("point", "kind"), FAULTS, ids=str)
+@pytest.mark.parametrize(
+    ("point", "kind"), [*FAULTS, *(pytest.param(*more, marks=pytest.mark.long) for more in MORE)], ids=str
+)
 def test_when_a_call_fails_then_the_incident_ends_as_without_it_or_says_how_to_undo_it(
     runner: Runner, point: Point, kind: Way
 ) -> None:

@@ -82,7 +82,7 @@ class Limits:
         return Resource(f"arn:aws:dynamodb:{HERE}:table/{self.response.table}")
 
 
-@pytest.fixture(scope="module", params=[SITE, STANDING_SITE])
+@pytest.fixture(scope="module", params=[SITE, pytest.param(STANDING_SITE, marks=pytest.mark.long)])
 def limits(request: pytest.FixtureRequest, deployed: dict[str, DeployedResponse]) -> Limits:
     response = deployed[request.param]
     account = response.account
@@ -106,6 +106,7 @@ class TestContainment:
     def test_when_there_is_one_step_then_no_group_is_open_to_put_on(self, limits: Limits) -> None:
         assert ("untrack" in limits.groups) is limits.response.launches
 
+    @pytest.mark.long
     def test_fails_when_the_group_contains_for_another_site(self, limits: Limits) -> None:
         """Two responses in one account keep to their own groups."""
         ec2 = limits.response.account.client("ec2")

@@ -43,6 +43,16 @@ class Scan:
     messages: str
 
 
+_SYNTHESIZE_EXAMPLES = """
+import importlib
+import sys
+from cdktf import App
+directory, *names = sys.argv[1:]
+for name in names:
+    app = App(outdir=f"{directory}/{name}")
+    importlib.import_module(f"examples.{name}").build(app)
+    app.synth()
+"""
 Scanner = Callable[..., Scan]
 
 
@@ -80,8 +90,8 @@ def terraform(synthesize: Synthesize) -> Path:
     directory = synthesize("checkov/deployment").parent
     for name in PARTS:
         synthesize(f"checkov/{name}", TAPSTACK_DEPLOYMENT=str(ROOT / "tests" / "unit" / "settings" / f"{name}.yaml"))
-    for name in EXAMPLES:
-        synthesize(f"checkov/{name}", "-m", f"examples.{name}")
+    # In one process: each would load Python, Node and the bindings again.
+    synthesize("checkov/deployment", "-c", _SYNTHESIZE_EXAMPLES, str(directory), *EXAMPLES)
     assert {path.name for path in directory.iterdir()} == {"deployment", *PARTS, *EXAMPLES}
     return directory
 

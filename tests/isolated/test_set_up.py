@@ -148,6 +148,7 @@ def test_when_uv_cannot_be_had_then_pip_makes_it_exactly_what_is_locked_then_and
     assert project.run("alpha") == "alpha 2.0"
 
 
+@pytest.mark.long
 def test_fails_when_a_file_is_not_the_locked_one_and_shows_what_pip_says(project: Project) -> None:
     alpha = project.wheel("alpha", "1.0")
     project.lock(alpha={**alpha, "hashes": ["sha256:" + "1" * 64]})
@@ -184,6 +185,7 @@ def test_when_it_is_stopped_half_way_then_two_at_once_make_it_whole(project: Pro
     assert project.installed() == {"alpha": "1.0", "tapstack": "1.0"}
 
 
+@pytest.mark.long
 def test_when_uv_is_there_then_it_installs_also_after_the_folder_was_moved(project: Project, tmp_path: Path) -> None:
     project.installer = json.loads((ROOT / "Pipfile.lock").read_text())["installer"]
     (tmp_path / "empty").mkdir()

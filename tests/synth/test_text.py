@@ -397,7 +397,7 @@ def test_when_any_texts_are_in_every_position_then_they_are_read_as_they_are_or_
     check(1, texts)
 
 
-@pytest.mark.thorough
+@pytest.mark.long
 @settings(max_examples=6, phases=WITHOUT_SHRINKING)
 @example(['"'])
 @given(st.lists(TEXT, min_size=40, max_size=40))

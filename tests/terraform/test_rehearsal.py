@@ -67,6 +67,7 @@ def rehearsal(terraform: Terraform, aws_account: Account, tmp_path: Path) -> Reh
     return Rehearsal(aws_account, tmp_path)
 
 
+@pytest.mark.long
 def test_when_the_example_is_deployed_then_plans_are_empty_updates_apply_and_destroy_deletes_all(
     rehearsal: Rehearsal, tmp_path: Path
 ) -> None:

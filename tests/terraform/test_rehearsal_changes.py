@@ -464,6 +464,7 @@ def test_when_a_site_without_an_appliance_is_given_another_region_then_the_plan_
     assert "No changes" in ward.plan()
 
 
+@pytest.mark.long
 def test_when_an_incident_launched_an_appliance_then_no_lookup_mirrors_it(ward: SmallSite) -> None:
     company, sensor = ward.company, ward.company.interfaces["desktop"][0]
     ward.site |= {

@@ -1,15 +1,15 @@
-"""A response, deployed with real Terraform into the rehearsal account, from nothing to nothing."""
+"""A capture and its response, deployed with real Terraform into the rehearsal account, from nothing to nothing."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stacks.synthesis import synthesize
-from strictmoto.account import ACCOUNT_ID, Account
+from strictmoto.account import Account
 from strictmoto.company import found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.deployment import SiteDeployment
+from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state
 from tests.terraform.conftest import Terraform, as_the_role_that_applies
@@ -17,7 +17,7 @@ from tests.terraform.conftest import Terraform, as_the_role_that_applies
 REGION = "eu-central-1"
 
 
-def test_when_a_response_is_deployed_then_a_second_plan_is_empty_and_destroy_deletes_all(
+def test_when_a_capture_and_its_response_are_deployed_then_second_plans_are_empty_and_destroy_deletes_all(
     terraform: Terraform, aws_account: Account, tmp_path: Path
 ) -> None:
     assert terraform
@@ -28,26 +28,18 @@ sites:
     region: {REGION}
     vpc_id: {company.shop.id}
     quarantine_security_group: false
-    targets: {{sensor: {{network_interface_id: {company.interfaces["web-1"][0]}}}}}
-    filters: {{all: {{preset: everything}}}}
+    packet_basics:
+      template_url: "{publish_template(aws_account.client("s3"))}"
+      subnet_id: {company.shop.private[0]}
+      remote_access_cidr: 10.64.0.0/16
+      deletion_protection: false
+    sessions: {{web: {{sources: [{{network_interface_id: {company.interfaces["web-1"][0]}}}]}}}}
     response:
-      appliance: {{target: sensor, filter: all}}
       containment: {{modes: [approval, now], two_step: {{enabled: true}}}}
       deletion_protection: false
 """
     # Everything that a deployment needs is in the policies of docs/iam.
     credentials = as_the_role_that_applies(aws_account)
-    # The example has no such target; the table of docs/iam/README.md says what it needs.
-    further = {
-        "Effect": "Allow",
-        "Action": "ec2:CreateTrafficMirrorTarget",
-        "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:network-interface/{company.interfaces['web-1'][0]}",
-    }
-    aws_account.client("iam").put_role_policy(
-        RoleName="tapstack-deploy",
-        PolicyName="target",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [further]}),
-    )
     before = take_snapshot(aws_account, region=REGION)
     deployment = parse_deployment(text)
     assert synthesize(deployment, tmp_path, tmp_path / "out") == []
@@ -62,7 +54,7 @@ sites:
     outputs = response.apply()
     assert set(outputs) == {"api_endpoint", "state_machine_arn", "table_name", "topic_arn", "dashboard_url"}
     function = aws_account.client("lambda").get_function_configuration(FunctionName="tapstack-ward-response-api")
-    assert made["mirror_target_ids"]["sensor"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
+    assert made["mirror_target_ids"]["packet_basics"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
 
     # The groups that contain are what they are called.
     ec2 = aws_account.client("ec2", region=REGION)
@@ -75,6 +67,7 @@ sites:
     assert quarantine["GroupId"] in function["Environment"]["Variables"]["TAPSTACK_SETTINGS"]
 
     # It stays, and it goes.
+    assert capture.changes() == {}
     assert response.changes() == {}
     response.destroy()
     capture.destroy()

@@ -12,7 +12,7 @@ from tapstack.settings.load import parse_deployment
 from tests.synth.ids import FILTER, SUBNET, TARGET, TEMPLATE_URL
 from tests.terraform.conftest import Terraform
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.long]
 
 REGION = "eu-central-1"
 SITE = f"region: {REGION}\n    vpc_id: vpc-"
@@ -40,7 +40,7 @@ sites:
 """
 
 
-@pytest.mark.parametrize("hcl", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("hcl", [False, True])
 def test_when_responses_are_synthesized_then_terraform_finds_them_valid(
     terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hcl: bool
 ) -> None:

@@ -14,6 +14,8 @@ from strictmoto.company import IMAGE, Company, found_company
 from strictmoto.ec2.filter_names import documented, items_of, path_of
 from tests.strictmoto.ec2.mirroring.network import refused
 
+pytestmark = pytest.mark.long
+
 ACTIONS = (
     "DescribeAvailabilityZones",
     "DescribeFlowLogs",

@@ -15,6 +15,8 @@ from botocore.config import Config
 from strictmoto.account import Account
 from tests.strictmoto.ec2.mirroring.network import refused
 
+pytestmark = pytest.mark.long
+
 WAYS = {
     "DescribeFlowLogs": None,
     "DescribeImages": None,

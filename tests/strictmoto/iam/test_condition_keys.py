@@ -15,6 +15,8 @@ from strictmoto.iam.keys import GIVEN, GIVEN_BEGINNINGS
 from strictmoto.identity.principals import assume
 from tests.strictmoto.iam.conftest import HERE, Enforcing, policy, refusal, session_of
 
+pytestmark = pytest.mark.long
+
 REGION: Final = "eu-central-1"
 # Keys that only a service, a token, an organization or CloudFormation brings; the tests named hold them.
 ELSEWHERE: Final = {

@@ -18,6 +18,8 @@ from botocore.credentials import Credentials as Signing
 from strictmoto.identity.principals import Credentials
 from tests.strictmoto.iam.conftest import HERE, THERE, Enforcing, policy, refusal
 
+pytestmark = pytest.mark.long
+
 REGION: Final = "eu-central-1"
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{HERE}:prot"
 
