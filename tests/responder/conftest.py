@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.metrics import Metrics
+from botocore.exceptions import ClientError
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
 from strictmoto.testing.checkpoint import made_once
@@ -308,9 +309,22 @@ class Killed(BaseException):
     """The function is killed."""
 
 
+def unpublished(monkeypatch: pytest.MonkeyPatch, incident: str) -> None:
+    """Let no notification of an incident be published."""
+    real = notifications._publish
+
+    def publish(subject: str, text: str, topic_arns: Iterable[str]) -> dict[str, Exception]:
+        if incident in subject:
+            error = {"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}
+            return dict.fromkeys(topic_arns, ClientError(error, "Publish"))
+        return real(subject, text, topic_arns)
+
+    monkeypatch.setattr(notifications, "_publish", publish)
+
+
 def swept_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweep, killed once after each way to record or publish something, and then to the end."""
-    for owner, name in ((notifications, "publish"), (notified, "mark_notified"), (table, "write_together")):
+    for owner, name in ((notifications, "_publish"), (notified, "mark_notified"), (table, "write_together")):
         real = getattr(owner, name)
         left = 1
 

@@ -19,7 +19,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, prepared
+from tests.responder.conftest import Site, change, prepared, unpublished
 from tests.responder.test_appliances import NAME, ready
 from tests.responder.test_snapshots import appliance_instance, captured
 from tests.responder.test_snapshots import keeping as keeping
@@ -65,6 +65,20 @@ def test_when_others_stop_it_then_the_incidents_that_use_it_are_notified_once_ea
     keeping.ec2.stop_instances(InstanceIds=[instance])
     sweep()
     assert len(mails(keeping)) == 4
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_when_one_incident_cannot_be_notified_then_the_other_is(
+    keeping: Site, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    both = [uses(keeping), uses(keeping)]
+    keeping.ec2.stop_instances(InstanceIds=[appliance_instance(keeping)])
+    with monkeypatch.context() as patched:
+        unpublished(patched, both[failing])
+        assert sweep().problems == [f"{both[failing]}: NotFound: 'Topic does not exist'"]
+    assert [both[1 - failing] in mail for mail in mails(keeping)] == [True]
+    assert sweep().problems == []
+    assert len(mails(keeping)) == 2
 
 
 def test_when_no_snapshots_are_taken_then_they_are_notified_too(

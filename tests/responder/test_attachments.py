@@ -14,7 +14,7 @@ from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import incidents
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, interfaces_of, prepared, swept_until_it_ends
+from tests.responder.conftest import Site, interfaces_of, prepared, swept_until_it_ends, unpublished
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -69,6 +69,23 @@ def test_when_it_cannot_be_mirrored_then_that_is_said_once(site: Site) -> None:
         site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session["TrafficMirrorSessionId"])
     assert len(sweep().places) == 1
     assert interfaces_of(incident)[interface]["state"] == "mirrored"
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_when_a_notification_fails_then_what_is_attached_in_other_incidents_is_mirrored(
+    site: Site, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    both = [capturing(site) for _ in range(2)]
+    attached = [site.attach(instance) for _, instance in both]
+    site.ec2.stop_instances(InstanceIds=[both[failing][1]])
+    with monkeypatch.context() as patched:
+        unpublished(patched, both[failing][0])
+        # One of the stop, and one of the interface.
+        assert sweep().problems == [f"{both[failing][0]}: NotFound: 'Topic does not exist'"] * 2
+    assert [len(site.ours(interface)) for interface in attached] == [1, 1]
+    assert [both[1 - failing][0] in mail for mail in mails(site, "interface attached")] == [True]
+    assert sweep().problems == []
+    assert len(mails(site, "interface attached")) == 2
 
 
 def test_when_aws_throttles_then_the_next_sweep_mirrors_it(site: Site) -> None:

@@ -6,7 +6,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
 from tapstack.domain.incidents import as_text, as_time, expiry, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
@@ -271,3 +273,27 @@ class TestEnd:
             incident_steps.close(incident, "closed")
             site.account.faults.clear()
             assert item(incident)["state"] == "closed"
+
+
+def test_when_one_topic_fails_then_each_other_one_gets_the_notification_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = [f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{name}" for name in ("tap-notices", "deleted", "tap-pager")]
+    site.client("sns").create_topic(Name="tap-pager")
+    monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(topics))
+    environment.cache_clear()
+    incident = prepared(site.instance()[0])
+    capture_steps.start(incident)
+
+    def took() -> list[str]:
+        records = site.account.recorder.records(service="sns", action="Publish")
+        return [record.call.parameters["TopicArn"] for record in records if record.status == 200]
+
+    for _ in range(2):
+        with pytest.raises(ClientError, match="NotFound"):
+            incident_steps.notify(incident)
+    assert took() == [topics[0], topics[2]]
+    site.client("sns").create_topic(Name="deleted")
+    for _ in range(2):
+        incident_steps.notify(incident)
+    assert took() == [topics[0], topics[2], topics[1]]

@@ -19,7 +19,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, item, opened, prepared
+from tests.responder.conftest import Site, change, item, opened, prepared, unpublished
 from tests.responder.test_api import ask
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -196,6 +196,22 @@ def test_when_there_are_none_for_ten_minutes_then_responders_are_warned_once(sit
     assert len(entries(incident, "no packets seen")) == 1
 
 
+@pytest.mark.parametrize("failing", [0, 1])
+def test_when_a_warning_cannot_be_published_then_those_of_other_incidents_are(
+    site: Site, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    both = [capturing(site)[0] for _ in range(2)]
+    for incident in both:
+        waited(incident, 11)
+    with monkeypatch.context() as patched:
+        unpublished(patched, both[failing])
+        for _ in range(2):
+            assert sweep().problems == [f"{both[failing]}: NotFound: 'Topic does not exist'"]
+    assert [both[1 - failing] in mail for mail in mails(site, "NO PACKETS SEEN")] == [True]
+    assert sweep().problems == []
+    assert len(mails(site, "NO PACKETS SEEN")) == 2
+
+
 def test_when_they_are_seen_after_the_warning_then_responders_are_notified(site: Site) -> None:
     incident, instance, _ = capturing(site)
     waited(incident, 30)
@@ -355,5 +371,5 @@ def test_when_nothing_is_mirrored_for_whatever_reason_then_nothing_is_warned_of(
     ]
     assert {entry["network_interface_id"] for entry in written} == {interface, other}
     change(incident, "SET interfaces = :interfaces", interfaces=written)
-    assert watch.watch() == []
+    assert watch.watch() == ([], [])
     assert mails(site, "NO PACKETS SEEN") == []

@@ -17,7 +17,6 @@ from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import repair, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents, table
 from tapstack.responder.store.keys import capture_key
 from tapstack.responder.sweeper import sweep
@@ -30,6 +29,7 @@ from tests.responder.conftest import (
     prepared,
     swept_until_it_ends,
     tags,
+    unpublished,
 )
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import found
@@ -671,23 +671,12 @@ class TestManyNotifications:
         assert len(sweep().retargeted) == 3
         assert len(mails(site, "mirroring repaired")) == len(entries(incident, "mirroring repaired")) == 3
 
-    def failing(self, monkeypatch: pytest.MonkeyPatch, incident: str) -> None:
-        """No notification of an incident is published."""
-        real = notifications.publish
-
-        def publish(subject: str, text: str) -> None:
-            if incident in subject:
-                raise ClientError({"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}, "Publish")
-            real(subject, text)
-
-        monkeypatch.setattr(notifications, "publish", publish)
-
     def test_when_one_fails_then_sweeps_go_on_to_repair_and_notify_of_it_later(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, second = sorted((capturing(site), capturing(site)))
         with monkeypatch.context() as patched:
-            self.failing(patched, first[0])
+            unpublished(patched, first[0])
             for _ in range(2):
                 for _, interface, _ in (first, second):
                     long_ago(interface)
@@ -714,7 +703,7 @@ class TestManyNotifications:
         for session in theirs:
             delete(site, session)
         with monkeypatch.context() as patched:
-            self.failing(patched, waiting[0][0])
+            unpublished(patched, waiting[0][0])
             report = sweep()
             assert report.problems == [f"{waiting[0][0]}: NotFound: 'Topic does not exist'"]
         for incident, full in waiting:

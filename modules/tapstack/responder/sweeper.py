@@ -12,21 +12,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.incidents import as_time, utc_now
 from tapstack.responder.appliance import instances, snapshots
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.appliance.mirror_target import current_mirror_target
-from tapstack.responder.aws.errors import said_by
+from tapstack.responder.aws.errors import reporting, said_by
 from tapstack.responder.aws.parallel import each
 from tapstack.responder.capture import attachments, packet_notices, places, repair, sessions, watch
 from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import attachments as containment_attachments
 from tapstack.responder.containment import audit, quarantine
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import ApplianceFailed, TryAgain
 from tapstack.responder.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
@@ -101,10 +98,8 @@ def sweep() -> Report:
         _lifetimes,
     )
     for part in parts:
-        try:
+        with reporting(report.problems, part.__name__.strip("_")):
             part(report)
-        except (BotoCoreError, ClientError, ApplianceFailed, TryAgain) as error:
-            report.problems.append(f"{part.__name__.strip('_')}: {said_by(error)}")
     if any(report.as_dict().values()):
         notifications.emit(notifications.SWEEP_EVENT, report.as_event())
     return report
@@ -208,16 +203,13 @@ def _retarget(
         return
     outdated = [session for session in live if not repair.goes_to(session, to)]
 
-    def modify(session: Described) -> str | None:
+    def modify(session: Described) -> None:
         holders = repair.known_holders(held[session["NetworkInterfaceId"]], known)
-        try:
+        with reporting(report.problems, _named(session)):
             if repair.redirect(session, to, holders):
                 report.retargeted.append(_named(session))
-        except (BotoCoreError, ClientError) as error:
-            return f"{_named(session)}: {said_by(error)}"
-        return None
 
-    report.problems += filter(None, each(modify, outdated))
+    each(modify, outdated)
 
 
 def _captures(report: Report) -> None:
@@ -256,12 +248,15 @@ def _places(report: Report) -> None:
     report.places += done.done
     report.problems += done.problems
     for incident in incidents.listed("open"):
-        places.notify_of_displacements(incident)
+        with reporting(report.problems, incident.id):
+            places.notify_of_displacements(incident)
 
 
 def _attachments(report: Report) -> None:
     """Mirror interfaces that were attached later, and record what became of the instances."""
-    report.instances += attachments.follow()
+    lines, problems = attachments.follow()
+    report.instances += lines
+    report.problems += problems
 
 
 def _appliance(report: Report) -> None:
@@ -278,23 +273,24 @@ def _appliance(report: Report) -> None:
         status = appliance_steps.retire_unneeded(again=True)
         report.appliance.append("stays: its packets are not kept yet" if status == "kept" else f"retired: {status}")
     elif now.state == "ready" and now.holders:
-        report.appliance += _idle_appliance(now.holders)
+        _idle_appliance(now.holders, report)
 
 
-def _idle_appliance(holders: Iterable[str]) -> list[str]:
-    """Notify the incidents that use a launched appliance where it does not run; return a line for that."""
+def _idle_appliance(holders: Iterable[str], report: Report) -> None:
+    """Notify the incidents that use a launched appliance where it does not run."""
     settings = environment().appliance
     found = None if isinstance(settings, ExistingAppliance) else instances.idle(settings)
     if found is None:
-        return []
+        return
+    report.appliance.append(found.said)
     mark = f"appliance {found.mark}"
     for incident in incidents.get_all(holders).values():
         if incident.state == "closed" or notified.is_notified(incident, mark):
             continue
-        incidents.add_event(incident.id, "sweeper", "appliance stopped", found.said)
-        notice = packet_notices.appliance_stopped(incident, found.said, found.commands)
-        notifications.notify_once(incident, "appliance stopped", *notice, once=mark)
-    return [found.said]
+        with reporting(report.problems, incident.id):
+            incidents.add_event(incident.id, "sweeper", "appliance stopped", found.said)
+            notice = packet_notices.appliance_stopped(incident, found.said, found.commands)
+            notifications.notify_once(incident, "appliance stopped", *notice, once=mark)
 
 
 def _snapshots(report: Report) -> None:
@@ -311,13 +307,17 @@ def _snapshots(report: Report) -> None:
 
 def _packets(report: Report) -> None:
     """Record whether packets are seen, and warn where none are."""
-    report.packets += watch.watch()
+    lines, problems = watch.watch()
+    report.packets += lines
+    report.problems += problems
 
 
 def _containments(report: Report) -> None:
     """Have interfaces isolated that were attached later, and audit the containments; only operators release."""
     if environment().containment is not None:
-        report.instances += containment_attachments.isolate()
+        lines, problems = containment_attachments.isolate()
+        report.instances += lines
+        report.problems += problems
         report.audit += audit.findings()
         report.audit += quarantine.check()
 

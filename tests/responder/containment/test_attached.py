@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,16 +16,16 @@ from tapstack.responder.errors import ContainmentFailed
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import incidents
 from tests.responder.callers import CALLER
-from tests.responder.conftest import change, item
+from tests.responder.conftest import Killed, change, item, unpublished
 from tests.responder.containment.conftest import Shop, contained, release
 
 
-def attach(shop: Shop) -> str:
-    """One more interface of the database, with a group that lets it talk."""
+def attach(shop: Shop, instance: str | None = None) -> str:
+    """One more interface, by default of the database, with a group that lets it talk."""
     group = shop.groups_of(shop.company.interfaces["web-1"][0])
     made = shop.ec2.create_network_interface(SubnetId=shop.company.shop.private[0], Groups=group)["NetworkInterface"]
     interface = str(made["NetworkInterfaceId"])
-    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
+    shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance or shop.database, DeviceIndex=2)
     return interface
 
 
@@ -52,6 +53,10 @@ def refuse(*_: object) -> None:
     raise ClientError({"Error": {"Code": "OperationNotPermitted", "Message": "no"}}, "ModifyNetworkInterfaceAttribute")
 
 
+def kill(*_: object) -> None:
+    raise Killed
+
+
 def fail_isolation(incident: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let AWS refuse the isolation, as the execution meets it, and return the reason."""
     with monkeypatch.context() as patch:
@@ -63,13 +68,20 @@ def fail_isolation(incident: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return reason
 
 
+def isolate() -> list[str]:
+    """Have attached interfaces isolated, as the sweeper does, without a problem."""
+    lines, problems = attachments.isolate()
+    assert problems == []
+    return lines
+
+
 def test_when_an_interface_is_attached_to_a_contained_instance_then_it_is_isolated(shop: Shop) -> None:
     incident = contained(shop.database)
-    assert attachments.isolate() == []
+    assert isolate() == []
     interface = attach(shop)
     before = shop.groups_of(interface)
     runs = item(incident)["contain_runs"]
-    assert attachments.isolate() == [
+    assert isolate() == [
         f"{incident}: {interface} was attached to {shop.database}, which is contained: its isolation is requested"
     ]
     assert item(incident)["contain_runs"] == runs + 1
@@ -79,7 +91,7 @@ def test_when_an_interface_is_attached_to_a_contained_instance_then_it_is_isolat
     isolation.contain(incident)
     assert shop.is_isolated(shop.database)
     assert shop.prior_states(shop.database)["groups", interface] == before
-    assert attachments.isolate() == []
+    assert isolate() == []
     assert release(incident) == "released"
     assert shop.groups_of(interface) == before
 
@@ -88,24 +100,24 @@ def test_when_the_incident_is_closed_then_it_is_isolated_all_the_same(shop: Shop
     incident = contained(shop.database)
     change(incident, "SET #state = :closed, listing = :closed", closed="closed")
     attach(shop)
-    assert len(attachments.isolate()) == 1
+    assert len(isolate()) == 1
 
 
 def test_when_it_is_not_isolated_yet_then_it_is_requested_at_each_sweep_and_notified_of_once(shop: Shop) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    assert len(attachments.isolate()) == 1
+    assert len(isolate()) == 1
     # Its execution runs.
-    assert attachments.isolate() == []
+    assert isolate() == []
     end_executions(shop)
     runs = item(incident)["contain_runs"]
-    [line] = attachments.isolate()
+    [line] = isolate()
     assert line.endswith("its isolation is requested again")
     assert item(incident)["contain_runs"] == runs + 1
     assert len(mails(shop)) == 1
     isolation.contain(incident)
     end_executions(shop)
-    assert (shop.groups_of(interface), attachments.isolate()) == ([shop.quarantine], [])
+    assert (shop.groups_of(interface), isolate()) == ([shop.quarantine], [])
 
 
 def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
@@ -113,7 +125,7 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
 ) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    attachments.isolate()
+    isolate()
     for _ in range(2):
         with monkeypatch.context() as patch:
             patch.setattr(groups, "change", refuse)
@@ -131,7 +143,7 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
         f"  tapstack incident release {incident}  # RECONNECTS the instance as it was before",
     ]
     end_executions(shop)
-    assert len(attachments.isolate()) == 1
+    assert len(isolate()) == 1
     isolation.contain(incident)
     assert shop.groups_of(interface) == [shop.quarantine]
 
@@ -148,7 +160,7 @@ def test_when_others_mirror_to_the_contained_instance_then_what_is_attached_is_i
         TrafficMirrorFilterId=shop.site.others_filter,
         SessionNumber=1,
     )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
-    attachments.isolate()
+    isolate()
     assert isolation.contain(incident) == {"status": "contained"}
     assert shop.groups_of(interface) == [shop.quarantine]
     [said] = item(incident)["containment"]["not_done"]
@@ -159,7 +171,7 @@ def test_when_others_mirror_to_the_contained_instance_then_what_is_attached_is_i
 def test_when_it_was_released_and_contained_again_then_the_same_interface_is_isolated_again(shop: Shop) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    attachments.isolate()
+    isolate()
     isolation.contain(incident)
     assert release(incident) == "released"
     detach(shop, interface)
@@ -167,20 +179,20 @@ def test_when_it_was_released_and_contained_again_then_the_same_interface_is_iso
     isolation.contain(incident)
     end_executions(shop)
     shop.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2)
-    assert len(attachments.isolate()) == 1
+    assert len(isolate()) == 1
     isolation.contain(incident)
     assert shop.groups_of(interface) == [shop.quarantine]
     assert len(mails(shop)) == 2
 
 
-def attach_outside(shop: Shop) -> tuple[str, str, str]:
+def attach_outside(shop: Shop, index: int = 2) -> tuple[str, str, str]:
     """One more interface of the database, out of scope; its id, its attachment and its VPC."""
     vpc = shop.ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     zone = shop.ec2.describe_subnets(SubnetIds=[shop.company.shop.private[0]])["Subnets"][0]["AvailabilityZone"]
     subnet = shop.ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"]
     interface = str(shop.ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
     attachment = shop.ec2.attach_network_interface(
-        NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=2
+        NetworkInterfaceId=interface, InstanceId=shop.database, DeviceIndex=index
     )["AttachmentId"]
     return interface, attachment, vpc
 
@@ -196,7 +208,7 @@ def test_when_a_containment_sees_first_what_stays_connected_then_it_is_notified_
         isolation.contain(incident)
         steps.notify(incident)
     for _ in range(2):
-        attachments.isolate()
+        isolate()
     [warning] = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"]
     assert warning.startswith(f"{interface} STAYS CONNECTED")
     assert len([m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")]) == 1
@@ -207,7 +219,7 @@ def test_when_the_notification_of_the_containment_says_what_stays_connected_then
     incident = contained(shop.database)
     steps.notify(incident)
     assert f"{interface} STAYS CONNECTED" in shop.site.messages()[-1]["Message"]
-    attachments.isolate()
+    isolate()
     assert [m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")] == []
 
 
@@ -221,7 +233,7 @@ def test_when_it_cannot_be_isolated_then_mail_and_timeline_say_that_it_stays_con
         "give it a security group without rules"
     )
     for _ in range(2):
-        assert attachments.isolate() == [f"{incident}: attached to {shop.database}, which is contained: {said}"]
+        assert isolate() == [f"{incident}: attached to {shop.database}, which is contained: {said}"]
     assert item(incident)["contain_runs"] == runs
     assert [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "warning"] == [said]
     [mail] = [m for m in shop.site.messages() if m["Subject"].endswith("attached interface STAYS CONNECTED")]
@@ -233,7 +245,7 @@ def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is
 ) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    attachments.isolate()
+    isolate()
     found = incidents.get(incident).requested_containment
     assert found.not_done == (f"{interface} STAYS CONNECTED: it was attached since, and its isolation is requested",)
     assert isolation_gap(found.not_done) == "BUT STILL CONNECTED"
@@ -249,7 +261,7 @@ def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is
     assert f"The isolation of what was attached after the containment of {shop.database} failed" in mail["Message"]
     # The sweeper keeps the reason, and tries again.
     end_executions(shop)
-    attachments.isolate()
+    isolate()
     assert incidents.get(incident).requested_containment.not_done == (line,)
     isolation.contain(incident)
     found = incidents.get(incident).requested_containment
@@ -261,11 +273,11 @@ def test_when_what_cannot_be_isolated_is_detached_then_the_incident_no_longer_sa
 ) -> None:
     incident = contained(shop.database)
     interface, attachment, vpc = attach_outside(shop)
-    attachments.isolate()
+    isolate()
     [line] = incidents.get(incident).requested_containment.not_done
     assert line.startswith(f"{interface} STAYS CONNECTED: it is in {vpc}")
     shop.ec2.detach_network_interface(AttachmentId=attachment)
-    assert attachments.isolate() == []
+    assert isolate() == []
     assert incidents.get(incident).requested_containment.not_done == ()
     said = [entry["detail"] for entry in incidents.timeline(incident) if entry["what"] == "isolated"]
     assert said == [f"{interface}: isolated or detached since"]
@@ -276,11 +288,11 @@ def test_when_what_aws_refused_to_isolate_is_detached_then_the_failure_is_over(
 ) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    attachments.isolate()
+    isolate()
     fail_isolation(incident, monkeypatch)
     assert incidents.get(incident).requested_containment.failure is not None
     detach(shop, interface)
-    attachments.isolate()
+    isolate()
     found = incidents.get(incident).requested_containment
     assert (found.not_done, found.failure) == ((), None)
 
@@ -290,15 +302,37 @@ def test_when_one_of_two_is_detached_then_the_failure_of_its_isolation_is_over_w
 ) -> None:
     incident = contained(shop.database)
     interface = attach(shop)
-    attachments.isolate()
+    isolate()
     fail_isolation(incident, monkeypatch)
     detach(shop, interface)
     other, _, _ = attach_outside(shop)
-    attachments.isolate()
+    isolate()
     now = incidents.get(incident).requested_containment
     [line] = now.not_done
     assert line.startswith(f"{other} STAYS CONNECTED")
     assert now.failure is None
+
+
+def test_when_a_notification_fails_then_all_else_is_done_for_this_instance_and_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = shop.company.instances["web-2"]
+    both = [contained(instance) for instance in (shop.database, web)]
+    attached = [attach(shop), attach(shop, web)]
+    outside, _, _ = attach_outside(shop, 3)
+    with monkeypatch.context() as patch:
+        unpublished(patch, both[0])
+        lines, problems = attachments.isolate()
+    assert problems == [f"{shop.database}: NotFound: 'Topic does not exist'"]
+    assert [line for line in lines if both[1] in line]
+    assert f"{outside} STAYS CONNECTED" in "".join(incidents.get(both[0]).requested_containment.not_done)
+    for incident, interface in zip(both, attached, strict=True):
+        with suppress(ContainmentFailed):
+            isolation.contain(incident)
+        assert shop.groups_of(interface) == [shop.quarantine]
+    assert [both[1] in mail for mail in mails(shop)] == [True]
+    isolate()
+    assert len(mails(shop)) == 2
 
 
 def test_when_the_sweep_is_killed_before_it_notifies_then_the_next_one_notifies(
@@ -307,14 +341,14 @@ def test_when_the_sweep_is_killed_before_it_notifies_then_the_next_one_notifies(
     incident = contained(shop.database)
     interface = attach(shop)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "publish", refuse)
-        with pytest.raises(ClientError):
-            attachments.isolate()
+        patch.setattr(notifications, "_publish", kill)
+        with pytest.raises(Killed):
+            isolate()
     isolation.contain(incident)
     assert shop.is_isolated(shop.database)
     assert mails(shop) == []
     for _ in range(2):
-        assert attachments.isolate() == []
+        assert isolate() == []
     [mail] = mails(shop)
     assert f"{interface} was attached to {shop.database}" in mail
     assert "It was isolated, or detached, since then." in mail
@@ -339,11 +373,11 @@ def test_when_others_connect_an_isolated_interface_again_then_that_is_left_to_op
     contained(shop.database)
     first = shop.company.interfaces["database"][0]
     shop.give(first, *shop.groups_of(shop.company.interfaces["web-1"][0]))
-    assert attachments.isolate() == []
+    assert isolate() == []
 
 
 def test_when_it_is_released_then_nothing_is_isolated(shop: Shop) -> None:
     incident = contained(shop.database)
     assert release(incident) == "released"
     attach(shop)
-    assert attachments.isolate() == []
+    assert isolate() == []

@@ -190,7 +190,9 @@ def test_when_it_got_the_tag_after_it_was_contained_then_what_is_attached_is_iso
         SubnetId=shop.company.shop.private[0], Groups=[shop.company.security_groups["web"]]
     )["NetworkInterface"]["NetworkInterfaceId"]
     shop.ec2.attach_network_interface(NetworkInterfaceId=added, InstanceId=shop.database, DeviceIndex=2)
-    assert attachments.isolate()
+    lines, problems = attachments.isolate()
+    assert lines
+    assert not problems
     assert isolation.contain(incident) == {"status": "contained"}
     assert shop.is_isolated(shop.database)
     assert f"protection overridden: its {TAG}, which it got after its containment began, does not protect it" in said(

@@ -13,7 +13,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from tapstack.domain.outside_text import LONG, quoted, word
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.errors import ApplianceFailed, TryAgain, UnknownIncident
 
 _TRANSIENT: Final = frozenset(
     {
@@ -67,6 +67,20 @@ def is_transient(error: BaseException) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(error) in _TRANSIENT or status == 429 or status >= 500
     return isinstance(error, ConnectionError | HTTPClientError)
+
+
+@contextmanager
+def reporting(problems: list[str], of: str) -> Iterator[None]:
+    """Report an error of one thing out of many: the others are handled all the same, and this one the next time.
+
+    Args:
+        problems: get a line where there is an error.
+        of: what it is, such as an incident's id.
+    """
+    try:
+        yield
+    except (BotoCoreError, ClientError, ApplianceFailed, TryAgain, UnknownIncident) as error:
+        problems.append(f"{of}: {said_by(error)}")
 
 
 @contextmanager

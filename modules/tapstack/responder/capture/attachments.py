@@ -15,6 +15,7 @@ from typing import Any, Final
 from tapstack.domain.incidents import as_text
 from tapstack.domain.instance_states import GONE_STATES, RUNNING_STATES
 from tapstack.domain.outside_text import quoted
+from tapstack.responder.aws.errors import reporting
 from tapstack.responder.capture import interfaces, packet_notices
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.outbound import notifications
@@ -26,21 +27,28 @@ Described = dict[str, Any]
 _REASON: Final = 200
 
 
-def follow() -> list[str]:
-    """Mirror what was attached since, and record what became of the instances; return a line for each change."""
+def follow() -> tuple[list[str], list[str]]:
+    """Mirror what was attached since, and record what became of the instances.
+
+    Returns:
+        A line for each change, and one for each incident of which not everything could be done.
+    """
     watched = [one for one in incidents.listed("open") if one.state == "capturing" and not one.close_requested]
     named = sorted({one.instance_id for one in watched if one.instance_id})
     if not named:
-        return []
+        return [], []
     found = {one["InstanceId"]: one for one in interfaces.existing_instances(named)}
-    lines = []
+    lines, problems = list[str](), list[str]()
     for incident in watched:
-        if incident.instance_id:
-            instance = found.get(incident.instance_id)
+        if not incident.instance_id:
+            continue
+        instance = found.get(incident.instance_id)
+        with reporting(problems, incident.id):
             lines += _changed_state(incident, instance)
-            if instance is not None and instance["State"]["Name"] not in GONE_STATES:
+        if instance is not None and instance["State"]["Name"] not in GONE_STATES:
+            with reporting(problems, incident.id):
                 lines += _attached(incident, instance)
-    return lines
+    return lines, problems
 
 
 def _changed_state(incident: Incident, instance: Described | None) -> list[str]:

@@ -23,13 +23,12 @@ from tapstack.domain.incidents import SEVERITIES, TAG_EXPIRES, TAG_INCIDENT, as_
 from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance.mirror_target import MirrorTarget, current_mirror_target
-from tapstack.responder.aws.errors import message_of, said_by
+from tapstack.responder.aws.errors import message_of, reporting, said_by
 from tapstack.responder.aws.tags import has_our_tags, tags_of
 from tapstack.responder.capture import packet_notices, sessions
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.capture.sessions import LATE_SECONDS, Described
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import TryAgain
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import captures, incidents, notified
 from tapstack.responder.store.captures import Capture
@@ -156,10 +155,8 @@ def _remark(incident_id: str, there: Collection[_Beside], report: Repairs) -> No
         notices = _notice(_PRECEDED, [line for line, _ in new], _moment(), session_ids=takers)
         return None if incidents.record_interfaces(incident, entries, unnotified=notices) is None else True
 
-    try:
+    with reporting(report.problems, incident_id):
         retried(attempt, "the interfaces of the incident are changed at the same time")
-    except (BotoCoreError, ClientError, TryAgain) as error:
-        report.problems.append(f"{incident_id}: {said_by(error)}")
 
 
 def _moment() -> str:
@@ -210,11 +207,8 @@ def _mirror_again(
     notices: Callable[[Collection[IncidentInterface]], Collection[str]],
     report: Repairs,
 ) -> None:
-    try:
+    with reporting(report.problems, incident_id):
         capture_steps.renew(incident_id, interface_ids, notices)
-    except (BotoCoreError, ClientError, TryAgain) as error:
-        # Of one incident: the others are mirrored again all the same.
-        report.problems.append(f"{incident_id}: {said_by(error)}")
 
 
 def _mark_of(entries: Iterable[IncidentInterface]) -> str:
@@ -241,7 +235,7 @@ def _notify(incident_ids: Collection[str], report: Repairs, which: Collection[st
         which: kinds of notifications.
     """
     for _, incident in sorted(incidents.get_all(incident_ids).items()):
-        try:
+        with reporting(report.problems, incident.id):
             for recorded in sorted(incident.unnotified):
                 given = json.loads(recorded)
                 what, mark, lines = given.pop("what"), given.pop("mark"), given.pop("lines")
@@ -251,8 +245,6 @@ def _notify(incident_ids: Collection[str], report: Repairs, which: Collection[st
                 notifications.notify_once(incident, what, *notice, once=f"{what} {mark}")
                 incidents.record_notified(incident.id, recorded, what, "; ".join(lines))
                 report.done += [f"{incident.id}: {line}" for line in lines]
-        except (BotoCoreError, ClientError, TryAgain) as error:
-            report.problems.append(f"{incident.id}: {said_by(error)}")
 
 
 def mirror_waiting() -> Repairs:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from tapstack.domain import packet_watch
 from tapstack.domain.incidents import MINUTES, as_text, as_time, utc_now
 from tapstack.responder.appliance.mirror_target import current_mirror_target
+from tapstack.responder.aws.errors import reporting
 from tapstack.responder.capture import interfaces, metrics, packet_notices, sessions
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
@@ -20,11 +21,15 @@ from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import IncidentPackets
 
 
-def watch() -> list[str]:
-    """Record of which incidents packets were seen, and warn of those without any; return a line for each change."""
+def watch() -> tuple[list[str], list[str]]:
+    """Record of which incidents packets were seen, and warn of those without any.
+
+    Returns:
+        A line for each change, and one for each incident that could not be judged or notified of.
+    """
     watched = [incident for incident in incidents.listed("open") if _is_watched(incident)]
     if not watched:
-        return []
+        return [], []
     named = interfaces.instances_of({eni for one in watched if not one.instance_id for eni in _mirrored(one)})
     of_incident = {one.id: _instances(one, named) for one in watched}
     instances = sorted({instance for found in of_incident.values() for instance in found})
@@ -32,7 +37,11 @@ def watch() -> list[str]:
     # No capture lasts longer: an item that says so does not make CloudWatch answer for years.
     since = max(min(map(_since, watched)), now - timedelta(minutes=MINUTES[1]))
     counted = metrics.counted(instances, since, now) if instances else {}
-    return [line for one in watched for line in _judge(one, of_incident[one.id], counted, now)]
+    lines, problems = list[str](), list[str]()
+    for one in watched:
+        with reporting(problems, one.id):
+            lines += _judge(one, of_incident[one.id], counted, now)
+    return lines, problems
 
 
 def _is_watched(incident: Incident) -> bool:

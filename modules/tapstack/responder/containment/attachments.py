@@ -17,6 +17,7 @@ from tapstack.domain.containment import (
     why_it_stays_connected,
     with_connected,
 )
+from tapstack.responder.aws.errors import reporting
 from tapstack.responder.containment.inspect import as_interfaces, attached
 from tapstack.responder.containment.notifications import isolating, staying_connected
 from tapstack.responder.environment import environment
@@ -28,13 +29,18 @@ from tapstack.responder.store.incidents import Incident
 _REQUESTED: Final = "it was attached since, and its isolation is requested"
 
 
-def isolate() -> list[str]:
-    """Have interfaces isolated that were attached to contained instances; return a line for each."""
-    lines = []
+def isolate() -> tuple[list[str], list[str]]:
+    """Have interfaces isolated that were attached to contained instances.
+
+    Returns:
+        A line for each interface, and one for each instance of which not everything could be done.
+    """
+    lines, problems = list[str](), list[str]()
     for one in containments.listed():
         if one.state == "contained" and one.holders:
-            lines += _of_instance(one)
-    return lines
+            with reporting(problems, one.instance_id):
+                lines += _of_instance(one)
+    return lines, problems
 
 
 def _of_instance(one: Containment) -> list[str]:
@@ -47,14 +53,20 @@ def _of_instance(one: Containment) -> list[str]:
     connected = _connected(one)
     new = [interface for interface in connected if not _was_isolated(one, interface.id, isolated)]
     staying = {interface.id: why for interface in new if (why := why_it_stays_connected(interface, settings))}
-    lines = [_notify_of_staying(holding[0], one, eni, why) for eni, why in staying.items()]
     ids = [interface.id for interface in new if interface.id not in staying]
-    if ids:
-        lines += _isolate(holding[0], one, ids)
-    for incident in holding:
-        _notify_of_isolating(incident.id, one, ids)
+    lines = _isolate(holding[0], one, ids) if ids else []
+    for eni, why in staying.items():
+        _record_staying(holding[0], one, eni, why)
+        lines.append(f"{holding[0].id}: attached to {one.instance_id}, which is contained: {why}")
     for incident in holding:
         _keep(incident, {interface.id for interface in connected}, {**staying, **dict.fromkeys(ids)})
+    # Last: where a notification fails, all of the above is done.
+    for eni, why in staying.items():
+        notice = staying_connected(holding[0], eni, why)
+        mark = _staying(one, eni)
+        notifications.notify_once(holding[0], "an attached interface stays connected", *notice, once=mark)
+    for incident in holding:
+        _notify_of_isolating(incident.id, one, ids)
     return lines
 
 
@@ -163,12 +175,9 @@ def _staying(one: Containment, network_interface_id: str) -> str:
     return f"staying {one.generation} {network_interface_id}"
 
 
-def _notify_of_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> str:
-    mark = _staying(one, network_interface_id)
-    if not notified.is_notified(incident, mark):
-        # A containment that saw it first has added it to the timeline, but has notified before already.
-        if why not in incident.requested_containment.not_done:
-            incidents.add_event(incident.id, "sweeper", "warning", why)
-        notice = staying_connected(incident, network_interface_id, why)
-        notifications.notify_once(incident, "an attached interface stays connected", *notice, once=mark)
-    return f"{incident.id}: attached to {one.instance_id}, which is contained: {why}"
+def _record_staying(incident: Incident, one: Containment, network_interface_id: str, why: str) -> None:
+    """Add it to the timeline, unless a containment that saw it first did."""
+    if why in incident.requested_containment.not_done:
+        return
+    if not notified.is_notified(incident, _staying(one, network_interface_id)):
+        incidents.add_event(incident.id, "sweeper", "warning", why)

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import Mode
@@ -53,17 +55,44 @@ def notify_once(
     if notified.is_notified(incident, mark):
         return False
     if to_operators:
-        publish(subject, text)
+        _publish_once(incident, mark, subject, text)
     emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
     notified.mark_notified(incident.id, mark)
     return True
 
 
+def _publish_once(incident: Incident, mark: str, subject: str, text: str) -> None:
+    """Publish a notification of an incident, without the topics that took it when another one failed."""
+    topics = environment().topic_arns
+    left = [one for one in topics if len(topics) == 1 or not notified.is_notified(incident, f"{mark} to {one}")]
+    failed = _publish(subject, text, left)
+    if failed:
+        for topic_arn in left:
+            if topic_arn not in failed:
+                notified.mark_notified(incident.id, f"{mark} to {topic_arn}")
+        raise next(iter(failed.values()))
+
+
 def publish(subject: str, text: str) -> None:
-    """Publish a notification to operators."""
+    """Publish a notification to operators: to each topic, also where another one fails.
+
+    Raises:
+        ClientError, BotoCoreError: of the first topic that failed.
+    """
+    for error in _publish(subject, text, environment().topic_arns).values():
+        raise error
+
+
+def _publish(subject: str, text: str, topic_arns: Iterable[str]) -> dict[str, Exception]:
+    """Return the errors of the topics that failed."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
-    for topic_arn in environment().topic_arns:
-        client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+    failed = dict[str, Exception]()
+    for topic_arn in topic_arns:
+        try:
+            client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+        except (BotoCoreError, ClientError) as error:
+            failed[topic_arn] = error
+    return failed
 
 
 def _within_limit(text: str) -> str:
