@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws, depend_on, json_text, rendered
 from tapstack.capture.place import Place
+from tapstack.capture.scaffold import distinct_id
 from tapstack.domain.iam_documents import Statement, document, secure_transport
 from tapstack.domain.names import Prefix, name_within
 from tapstack.response.dead_letters import RETENTION_SECONDS
@@ -145,6 +146,8 @@ class LandingNotifications(AwsConstruct):
         self._listeners: list[_Listener] = []
         self._topics: dict[str, Any] = {}
         self._policies: dict[str, Any] = {}
+        self._subscriptions: dict[tuple[str, str], Any] = {}
+        self._subscription_ids: set[str] = set()
         self.resource: Any = aws.S3BucketNotification(self, "Resource", bucket=bucket.name)
         suppress_of_landing(bucket, notifies=True)
 
@@ -173,7 +176,7 @@ class LandingNotifications(AwsConstruct):
             topics.append(
                 aws.S3BucketNotificationTopic(id=slug, topic_arn=topic.arn, events=_EVENTS, filter_prefix=prefix)
             )
-            needed += [self._policies[prefix], *(self._subscription(topic, slug, each) for each in waiting)]
+            needed += [self._policies[prefix], *(self._subscription(prefix, slug, each) for each in waiting)]
         self._accept_all()
         if queues:
             self.resource.put_queue(queues)
@@ -216,18 +219,26 @@ class LandingNotifications(AwsConstruct):
         self._topics[prefix] = topic
         return topic
 
-    def _subscription(self, topic: Any, slug: str, listener: _Listener) -> Any:
-        id_ = f"Subscription-{slug}-{listener.name}"
-        return self.node.try_find_child(id_) or aws.SnsTopicSubscription(
-            self,
-            id_,
-            topic_arn=topic.arn,
-            protocol="sqs",
-            endpoint=listener.queue.arn,
-            # What arrives is what S3 itself sends to a queue.
-            raw_message_delivery=True,
-            depends_on=[listener.queue.policy],
-        )
+    def _subscription(self, prefix: str, slug: str, listener: _Listener) -> Any:
+        """Return the subscription of a reader's queue to the topic of a prefix."""
+        of = prefix, listener.name
+        if of not in self._subscriptions:
+            # Slugs and names have hyphens: feeds-edr of eu-soc and feeds-edr-eu of soc have the same id.
+            plain = f"Subscription-{slug}-{listener.name}"
+            first = self.node.try_find_child(plain)
+            self._subscriptions[of] = aws.SnsTopicSubscription(
+                self,
+                distinct_id("".join(of), plain, self._subscription_ids),
+                topic_arn=self._topics[prefix].arn,
+                protocol="sqs",
+                endpoint=listener.queue.arn,
+                # What arrives is what S3 itself sends to a queue.
+                raw_message_delivery=True,
+                # Another order of the readers exchanges the ids. AWS has one subscription of a queue to a topic: it is
+                # deleted at the one address before it is created at the other.
+                depends_on=[listener.queue.policy, *([first] if first is not None else [])],
+            )
+        return self._subscriptions[of]
 
 
 def _text(queue: Any, statements: Sequence[Statement]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tapstack import (
+    FeedSettings,
     LandingSettings,
     OidcTrust,
     OwnTrust,
@@ -360,6 +361,55 @@ def test_when_several_queues_wait_for_a_prefix_then_a_topic_passes_the_message_o
     assert {each for each in notification["depends_on"] if "_subscription." in each} == {
         f"${{aws_sns_topic_subscription.{name}}}" for name in subscriptions
     }
+
+
+def _subscribed(template: Template) -> dict[str, tuple[str, str, list[str]]]:
+    """Return the prefix, the reader and the needed subscriptions of each subscription, by its address."""
+    topics = {
+        f"${{aws_sns_topic.{name}.arn}}": body["name"].removeprefix("ir-a-xdr-")
+        for name, body in template.resources["aws_sns_topic"].items()
+    }
+    queues = {
+        f"${{aws_sqs_queue.{name}.arn}}": body["name"].removeprefix("ir-a-xdr-reader-")
+        for name, body in template.resources["aws_sqs_queue"].items()
+    }
+    return {
+        f"${{aws_sns_topic_subscription.{name}}}": (
+            topics[body["topic_arn"]],
+            queues[body["endpoint"]],
+            [each for each in body["depends_on"] if "_subscription." in each],
+        )
+        for name, body in template.resources["aws_sns_topic_subscription"].items()
+    }
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_when_names_of_feeds_and_readers_have_hyphens_then_each_reader_has_the_messages_of_each_feed(
+    turned: bool,
+) -> None:
+    feeds = ("edr", "edr-eu", "edr-eu-west")
+    readers = {
+        name: ReaderSettings(prefixes=tuple(f"feeds/{feed}" for feed in feeds), own=OWN, queue=True)
+        for name in ("soc", "eu-west-soc", "eu-soc", "west-soc")
+    }
+    principals = FeedSettings(("arn:aws:iam::111122223333:role/edr",))
+    found = read(dict(reversed(readers.items())) if turned else readers, feeds=dict.fromkeys(feeds, principals))
+
+    subscriptions = _subscribed(found)
+    assert sorted((prefix, reader) for prefix, reader, _ in subscriptions.values()) == sorted(
+        (f"feeds-{feed}", reader) for feed in feeds for reader in readers
+    )
+    assert set(subscriptions) <= set(found.resource("aws_s3_bucket_notification")["depends_on"])
+    by_id: dict[str, list[str]] = {}
+    for address, (prefix, reader, _) in subscriptions.items():
+        by_id.setdefault(f"{prefix}-{reader}", []).append(address)
+    shared = {id_: addresses for id_, addresses in by_id.items() if len(addresses) > 1}
+    assert set(shared) == {"feeds-edr-eu-soc", "feeds-edr-eu-west-soc"}
+    for id_, addresses in by_id.items():
+        # One of them has the id that it always had, and those that have another one are created after it.
+        (plain,) = [address for address in addresses if f"Subscription-{id_}_" in address]
+        assert [subscriptions[each][2] for each in addresses if each != plain] == [[plain]] * (len(addresses) - 1)
+        assert subscriptions[plain][2] == []
 
 
 def test_when_no_reader_has_a_queue_then_the_notifications_of_the_bucket_are_not_terraform_s() -> None:
