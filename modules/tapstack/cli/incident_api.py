@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -334,9 +334,18 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _read(response: Any, url: str) -> Any:
-    content: bytes = response.read(_LARGEST_ANSWER + 1)
-    if len(content) > _LARGEST_ANSWER:
-        raise ServiceError(f"the answer of {url} is larger than {_LARGEST_ANSWER:,} bytes")
+    """Return the JSON of an answer; None where there is none, or where that of an error cannot be read."""
+    try:
+        content: bytes = response.read(_LARGEST_ANSWER + 1)
+        if len(content) > _LARGEST_ANSWER:
+            raise ServiceError(f"the answer of {url} is larger than {_LARGEST_ANSWER:,} bytes")
+        if response.length:
+            # http.client raises this only where all is read at once.
+            raise IncompleteRead(content, response.length)
+    except (OSError, HTTPException):
+        if response.status < 300:
+            raise
+        return None  # the status of an error says whether to call again, and is enough for the message
     headers: email.message.Message = response.headers
     try:
         return json.loads(content) if content else None

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
+
+BreaksOff = Literal["ended", "ended in a chunk", "stalled"]
+"""What becomes of a connection before all of an answer is sent."""
 
 
 @dataclass
@@ -29,6 +32,8 @@ class ApiServer:
     answers: list[tuple[int, Any]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    breaks_off: dict[int, BreaksOff] = field(default_factory=dict)
+    """By the status of the answer."""
 
     def answer(self, *answers: tuple[int, Any]) -> None:
         """Answer so from now on; a status of 0 hangs up."""
@@ -61,9 +66,16 @@ def serving() -> Iterator[ApiServer]:
             self.send_response(status)
             for name, value in api.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
+            breaks_off = api.breaks_off.get(status)
+            if breaks_off == "ended in a chunk":
+                self.send_header("Transfer-Encoding", "chunked")
+                data = f"{len(data) + 1:x}\r\n".encode() + data
+            else:
+                self.send_header("Content-Length", str(len(data) + (breaks_off is not None)))
             self.end_headers()
             self.wfile.write(data)
+            if breaks_off == "stalled":
+                self.rfile.read(1)  # until the client gives up
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -8,13 +8,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tapstack.cli import incident_api, main
 from tapstack.domain.regions import AS_OF
-from tests.unit.cli.api_server import ApiServer, serving
+from tests.unit.cli.api_server import ApiServer, BreaksOff, serving
 from tests.unit.cli.incidents import ANA, ID, incident
 
 OPEN = ["incident", "open", "--instance", "i-0a000000000000001", "--reason", "beacons"]
@@ -443,6 +443,33 @@ class TestOthers:
         assert main(["incident", "show", ID]) == 1
         assert len(api.asked) == 1
         assert capsys.readouterr().err == f"no reason was given (HTTP 302 of {api.url})\n"
+
+
+class TestBrokenOff:
+    """Answers of which only a part arrives."""
+
+    @pytest.fixture(autouse=True)
+    def short_timeout(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(incident_api, "TIMEOUT", 1.0)
+
+    @pytest.mark.parametrize("how", get_args(BreaksOff))
+    @pytest.mark.parametrize("status", [200, 503])
+    def test_when_an_answer_breaks_off_then_a_call_that_may_be_repeated_is(
+        self, api: ApiServer, status: int, how: BreaksOff, pauses: list[float]
+    ) -> None:
+        api.breaks_off[status] = how
+        api.answer((status, {"message": "not yet"}), (201, incident()))
+        assert main(["incident", "show", ID]) == 0
+        assert (len(api.asked), len(pauses)) == (2, 1)
+
+    @pytest.mark.parametrize("how", get_args(BreaksOff))
+    def test_fails_when_a_refusal_breaks_off_and_says_its_status(
+        self, api: ApiServer, how: BreaksOff, capsys: Printed
+    ) -> None:
+        api.breaks_off[404] = how
+        api.answer((404, {"message": "Not Found"}))
+        assert main(["incident", "show", ID]) == 2
+        assert capsys.readouterr().err == f"no reason was given (HTTP 404 of {api.url})\n"
 
 
 class TestCredentials:
