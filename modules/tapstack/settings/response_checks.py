@@ -298,26 +298,32 @@ def _check_policy(checker: Checker, path: Path, response: Response) -> None:
 
 
 def _warn_of_sources_to_come(checker: Checker, path: Path, rule: PolicyRule, response: Response) -> None:
-    """Warn of a rule that contains for whichever source an alert has, where sources of others may send some."""
-    others = response.alerts.sources
-    if rule.action not in MODE_OF_ACTION or rule.sources or not others:
+    """Warn of a rule that contains by whichever channel an alert comes, where others than GuardDuty's own are open."""
+    if rule.action not in MODE_OF_ACTION or rule.sources:
         return
-    of_guardduty = any(source.preset == GUARDDUTY_PRESET for source in others.values())
-    if rule.resource_role is not None and not of_guardduty:
+    alerts, findings = response.alerts, _sources_of_findings(response)
+    known = ways(alerts.sources, security_hub=alerts.security_hub)
+    # Only findings of GuardDuty have a role of the instance.
+    others = [name for name in known if name != GUARDDUTY and (rule.resource_role is None or name in findings)]
+    if not others:
         return
     what = "contains" if rule.action == "contain_now" else "asks to contain"
-    trusted = ", ".join(name for name in ways(others, security_hub=response.alerts.security_hub) if name not in others)
     checker.warn(
         path,
         f"the rule {rule.name} {what} for alerts of {' and '.join(others)}, too, and of every source that is added "
-        f"later: it has no sources; write sources: [{trusted}], and add those that may set it off",
+        f"later: it has no sources; write sources: [{GUARDDUTY}], and add those that may set it off",
     )
+
+
+def _sources_of_findings(response: Response) -> set[str]:
+    """Return the channels by which findings of GuardDuty come as GuardDuty writes them."""
+    passed_on = (name for name, source in response.alerts.sources.items() if source.preset == GUARDDUTY_PRESET)
+    return {GUARDDUTY, *passed_on}
 
 
 def _warn_of_what_sources_lack(checker: Checker, path: Path, rule: PolicyRule, response: Response) -> None:
     """Warn of conditions on what no alert of the rule's sources has."""
-    passed_on = (name for name, source in response.alerts.sources.items() if source.preset == GUARDDUTY_PRESET)
-    of_guardduty = {GUARDDUTY, *passed_on}
+    of_guardduty = _sources_of_findings(response)
     if not rule.sources:
         return
     if rule.resource_role is not None and of_guardduty.isdisjoint(rule.sources):
