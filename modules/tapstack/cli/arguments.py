@@ -53,10 +53,15 @@ def _subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[A
 
 
 def file_name(text: str) -> Path:
-    """Return the path of a file that will be read; for argparse."""
+    """Return the path of a file; for argparse."""
+    return Path(given_file(text))
+
+
+def given_file(text: str) -> str:
+    """Return the name of a file as it was given, which may be `-` for standard input; for argparse."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a file, got ''")
-    return Path(text)
+    return text
 
 
 def count(text: str) -> str:

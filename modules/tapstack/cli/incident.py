@@ -9,12 +9,11 @@ import shlex
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
 from tapstack.cli import incident_containment
 from tapstack.cli import incident_view as view
-from tapstack.cli.arguments import whole_number
+from tapstack.cli.arguments import file_name, given_file, whole_number
 from tapstack.cli.incident_api import (
     IncidentApi,
     ServiceError,
@@ -109,12 +108,13 @@ def add_incident_parser(commands: Any) -> None:
     )
     explainer.add_argument(
         "finding",
+        type=given_file,
         metavar="FINDING.json",
         help="an event, a finding, or the output of get-findings; - for standard input",
     )
     explainer.add_argument(
         "--deployment",
-        type=Path,
+        type=file_name,
         metavar="FILE",
         help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
@@ -171,6 +171,7 @@ def _api_parser(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--token-file",
+        type=given_file,
         metavar="FILE",
         help="file with a JSON Web Token to use in place of AWS credentials, - for standard input; "
         f"${TOKEN_VARIABLE} by default",

@@ -142,7 +142,9 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
         help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )
     parser.add_argument("--site", help="site whose response is rehearsed; by default the first that has one")
-    parser.add_argument("--report", type=Path, default=REPORT, help=f"file to write the report to; {REPORT} by default")
+    parser.add_argument(
+        "--report", type=file_name, default=REPORT, help=f"file to write the report to; {REPORT} by default"
+    )
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from tapstack.cli.arguments import file_name, given_file
 from tapstack.cli.incident_api import ServiceError, UserError
 from tapstack.cli.terminal import plain
 from tapstack.cli.xdr_try import try_alert
@@ -35,7 +35,9 @@ def add_xdr_parser(commands: Any) -> None:
         description="Say what an alert of another tool is mapped to, and what the policy of a deployment file does "
         "about it, and why. Makes no AWS calls.",
     )
-    trial.add_argument("file", metavar="FILE.json", help="the document, as the tool sends it; - for standard input")
+    trial.add_argument(
+        "file", type=given_file, metavar="FILE.json", help="the document, as the tool sends it; - for standard input"
+    )
     presets = ", ".join(name for name in PRESETS if name != SECURITY_HUB)
     trial.add_argument(
         "--source",
@@ -65,11 +67,12 @@ def _add_send(actions: Any) -> None:
         description="Sign an alert as Standard Webhooks has it, and send it to the API as another tool would.",
         allow_abbrev=False,
     )
-    sender.add_argument("file", metavar="FILE.json", help="the document; - for standard input")
+    sender.add_argument("file", type=given_file, metavar="FILE.json", help="the document; - for standard input")
     sender.add_argument("--source", required=True, metavar="NAME", help="a source of the deployment with webhook: true")
     sender.add_argument("--url", help=f"URL of the API (output api_endpoint); ${URL_VARIABLE} by default")
     sender.add_argument(
         "--secret-file",
+        type=given_file,
         metavar="FILE",
         help=f"file with the secret of the source, - for standard input; ${SECRET_VARIABLE} by default",
     )
@@ -93,7 +96,7 @@ def _add_rotate(actions: Any) -> None:
     )
     _add_deployment(rotator, "site of the source; by default the only one that has it")
     rotator.add_argument(
-        "--output", metavar="FILE", help="write the secret into this new file, which only you may read"
+        "--output", type=given_file, metavar="FILE", help="write the secret into this new file, which only you may read"
     )
     rotator.add_argument(
         "--revoke", action="store_true", help="accept no earlier secret any more, such as one that was leaked"
@@ -104,7 +107,7 @@ def _add_rotate(actions: Any) -> None:
 def _add_deployment(parser: argparse.ArgumentParser, site: str) -> None:
     parser.add_argument(
         "--deployment",
-        type=Path,
+        type=file_name,
         metavar="FILE",
         help=f"the deployment file; ${FILE_VARIABLE} or deployment.yaml by default",
     )

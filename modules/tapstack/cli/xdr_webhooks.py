@@ -138,7 +138,7 @@ def rotate_secret(
         err: receives what follows from it.
 
     Raises:
-        UserError: there is no such source, or the file exists.
+        UserError: there is no such source, or the file exists or cannot be written.
         DeploymentError, CredentialsError, UnreachableError: the deployment file is wrong, or AWS refuses.
     """
     path = deployment_file or deployment_path(Path.cwd())
@@ -274,7 +274,8 @@ def _pending(file: str | None, name: str, suffix: str) -> Iterator[str]:
         suffix: of the file beside.
 
     Raises:
-        UserError: the file exists or cannot be written, or what is pending is no secret.
+        UserError: the file exists or cannot be written, or what is pending is no secret; or the secret is set, and the
+            file beside could not be renamed.
         CredentialsError: AWS refuses it.
     """
     if file is None:
@@ -303,7 +304,14 @@ def _pending(file: str | None, name: str, suffix: str) -> Iterator[str]:
         with suppress(OSError):
             pending.unlink()
         raise
-    pending.rename(file)
+    try:
+        pending.rename(file)
+    except OSError as error:
+        raise UserError(
+            f"--output {plain(file)}: {error.strerror}. The new secret is set, and is in {plain(str(pending))}: keep "
+            "that file, and give the secret to the sender; or run the same command again once the file can be written, "
+            "which sets no other one"
+        ) from None
 
 
 def _begun(pending: Path) -> tuple[str, bool]:

@@ -75,11 +75,31 @@ def test_fails_when_a_pseudo_file_system_is_to_keep_something(
     assert capsys.readouterr().err.startswith(f"--output: {place}/x cannot hold what is synthesized (/")
 
 
-def test_fails_when_the_file_has_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        ("check", "file"),
+        ("rehearse deploy", "file"),
+        ("rehearse incident", "file"),
+        ("rehearse incident --report", "--report"),
+        ("incident show inc-20260102T030405-k3v9x0ab --token-file", "--token-file"),
+        ("incident open --instance i-0a000000000000001 --reason x --token-file", "--token-file"),
+        ("incident explain", "FINDING.json"),
+        ("incident explain finding.json --deployment", "--deployment"),
+        ("xdr try --source soc", "FILE.json"),
+        ("xdr try a.json --source soc --deployment", "--deployment"),
+        ("xdr send --source soc", "FILE.json"),
+        ("xdr send a.json --source soc --secret-file", "--secret-file"),
+        ("xdr rotate-secret --source soc --output", "--output"),
+        ("xdr rotate-secret --source soc --deployment", "--deployment"),
+        ("xdr status --deployment", "--deployment"),
+    ],
+)
+def test_fails_when_a_file_has_no_name(command: str, argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["check", ""])
+        main([*command.split(), ""])
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.endswith("argument file: expected the name of a file, got ''\n")
+    assert capsys.readouterr().err.endswith(f"argument {argument}: expected the name of a file, got ''\n")
 
 
 def test_when_terraform_is_asked_for_its_version_then_it_does_not_ask_for_a_newer_one(

@@ -291,6 +291,32 @@ def test_when_the_answer_is_lost_then_no_other_source_gets_the_secret(monkeypatc
     assert Path("new").read_text().strip() not in (of_hunters, "")
 
 
+def test_fails_when_the_file_cannot_be_written_once_the_secret_is_set_and_says_where_it_is(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Secrets()
+    put = site.put_secret_value
+
+    def put_while_a_directory_appears(**request: str) -> Any:
+        Path("new").mkdir()
+        return put(**request)
+
+    monkeypatch.setattr(site, "put_secret_value", put_while_a_directory_appears)
+    monkeypatch.setattr(xdr_webhooks, "access_to", lambda _: site)
+    rotate = ["xdr", "rotate-secret", "--source", "hunters", "--output", "new"]
+    assert main(rotate) == 2
+    live = site.staged("AWSCURRENT")
+    (pending,) = Path().glob("new.*")
+    assert pending.read_text().strip() == live
+    said = capsys.readouterr().err
+    assert said.startswith(f"--output new: Is a directory. The new secret is set, and is in {pending}: keep")
+    Path("new").rmdir()
+    monkeypatch.setattr(site, "put_secret_value", put)
+    assert main(rotate) == 0
+    assert Path("new").read_text().strip() == live == site.staged("AWSCURRENT")
+    assert [str(one) for one in Path().glob("new*")] == ["new"]
+
+
 def test_fails_when_what_is_pending_is_no_secret(capsys: Printed) -> None:
     pending = "new.tap-frankfurt-response.webhooks.hunters.pending"
     Path(pending).touch()
