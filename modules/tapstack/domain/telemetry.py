@@ -38,6 +38,8 @@ _PREFIXES: Final = {
 }
 """What readers may be given, besides feeds, by the name in the deployment file."""
 
+DEAD_LETTERS: Final = "-dead-letters"
+"""How the name of the queue ends of messages that a reader did not delete; what is before is that of its queue."""
 BUCKET_LENGTH: Final = 63
 """Characters of a bucket's name at most. Source: Amazon S3 User Guide, "General purpose bucket naming rules"."""
 _ACCOUNT: Final = 12
@@ -99,7 +101,7 @@ def reader_queue_name(deployment: str, site: str, reader: str) -> str:
 
 def reader_dead_letters_name(deployment: str, site: str, reader: str) -> str:
     """Return the name of the queue of messages that a reader did not delete, up to 80 characters."""
-    return name_within(landing_name(deployment, site), f"reader-{reader}-dead-letters", QUEUE_NAME)
+    return name_within(landing_name(deployment, site), f"reader-{reader}{DEAD_LETTERS}", QUEUE_NAME)
 
 
 def event_queue_name(deployment: str, site: str) -> str:

@@ -23,7 +23,7 @@ from tapstack.domain.external_ids import check_external_id, check_unpublished
 from tapstack.domain.iam_documents import Statement, size_of
 from tapstack.domain.identifiers import check_identifier
 from tapstack.domain.retention import RETENTION_DAYS
-from tapstack.domain.telemetry import prefix_of
+from tapstack.domain.telemetry import DEAD_LETTERS, prefix_of
 from tapstack.domain.tokens import is_token
 from tapstack.domain.xdr_presets import ANY, PRESETS, Preset, PresetName, TrustName
 
@@ -483,8 +483,8 @@ _TRUSTS: Final[tuple[TrustName, ...]] = get_args(TrustName)
 def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = False) -> Iterator[tuple[str, str, str]]:
     """Yield what the readers of one bucket cannot do together: the reader, the setting, and what is wrong.
 
-    A bucket has one configuration of notifications, which whoever puts it replaces; an account one IAM provider for an
-    issuer, which readers share.
+    A bucket has one configuration of notifications, which whoever puts it replaces; an account one queue of a name, and
+    one IAM provider for an issuer, which readers share.
 
     Args:
         readers: all readers of a bucket, by name.
@@ -520,7 +520,21 @@ def check_readers(readers: Mapping[str, ReaderSettings], *, existing: bool = Fal
                 f"{managing[0]} makes the notifications of the bucket itself, which would replace those for this "
                 f"queue: set notifications: none for {managing[0]}",
             )
+    yield from _check_queues(readers)
     yield from _check_providers(readers)
+
+
+def _check_queues(readers: Mapping[str, ReaderSettings]) -> Iterator[tuple[str, str, str]]:
+    queued = [name for name, reader in readers.items() if reader.has_queue]
+    for name in queued:
+        first = name.removesuffix(DEAD_LETTERS)
+        if first != name and first in queued:
+            yield (
+                name,
+                "queue",
+                f"would have the name of the queue of {first}'s dead letters: expected another name of this reader, "
+                f"one that does not end in {DEAD_LETTERS}",
+            )
 
 
 def _check_providers(readers: Mapping[str, ReaderSettings]) -> Iterator[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tapstack.domain.errors import RuleViolation
-from tapstack.domain.telemetry import prefix_of
+from tapstack.domain.telemetry import prefix_of, reader_dead_letters_name, reader_queue_name
 from tapstack.domain.xdr_presets import PRESETS
 from tapstack.domain.xdr_settings import (
     FeedSettings,
@@ -216,6 +216,18 @@ def test_when_readers_replace_each_others_notifications_then_each_is_named() -> 
     assert "as a does" in found[1][2]
     assert [each[:2] for each in check_readers({"q": queued}, existing=True)] == [("q", "queue")]
     assert [each[:2] for each in check_readers({"a": hunters}, existing=True)] == [("a", "preset")]
+
+
+def test_fails_when_the_queue_of_a_reader_would_be_that_of_another_one_s_dead_letters() -> None:
+    queued, polling = reader(own=OWN, preset="splunk"), reader(own=OWN)
+    names = ("x", "x-dead-letters", "x-dead-letters-dead-letters", "y-dead-letters", "-dead-letters")
+    found = {name: said for name, setting, said in check_readers(dict.fromkeys(names, queued)) if setting == "queue"}
+    assert list(found) == ["x-dead-letters", "x-dead-letters-dead-letters"]
+    assert found["x-dead-letters"].startswith("would have the name of the queue of x's dead letters: expected another")
+    for readers in ({"x": polling, "x-dead-letters": queued}, {"x": queued, "x-dead-letters": polling}):
+        assert list(check_readers(readers)) == []
+    dead_letters = {reader_dead_letters_name("d", "s", name) for name in names}
+    assert [name for name in names if reader_queue_name("d", "s", name) in dead_letters] == list(found)
 
 
 def test_when_readers_share_the_provider_of_an_issuer_then_all_give_it_or_none() -> None:
