@@ -85,12 +85,12 @@ ROOMS: dict[str, set[str]] = {
     "capture": {"appliance", "aws", "environment", "errors", "outbound", "store"},
     "containment": {"appliance", "aws", "capture", "environment", "errors", "observability", "outbound", "store"},
     "incident": {
-        *("alert_sources", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
+        *("alert_sources", "aws", "capture", "containment", "environment", "observability", "outbound"),
         "store",
     },
     "api": {"alert_sources", "aws", "containment", "environment", "errors", "incident", "observability", "store"},
     "sweeper": {
-        *("appliance", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
+        *("appliance", "aws", "capture", "containment", "environment", "observability", "outbound"),
         "store",
     },
     "handlers": {
