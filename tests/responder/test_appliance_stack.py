@@ -15,7 +15,7 @@ from tapstack.responder import sweeper
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
-from tapstack.responder.containment.inspect import received_mirroring
+from tapstack.responder.containment.inspect import ReceivedMirroring, received_mirroring
 from tapstack.responder.errors import ApplianceFailed, NothingToCapture
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import appliance as stored
@@ -47,7 +47,10 @@ def test_when_others_changed_it_then_the_appliance_is_used_and_its_packets_are_k
     retired(keeping, second)
     assert len(taken(keeping)) == 1
     for incident in (first, second):
-        assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "snapshots"
+        shown = incidents.shown(incidents.get(incident))
+        assert shown["stored_packets"]["state"] == "snapshots"
+        # Of the incident that did not retire it, too.
+        assert (shown["appliance"]["state"], shown["appliance"]["portal_url"]) == ("gone", None)
 
 
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"])
@@ -146,7 +149,7 @@ def test_when_a_stack_of_others_has_our_tags_then_its_instance_is_captured_and_c
     with outcome:
         prepared(instance)
     [reservation] = launching.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
-    assert received_mirroring(reservation["Instances"][0]) == (is_appliance, ())
+    assert received_mirroring(reservation["Instances"][0]) == ReceivedMirroring(is_appliance)
 
 
 @pytest.mark.parametrize(("stack", "verdict"), [(NAME, "stack"), (NESTED, "stack"), (f"{NAME}-lab", "unknown")])

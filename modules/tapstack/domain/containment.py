@@ -199,6 +199,7 @@ class Facts:
         role: name of the role of its instance profile.
         role_access: whether the role is restricted for this instance: ALLOWED, DENIED by containment, or OTHER_POLICY.
         is_appliance: it receives the packets that this response mirrors.
+        mirrored_through: as which targets of the load balancer that is the mirror target, where only these make it one.
         other_targets: the other mirror targets that its interfaces are.
         spot: it is a Spot Instance, which cannot be protected from termination.
         open_groups: the rules of the quarantine groups that have any, by id: they should have none.
@@ -222,6 +223,7 @@ class Facts:
     role: str | None = None
     role_access: str = ALLOWED
     is_appliance: bool = False
+    mirrored_through: tuple[Registration, ...] = ()
     other_targets: tuple[OtherTarget, ...] = ()
     spot: bool = False
     open_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -438,8 +440,13 @@ def refusal(
     instance = facts.instance_id
     if facts.state in GONE_STATES:
         return f"instance {instance} is {facts.state}: it cannot be contained"
-    if facts.is_appliance:
-        return f"instance {instance} is a mirror target of this response: isolating it would end captures"
+    # Whoever may register targets with a load balancer can make one of an instance that is being contained.
+    if facts.is_appliance and not begun:
+        return f"instance {instance} is a mirror target of this response: isolating it would end captures" + "".join(
+            f". It is one because it is registered with {one.target_group_arn}: if it is no appliance of yours, "
+            f"deregister it, and contain it again: {_deregister_command(one, facts.region)}"
+            for one in facts.mirrored_through[:1]
+        )
     # Any caller that may create targets can make one of an interface: only one that is used protects its instance.
     if not begun and (used := [target for target in facts.other_targets if target.sessions]):
         listed = "; ".join(f"{', '.join(one.sessions)} mirror to {one.id} on {one.interface_id}" for one in used)
@@ -463,6 +470,28 @@ def refusal(
             "be changed"
         )
     return None
+
+
+def _deregister_command(registration: Registration, region: str) -> str:
+    zone = f",AvailabilityZone={registration.zone}" if registration.zone else ""
+    return (
+        f"aws elbv2 deregister-targets --region {region} --target-group-arn {registration.target_group_arn} "
+        f"--targets Id={registration.target_id},Port={registration.port}{zone}"
+    )
+
+
+def held_for(incident_ids: Sequence[str], *, completed: bool) -> str:
+    """Return as a clause for which incidents an instance is held.
+
+    Args:
+        incident_ids: which.
+        completed: whether the instance is contained now. A containment that goes on, or has failed in part, is not
+            completed.
+    """
+    names = ", ".join(incident_ids)
+    if completed:
+        return f"it stays contained for {names}"
+    return f"its containment for {names} is not completed, and it may be connected, or open to all traffic"
 
 
 def tags_word(tags: Sequence[str]) -> str:

@@ -162,6 +162,34 @@ def ask_again(incident: str, state: str = "releasing") -> None:
     change(incident, f"SET containment.#state = :state{decided}", state=state, **now)
 
 
+def behind_the_target(
+    shop: Shop,
+    vpc: str,
+    target: str,
+    protocol: str = "UDP",
+    *,
+    zone: str = "",
+    listener: int = 4789,
+    port: int = 4789,
+) -> None:
+    """Have the load balancer of the mirror target forward to an instance, or to an address."""
+    elbv2 = shop.client("elbv2")
+    [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
+    kind = "instance" if target.startswith("i-") else "ip"
+    group = elbv2.create_target_group(
+        Name=f"sensors-{listener}", Protocol=protocol, Port=port, VpcId=vpc, TargetType=kind
+    )
+    arn = group["TargetGroups"][0]["TargetGroupArn"]
+    elbv2.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol=protocol,
+        Port=listener,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
+    )
+    zones = {"AvailabilityZone": zone} if zone else {}
+    elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": target, **zones}])
+
+
 def contained(instance: str) -> str:
     incident = asked(instance)
     assert isolation.contain(incident) == {"status": "contained"}

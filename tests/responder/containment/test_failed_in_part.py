@@ -13,14 +13,15 @@ from tapstack.domain.policy import Rule
 from tapstack.domain.policy_rules import Action
 from tapstack.responder.containment import isolation, restoration, steps
 from tapstack.responder.containment import requests as containment_requests
-from tapstack.responder.errors import Conflict
+from tapstack.responder.containment.other_requests import other_requests
+from tapstack.responder.errors import Conflict, ContainmentRefused
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import containments, incidents, retention, table
 from tapstack.responder.store.keys import containment_key
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import change, item, opened
-from tests.responder.containment.conftest import Shop, contained
+from tests.responder.containment.conftest import Shop, behind_the_target, contained
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import found
@@ -240,3 +241,36 @@ class TestLeftChanged:
         third = iam_caller("arn:aws:iam::123456789012:user/cat", "AIDACAT")
         assert containment_requests.decide(pending, "approved", by=third).containment_state == "containing"
         finish(shop, pending)
+
+
+def test_when_a_load_balancer_makes_it_a_mirror_target_between_the_steps_then_it_is_isolated_all_the_same(
+    shop: Shop,
+) -> None:
+    incident = failed_in_part(shop)
+    behind_the_target(shop, shop.company.shop.id, shop.database)
+    containment_requests.contain(incident, "now", by=CALLER)
+    table.change(containment_key(shop.database), "SET untracked_at = :past", values={"past": 1}, names={})
+    assert isolation.contain(incident) == {"status": "contained"}
+    assert shop.is_isolated(shop.database)
+    # One that is not being contained is refused.
+    shop.set(two_step={"enabled": False})
+    behind_the_target(shop, shop.company.shop.id, shop.company.instances["legacy"], listener=514)
+    with pytest.raises(ContainmentRefused, match="if it is no appliance of yours, deregister it"):
+        contained(shop.company.instances["legacy"])
+
+
+def test_when_it_is_rejected_while_that_of_another_failed_in_part_then_no_notification_says_contained(
+    shop: Shop,
+) -> None:
+    first = failed_in_part(shop)
+    second = opened(shop.database, containment="approval")
+    containment_requests.decide(second, "rejected", by=CALLER)
+    assert steps.decide(second) == {"status": "leave"}
+    message = shop.site.messages()[-1]
+    assert message["Subject"].endswith(": rejected; another NOT COMPLETED")
+    said = f"its containment for {first} is not completed, and it may be connected, or open to all traffic"
+    assert f"Nothing was changed: {said}." in message["Message"]
+    assert f"  tapstack incident show {first}" in message["Message"].splitlines()
+    assert restoration.plan(second).refused == f"{said}: all of them release it with --all"
+    [other] = other_requests(incidents.get(second))
+    assert str(other) == f"{said}, until that is released, or all are (--all)"

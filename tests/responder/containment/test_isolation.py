@@ -23,7 +23,7 @@ from tapstack.responder.errors import ContainmentFailed, ContainmentRefused, Try
 from tapstack.responder.store import containments, incidents
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import configure, item, opened
-from tests.responder.containment.conftest import Shop, ask_again, asked, contained, release
+from tests.responder.containment.conftest import Shop, ask_again, asked, behind_the_target, contained, release
 from tests.strictmoto.trusting import TRUST
 
 
@@ -228,34 +228,6 @@ class TestGuardRails:
         shop.set()
         self.refused(shop, shop.company.instances["legacy"], "is a mirror target of this response")
 
-    def behind_the_target(
-        self,
-        shop: Shop,
-        vpc: str,
-        target: str,
-        protocol: str = "UDP",
-        *,
-        zone: str = "",
-        listener: int = 4789,
-        port: int = 4789,
-    ) -> None:
-        """Have the load balancer of the mirror target forward to an instance, or to an address."""
-        elbv2 = shop.client("elbv2")
-        [balancer] = [one for one in elbv2.describe_load_balancers()["LoadBalancers"] if one["Type"] == "network"]
-        kind = "instance" if target.startswith("i-") else "ip"
-        group = elbv2.create_target_group(
-            Name=f"sensors-{listener}", Protocol=protocol, Port=port, VpcId=vpc, TargetType=kind
-        )
-        arn = group["TargetGroups"][0]["TargetGroupArn"]
-        elbv2.create_listener(
-            LoadBalancerArn=balancer["LoadBalancerArn"],
-            Protocol=protocol,
-            Port=listener,
-            DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
-        )
-        zones = {"AvailabilityZone": zone} if zone else {}
-        elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": target, **zones}])
-
     def address(self, shop: Shop, instance: str) -> str:
         [found] = shop.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
         return str(found["PrivateIpAddress"])
@@ -264,31 +236,31 @@ class TestGuardRails:
     def test_fails_when_it_is_behind_the_load_balancer_of_the_mirror_target(self, shop: Shop, by: str) -> None:
         legacy = shop.company.instances["legacy"]
         target = legacy if by == "instance" else self.address(shop, legacy)
-        self.behind_the_target(shop, shop.company.shop.id, target, "UDP" if by == "instance" else "TCP_UDP")
+        behind_the_target(shop, shop.company.shop.id, target, "UDP" if by == "instance" else "TCP_UDP")
         self.refused(shop, legacy, "is a mirror target of this response")
 
     def test_when_the_address_of_an_appliance_is_of_another_vpc_then_it_is_contained(self, shop: Shop) -> None:
         """Whoever controls an instance in any VPC could give it the address of an appliance."""
         [same] = shop.ec2.describe_vpcs(VpcIds=[shop.company.shop.id])["Vpcs"]
         other = shop.ec2.create_vpc(CidrBlock=same["CidrBlock"])["Vpc"]["VpcId"]
-        self.behind_the_target(shop, other, self.address(shop, shop.database))
+        behind_the_target(shop, other, self.address(shop, shop.database))
         contained(shop.database)
         assert shop.is_isolated(shop.database)
 
     def test_fails_when_it_is_an_appliance_in_a_peered_vpc(self, shop: Shop) -> None:
         other = shop.ec2.create_vpc(CidrBlock="172.16.0.0/16")["Vpc"]["VpcId"]
-        self.behind_the_target(shop, other, self.address(shop, shop.database), zone="all")
+        behind_the_target(shop, other, self.address(shop, shop.database), zone="all")
         self.refused(shop, shop.database, "is a mirror target of this response")
 
     def test_when_the_load_balancer_forwards_only_tcp_to_it_then_it_is_contained(self, shop: Shop) -> None:
-        self.behind_the_target(shop, shop.company.shop.id, shop.database, "TCP")
+        behind_the_target(shop, shop.company.shop.id, shop.database, "TCP")
         contained(shop.database)
         assert shop.is_isolated(shop.database)
 
     def test_fails_when_the_listener_maps_the_port_of_mirrored_packets_to_another(self, shop: Shop) -> None:
         """Also where another target group has that port: it does not say which listener forwards to it."""
-        self.behind_the_target(shop, shop.company.shop.id, shop.database, port=8472)
-        self.behind_the_target(shop, shop.company.shop.id, shop.company.instances["legacy"], listener=514)
+        behind_the_target(shop, shop.company.shop.id, shop.database, port=8472)
+        behind_the_target(shop, shop.company.shop.id, shop.company.instances["legacy"], listener=514)
         self.refused(shop, shop.database, "is a mirror target of this response")
 
     def test_fails_when_too_many_instances_were_contained_in_this_hour(self, shop: Shop) -> None:

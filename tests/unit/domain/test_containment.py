@@ -190,6 +190,18 @@ def test_fails_when_a_guard_rail_forbids_it(facts: Facts, settings: DeployedCont
     assert plan.changes == ()
 
 
+def test_when_a_load_balancer_alone_makes_it_a_mirror_target_then_the_refusal_says_how_that_ends() -> None:
+    arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/sensors/0123456789abcdef"
+    one = Registration(arn, "10.0.0.9", 4789, "all")
+    plan = plan_containment(replace(FACTS, region="eu-central-1", is_appliance=True, mirrored_through=(one,)), SETTINGS)
+    assert plan.refused == (
+        f"instance {INSTANCE} is a mirror target of this response: isolating it would end captures. It is one because "
+        f"it is registered with {arn}: if it is no appliance of yours, deregister it, and contain it again: "
+        f"aws elbv2 deregister-targets --region eu-central-1 --target-group-arn {arn} --targets "
+        "Id=10.0.0.9,Port=4789,AvailabilityZone=all"
+    )
+
+
 def test_when_it_is_a_spot_instance_then_it_is_not_protected_from_termination() -> None:
     assert "termination" in [change[0] for change in planned()]
     assert "termination" not in [change[0] for change in planned(replace(FACTS, spot=True))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -86,8 +86,9 @@ def inspect_instance(instance_id: str, *, balancers: bool = True) -> Facts:
         membership=answers["membership"],
         role=role,
         role_access=ALLOWED if role is None else profile.restriction_of(role, arn),
-        is_appliance=answers["mirroring"][0],
-        other_targets=answers["mirroring"][1],
+        is_appliance=answers["mirroring"].is_appliance,
+        mirrored_through=answers["mirroring"].through,
+        other_targets=answers["mirroring"].others,
         spot=instance.get("InstanceLifecycle") == "spot",
         open_groups=answers["quarantine"][0],
         unchecked_groups=answers["quarantine"][1],
@@ -194,7 +195,15 @@ def with_balancers(facts: Facts) -> Facts:
     )
 
 
-def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ...]]:
+class ReceivedMirroring(NamedTuple):
+    """What an instance receives of mirrored packets, as `Facts` has it."""
+
+    is_appliance: bool
+    through: tuple[Registration, ...] = ()
+    others: tuple[OtherTarget, ...] = ()
+
+
+def received_mirroring(instance: Described) -> ReceivedMirroring:
     """Return whether an instance receives the packets that this response mirrors, and its other mirror targets.
 
     It does where the appliance's stack creates it, where it has the interface of the existing target, or stands behind
@@ -204,12 +213,12 @@ def received_mirroring(instance: Described) -> tuple[bool, tuple[OtherTarget, ..
     targets = _targets([{"Name": "network-interface-id", "Values": own}]) if own else []
     if isinstance(appliance, ExistingAppliance):
         of_targets = [target["TrafficMirrorTargetId"] for target in targets]
-        ours = (
-            appliance.target_interface_id in own or appliance.target_id in of_targets or _is_behind(appliance, instance)
-        )
+        ours = appliance.target_interface_id in own or appliance.target_id in of_targets
+        if not ours and (behind := _registered(appliance, instance)):
+            return ReceivedMirroring(True, behind)
     else:
         ours = stacks.creates(appliance.stack_name, tags_of(instance))
-    return (True, ()) if ours else (False, _other_targets(own, targets))
+    return ReceivedMirroring(True) if ours else ReceivedMirroring(False, others=_other_targets(own, targets))
 
 
 def _other_targets(own: Sequence[str], targets: Sequence[Described]) -> tuple[OtherTarget, ...]:
@@ -257,7 +266,8 @@ def _is_of_mirroring(rule: Described) -> bool:
     return rule["IpProtocol"] in ("udp", "17") and limits.VXLAN_PORT in ports
 
 
-def _is_behind(appliance: ExistingAppliance, instance: Described) -> bool:
+def _registered(appliance: ExistingAppliance, instance: Described) -> tuple[Registration, ...]:
+    """Return the targets of the load balancer that is the mirror target which are the instance."""
     balancers = [
         arn
         for target in _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])
@@ -277,7 +287,8 @@ def _is_behind(appliance: ExistingAppliance, instance: Described) -> bool:
             address == target.target_id and (target.zone == "all" or there == vpc_id) for there, address in addresses
         )
 
-    return any(is_it(*found) for balancer in balancers for found in target_groups.mirroring_targets(balancer))
+    found = [one for balancer in balancers for one in target_groups.mirroring_targets(balancer)]
+    return tuple(target for vpc_id, target in found if is_it(vpc_id, target))
 
 
 def _targets(filters: list[dict[str, Any]]) -> list[Described]:

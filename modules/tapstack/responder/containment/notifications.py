@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from tapstack.domain.callers import is_policy
-from tapstack.domain.containment import difference_line, isolation_gap
+from tapstack.domain.containment import difference_line, held_for, isolation_gap
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import check_groups_command, planned_changes
 from tapstack.domain.outside_text import word
@@ -104,14 +104,16 @@ def who_may_approve(incident: Incident) -> list[str]:
     return [f"A person other than {name} must approve it.{neither} The sessions of one role count as one person."]
 
 
-def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
+def left(incident: Incident, others: Sequence[OtherRequest]) -> tuple[str, str]:
     """Return subject and text: the instance is not contained, at least not for this incident.
 
     Args:
         incident: for which it is not contained.
-        others: the incidents that hold it contained.
+        others: the incidents that hold it.
     """
     containment = incident.requested_containment
+    completed = all(one.completed for one in others)
+    stays = held_for([one.incident.id for one in others], completed=completed)
     why = "no answer before the deadline" if containment.decision == "default" else _rejected(containment)
     if containment.decision == "default" and containment.default == "contain":
         why += ", and its release began or ended since this was requested"
@@ -121,15 +123,16 @@ def left(incident: Incident, others: Sequence[str]) -> tuple[str, str]:
             f"{incident.instance_id} is not contained anew: {why}. What was changed for this incident before is NOT "
             "RESTORED: it may still be isolated, or open to all traffic.",
             _started(incident, "release"),
-            [f"It stays contained for {', '.join(others)}, too."] if others else [],
+            [f"{stays[0].upper()}{stays[1:]}."] if others else [],
             _proposals(incident, ("show", *_contain_commands(incident), "release")),
         )
     if others:
-        return subject(incident, "rejected; still contained"), text(
+        also = "still contained" if completed else "another NOT COMPLETED"
+        shown = [incident.id] if completed else [incident.id, *(one.incident.id for one in others)]
+        return subject(incident, f"rejected; {also}"), text(
             incident,
-            f"{incident.instance_id} is not contained for this incident: {why}. Nothing was changed: it stays "
-            f"contained for {', '.join(others)}.",
-            ["What to run next:", f"  tapstack incident show {incident.id}"],
+            f"{incident.instance_id} is not contained for this incident: {why}. Nothing was changed: {stays}.",
+            ["What to run next:", *(f"  tapstack incident show {one}" for one in shown)],
         )
     return subject(incident, "NOT contained"), text(
         incident,

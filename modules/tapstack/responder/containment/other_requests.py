@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tapstack.domain.containment import held_for
 from tapstack.domain.containment_settings import ContainmentState
 from tapstack.responder.outbound import executions, telemetry
 from tapstack.responder.store import containments, incidents, requests
@@ -17,11 +18,13 @@ class OtherRequest:
 
     Attributes:
         incident: as it is now.
-        holds: whether the instance is contained for it too: it stays contained until it is released for this one.
+        holds: whether it holds the instance too, until it is released for this one.
+        completed: whether the instance is contained for those that hold it.
     """
 
     incident: Incident
     holds: bool
+    completed: bool
 
     @property
     def state(self) -> ContainmentState:
@@ -35,8 +38,10 @@ class OtherRequest:
     def __str__(self) -> str:
         """Return it as a line of text."""
         name = self.incident.id
-        if self.holds:
+        if self.holds and self.completed:
             return f"it is contained for {name} too, until that is released, or all are (--all)"
+        if self.holds:
+            return f"{held_for([name], completed=False)}, until that is released, or all are (--all)"
         if self.state == "pending":
             until = self.incident.requested_containment.deadline
             return (
@@ -63,7 +68,12 @@ def other_requests(incident: Incident) -> list[OtherRequest]:
         one.id for one in incidents.with_ongoing_containment() if (one.instance_id, one.where) == (instance_id, where)
     }
     known = (incidents.read(incident_id) for incident_id in (listed | holders) - {incident.id})
-    found = (OtherRequest(one, one.id in holders) for one in known if one is not None and one.containment is not None)
+    completed = there is not None and there.completed
+    found = (
+        OtherRequest(one, one.id in holders, completed)
+        for one in known
+        if one is not None and one.containment is not None
+    )
     ongoing = [one for one in found if one.holds or one.state in ("pending", "containing")]
     return sorted(ongoing, key=lambda one: (not one.holds, one.incident.id))
 

@@ -28,6 +28,7 @@ from tapstack.domain.containment import (
     PriorState,
     Value,
     change_name,
+    held_for,
     names_of,
     set_by_containment,
     text_of,
@@ -65,7 +66,8 @@ def plan(incident_id: str, *, overwrite: bool = False, keep: bool = False, all_i
         return Plan(instance_id, refused=f"instance {instance_id} is not contained")
     if others := _others(held, incident_id, all_incidents):
         return Plan(
-            instance_id, refused=f"it stays contained for {', '.join(others)}: all of them release it with --all"
+            instance_id,
+            refused=f"{held_for(others, completed=held.completed)}: all of them release it with --all",
         )
     view = _inspect(held)
     steps = _steps(view, overwrite=overwrite, keep=keep)
@@ -102,6 +104,8 @@ def release(
         if containments.remove_holder(held, incident_id) is None:
             raise TryAgain(f"the containment of {instance_id} was changed by others")
         stays = f"{instance_id} stayed contained then, for {', '.join(others)}"
+        if not held.completed:
+            stays = f"{instance_id} was held then for {', '.join(others)}, whose containment was not completed"
         _after_writing(incident_id, "released", stays, requests.record_not_contained(incident_id, [stays]))
         return {"status": "held"}
     return _Releasing(incident, held, overwrite=overwrite, keep=keep).run()

@@ -44,7 +44,7 @@ def decide(incident_id: str, waited_until: str | None = None) -> dict[str, Any]:
     if incident.containment_state in incidents.WANTED_CONTAINMENT:
         return {"status": "contain"}
     if incident.containment_state == "rejected":
-        others = containments.other_holders(incident)
+        others = [one for one in other_requests(incident) if one.holds]
         _notify(incident, "left", lambda found: containment_notifications.left(found, others))
     elif incident.containment_state == "released":
         # While it waited for packets; another release has notified already.

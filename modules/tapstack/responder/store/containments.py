@@ -65,6 +65,11 @@ class Containment:
         return self.state in incidents.WANTED_CONTAINMENT
 
     @property
+    def completed(self) -> bool:
+        """Whether the instance is contained: nothing of the containment goes on, or has failed in part."""
+        return self.state == "contained"
+
+    @property
     def in_place(self) -> bool:
         """Whether something of it may not be restored yet."""
         return self.state != "absent"
@@ -129,14 +134,6 @@ def is_release_under_way(containment: Containment) -> bool:
         return False
     known = map(incidents.read, containment.releasing_for)
     return any(incident is not None and incident.containment_state == "releasing" for incident in known)
-
-
-def other_holders(incident: Incident) -> list[str]:
-    """Return the other incidents that hold the instance of an incident contained now."""
-    if incident.instance_id is None:
-        return []
-    there = get(incident.instance_id, incident.where)
-    return sorted(there.holders - {incident.id}) if there is not None and there.in_place else []
 
 
 def count(instance_id: str, limit: int, where: AccountRegion | None = None, *, by_policy: bool) -> bool:
