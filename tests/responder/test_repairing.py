@@ -80,6 +80,11 @@ def delete(site: Site, session: str) -> None:
     site.ec2.delete_traffic_mirror_session(TrafficMirrorSessionId=session)
 
 
+def detach(site: Site, interface: str) -> None:
+    [found] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    site.ec2.detach_network_interface(AttachmentId=found["Attachment"]["AttachmentId"])
+
+
 def untag(site: Site, session: str) -> None:
     site.ec2.delete_tags(Resources=[session], Tags=[{"Key": TAG_SITE}])
 
@@ -117,6 +122,30 @@ def test_when_others_delete_a_session_then_it_is_made_again_and_responders_are_n
     [mail] = mails(site, "mirroring repaired")
     assert before in mail
     assert not any(sweep().as_dict().values())
+    ends(incident)
+    assert site.sessions() == []
+
+
+def test_when_its_interface_is_deleted_then_its_capture_ends_and_nothing_is_lost_or_tried_again(site: Site) -> None:
+    instance, primary = site.instance()
+    interface = site.attach(instance)
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    long_ago(interface)
+    [session] = site.ours(interface)
+    # AWS deletes it with the interface.
+    delete(site, session["TrafficMirrorSessionId"])
+    detach(site, interface)
+    site.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    report = sweep()
+    assert (report.repaired, report.places, report.problems) == ([], [], [])
+    found = interfaces_of(incident)[interface]
+    assert (found["state"], found["note"]) == ("ended", "it does not exist any more")
+    said = f"{interface} is not mirrored any more: it does not exist any more"
+    assert entries(incident, "interface deleted") == [said]
+    assert mails(site, "MIRRORING LOST") == []
+    assert not any(sweep().as_dict().values())
+    assert len(site.ours(primary)) == 1
     ends(incident)
     assert site.sessions() == []
 

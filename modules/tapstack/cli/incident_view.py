@@ -356,8 +356,12 @@ def _packets(incident: Incident) -> str:
     if not found:
         return ""
     state, since = plain(found.get("state")), plain(found.get("since"))
-    if state == "packets seen":
-        return f"seen, the first in the five minutes from {plain(found.get('seen_at'))}"
+    seen = f"seen, the first in the five minutes from {plain(found.get('seen_at'))}" if state == "packets seen" else ""
+    mirrored = any(one.get("state") == "mirrored" for one in _entries(incident, "interfaces"))
+    if incident.get("state") == "capturing" and not mirrored:
+        return _joined("; before, they were ", "NOTHING is mirrored now", seen)
+    if seen:
+        return seen
     if state == "no packets seen":
         missing = ", ".join(plain(one) for one in _list(found, "missing"))
         return f"NONE SEEN{f' of {missing}' if missing else ''} since {since}: the timeline has likely causes"

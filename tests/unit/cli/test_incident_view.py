@@ -184,6 +184,23 @@ def test_when_packets_are_seen_or_not_then_the_card_says_what_is_known(
     assert lines == [f"  packets    {wanted.replace('{}', since)}"]
 
 
+@pytest.mark.parametrize(
+    ("packets", "said"),
+    [
+        ({"state": "mirroring"}, "NOTHING is mirrored now"),
+        (
+            {"state": "packets seen", "seen_at": "2026-01-02T03:05:00Z"},
+            "NOTHING is mirrored now; before, they were seen, the first in the five minutes from 2026-01-02T03:05:00Z",
+        ),
+    ],
+)
+def test_when_no_interface_is_mirrored_any_more_then_the_card_says_so(packets: dict[str, Any], said: str) -> None:
+    known = {"since": "2026-01-02T03:05:00Z", "seen_at": None, "missing": [], **packets}
+    waiting = [{**one, "state": "waiting"} for one in incident()["interfaces"]]
+    lines = card(incident(state="capturing", packets=known, interfaces=waiting), now=NOW).splitlines()
+    assert f"  packets    {said}" in lines
+
+
 def test_when_an_appliance_was_launched_then_the_card_says_how_to_sign_in() -> None:
     appliance = {**incident()["appliance"], "launched_by_us": True}
     lines = card(incident(appliance=appliance), now=NOW, region="eu-central-1").splitlines()

@@ -20,6 +20,7 @@ from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.incidents import Because, as_time
 from tapstack.domain.names import workflow_name
 from tapstack.domain.regions import AccountRegion
+from tapstack.responder.capture import packet_notices
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.containment.other_requests import OtherRequest
 from tapstack.responder.outbound import notifications
@@ -95,6 +96,22 @@ def test_when_a_containment_or_a_release_fails_then_the_notification_says_which(
     said, text = of_containment.failed(incident(**containment), failure)
     assert said == f"[tapstack production] high inc-1: {subject}"
     assert text.splitlines()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("contained", "The instance stays contained."),
+        ("containing", "Its containment goes on, and is not completed."),
+        ("pending", ""),
+        ("released", ""),
+    ],
+)
+def test_when_its_place_goes_to_another_incident_then_the_notification_says_whether_it_is_contained(
+    state: str, said: str
+) -> None:
+    _, text = packet_notices.displaced(incident(state=state), ["eni-1 is not mirrored any more"])
+    assert [line for line in text.splitlines() if "contain" in line.lower()] == ([said] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -197,7 +214,7 @@ def test_when_text_of_others_is_in_a_notification_then_it_cannot_look_like_ours(
         of_containment.approval(found),
         of_containment.contained(found),
         of_containment.released(found),
-        of_containment.held(found, [OtherRequest(replace(found, id="inc-2"), holds=True)]),
+        of_containment.held(found, [OtherRequest(replace(found, id="inc-2"), holds=True, completed=True)]),
     ]
     for _, text in messages:
         lines = text[:-1].split("\n")
@@ -245,8 +262,12 @@ def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_e
 def test_when_an_approval_is_asked_for_then_evidence_and_plan_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave")
     seen = IncidentPackets("packets seen", "2026-01-02T03:04:10Z", seen_at="2026-01-02T03:05:00Z")
+    mirrored = IncidentInterface("eni-1", "mirrored", session_id="tms-1", session_number=1)
     found = replace(
-        pending, packets=seen, appliance=IncidentAppliance(None, "ready", "https://10.0.0.10", None, None, False)
+        pending,
+        packets=seen,
+        interfaces=(mirrored,),
+        appliance=IncidentAppliance(None, "ready", "https://10.0.0.10", None, None, False),
     )
     text = of_containment.approval(found)[1]
     assert "Evidence:\n  Packets were seen from 2026-01-02T03:05:00Z.\nPortal:\n  https://10.0.0.10\n" in text
@@ -257,6 +278,14 @@ def test_when_an_approval_is_asked_for_then_evidence_and_plan_are_named(monkeypa
         "  3. after that: deregister from load balancers\n"
     ) in text
     assert "Evidence:\n  Nothing is captured yet" in of_containment.approval(pending)[1]
+    began = replace(found, packets=IncidentPackets("mirroring", "2026-01-02T03:04:10Z"))
+    assert (
+        "Evidence:\n  It is mirrored. Whether packets arrive is not known yet.\n" in of_containment.approval(began)[1]
+    )
+    for state in ("waiting", "ended"):
+        lost = replace(began, interfaces=(IncidentInterface("eni-1", state, note="MIRRORING LOST"),))
+        text = of_containment.approval(lost)[1]
+        assert "Evidence:\n  NOTHING is mirrored now.\n  Whether packets were mirrored is not known" in text
 
     settings = DeployedContainment(
         two_step=TwoStep(enabled=True, seconds=90),

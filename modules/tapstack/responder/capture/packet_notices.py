@@ -72,7 +72,6 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
 
 def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: interfaces of this incident gave their places to more severe incidents."""
-    contained = incident.containment_state in ("containing", "contained")
     then = f"is NOT mirrored again: this incident is {incident.state}. To capture it, open another incident."
     if incident.state == "capturing":
         then = f"is mirrored again once the target has a place for it: the sweeper tries every {SWEEP_MINUTES} minutes."
@@ -81,7 +80,8 @@ def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
         "The mirror target takes no more sources, and a more severe incident needed a place. "
         f"Each interface below {then}",
         [f"  {line}" for line in lines],
-        ["The instance stays contained."] if contained else [],
+        ["The instance stays contained."] if incident.containment_state == "contained" else [],
+        ["Its containment goes on, and is not completed."] if incident.containment_state == "containing" else [],
         [f"To capture all: {MORE_PLACES}."],
         _run_next(incident, "tapstack incident list"),
     )

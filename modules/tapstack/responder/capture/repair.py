@@ -193,7 +193,7 @@ def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> Non
             eni = entry.network_interface_id
             if entry.state == "mirrored":
                 mirrored.append(f"{eni} is mirrored by {entry.session_id}: {interfaces[eni]}")
-            else:
+            elif entry.state != "ended":
                 lost.append(f"{eni} is not mirrored: {entry.note}; {interfaces[eni]}")
         mark = _mark_of(renewed)
         return [*_notice(_REPAIRED, mirrored, mark), *_notice(_LOST, lost, f"{mark} {_moment()}")]

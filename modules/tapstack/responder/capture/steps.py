@@ -55,6 +55,8 @@ _PATIENT_TURNS: Final = 2
 _PLANS: Final = 4
 """How often it is planned again where others take the last places at the same time."""
 _FULL: Final = "TrafficMirrorSourcesPerTargetLimitExceeded"
+_GONE: Final = "invalidnetworkinterfaceid.notfound"
+"""In small letters: EC2 writes ID in some operations, and Id in others."""
 _NOT_THERE_YET: Final = ("InvalidTrafficMirrorTargetId.NotFound", "InvalidTrafficMirrorFilterId.NotFound")
 
 
@@ -338,6 +340,10 @@ def _renew_once(
     changed = owed or tuple(entries) != incident.interfaces
     if changed and incidents.record_interfaces(incident, entries, unnotified=owed) is None:
         return None
+    for one in outcome.entries.values():
+        if one.state == "ended":
+            said = f"{one.network_interface_id} is not mirrored any more: {one.note}"
+            incidents.add_event(incident_id, "capture", "interface deleted", said)
     outcome.raise_transient()
     return list(outcome.entries.values())
 
@@ -517,6 +523,9 @@ class _Start:
         except ClientError as error:
             if is_transient(error) or code_of(error) in _NOT_THERE_YET:
                 return TryAgain(f"{eni}: {message_of(error)}")
+            if code_of(error).casefold() == _GONE and self._was_there(eni):
+                # AWS deletes the sessions of an interface with it.
+                return self._not_mirrored(eni, "it does not exist any more", "ended")
             full = code_of(error) == _FULL
             return self._not_mirrored(eni, message_of(error), "waiting" if full else "refused", by_aws=not full)
         except TryAgain as again:
@@ -526,6 +535,11 @@ class _Start:
                 return TryAgain(f"{eni}: {said_by(error)}")
             raise
         return self._not_mirrored(eni, step.note, "waiting" if step.do == "wait" else "refused")
+
+    def _was_there(self, network_interface_id: str) -> bool:
+        """Return whether an interface was tried before: EC2 may not know a new one yet."""
+        before = self.incident.entry_of(network_interface_id)
+        return before is not None and before.state in ("mirrored", "waiting")
 
     def _create(self, capture: Capture, number: int) -> IncidentInterface:
         wanted = _Wanted(capture, number)

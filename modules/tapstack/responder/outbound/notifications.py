@@ -241,6 +241,8 @@ def evidence(incident: Incident) -> list[str]:
     found = incident.packets
     if found is None:
         known = ["Nothing is captured yet: tapstack incident show says when packets are seen."]
+    elif not incident.in_state("mirrored"):
+        known = ["NOTHING is mirrored now.", *_packets(incident)]
     elif found.state == "mirroring":
         known = ["It is mirrored. Whether packets arrive is not known yet."]
     else:
@@ -382,7 +384,7 @@ def _not_mirrored(heading: str, entries: list[IncidentInterface]) -> list[str]:
 
 
 def _where(incident: Incident) -> list[str]:
-    appliance = incident.appliance
+    appliance = incidents.appliance_now(incident)
     if appliance is None or not appliance.portal_url:
         return []
     lines = ["Portal:", f"  {appliance.portal_url}"]

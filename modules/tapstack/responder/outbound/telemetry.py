@@ -89,7 +89,7 @@ def event(incident: Incident, occurrence: Occurrence) -> dict[str, Any]:
         ),
         "links": {
             "console": instance_page(where.region, incident.instance_id) if incident.instance_id else None,
-            "appliance": incident.appliance.portal_url if incident.appliance else None,
+            "appliance": appliance.portal_url if (appliance := incidents.appliance_now(incident)) else None,
         },
     }
 

@@ -680,6 +680,7 @@ def shown(incident: Incident) -> dict[str, Any]:
     latest = latest_end(incident) if can_be_extended(incident.state) and not incident.close_requested else None
     return {
         **public(incident),
+        "appliance": None if (appliance := appliance_now(incident)) is None else appliance.as_dict(),
         "instance_state": instance_state(incident),
         "stored_packets": stored_packets(incident),
         "containment_modes": containment_modes(incident),
@@ -695,6 +696,14 @@ def instance_state(incident: Incident) -> InstanceState | None:
     if incident.instance_state is None:
         return None
     return "stopped" if incident.instance_state == "stopped" else "running"
+
+
+def appliance_now(incident: Incident) -> IncidentAppliance | None:
+    """Return the appliance of an incident as it is since: others, or the sweeper, may have retired a launched one."""
+    appliance, packets = incident.appliance, incident.stored_packets
+    if appliance is None or packets is None or packets.state == "appliance":
+        return appliance
+    return replace(appliance, state="gone", portal_url=None)
 
 
 def keep_days() -> int | None:
