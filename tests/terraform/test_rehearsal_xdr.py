@@ -21,7 +21,7 @@ from stacks.synthesis import synthesize
 from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.company import found_company
 from strictmoto.testing.snapshot import differences, take_snapshot
-from tapstack.rehearsal.deployment import SiteDeployment
+from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment
 from tapstack.settings.load import parse_deployment
 from tests.terraform.conftest import Terraform, as_the_role_that_applies
 
@@ -77,7 +77,7 @@ class Site:
         self._credentials = as_the_role_that_applies(account, "apply-xdr*.json")
         self.before = take_snapshot(account, region=REGION)
 
-    def deploy(self, readers: str, flow_logs: str = "{}") -> SiteDeployment:
+    def deploy(self, readers: str, flow_logs: str = "{}", *, protected: bool = False) -> SiteDeployment:
         """Synthesize, and return what Terraform deploys."""
         text = f"""
 sites:
@@ -86,7 +86,7 @@ sites:
     vpc_id: {self.company.shop.id}
     quarantine_security_group: false
     xdr:
-      landing: {{flow_log_accounts: ["444455556666"], deletion_protection: false}}
+      landing: {{flow_log_accounts: ["444455556666"], deletion_protection: {str(protected).lower()}}}
       flow_logs: {flow_logs}
       guardduty: {{detector_id: {self.detector}}}
       feeds: {{edr: {{principals: ["{AGENT}"]}}}}
@@ -226,6 +226,24 @@ def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
     iam.delete_role_policy(RoleName="agent", PolicyName="everything")
     reader = site.client("s3", site.as_agent(roles["agent"]))
     assert reader.get_object(Bucket=bucket, Key="feeds/edr/new.gz")["Body"].read() == b"z"
+
+
+def test_fails_when_a_protected_bucket_holds_objects_and_their_key_stays(site: Site) -> None:
+    deployed = site.deploy(" {}", protected=True)
+    bucket = deployed.apply()["landing_bucket"]
+    s3, kms = site.account.client("s3"), site.account.client("kms", region=REGION)
+    s3.put_object(Bucket=bucket, Key="flow/a.gz", Body=b"x")
+    # Terraform alone: nothing asks before it begins.
+    with pytest.raises(DeploymentFailedError, match="BucketNotEmpty"):
+        deployed.destroy()
+    key = kms.describe_key(KeyId=s3.head_object(Bucket=bucket, Key="flow/a.gz")["SSEKMSKeyId"])["KeyMetadata"]
+    assert key["KeyState"] == "Enabled"
+
+    deployed = site.deploy(" {}")
+    deployed.apply()
+    deployed.destroy()
+    assert kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
 
 
 def test_when_the_reader_makes_the_notifications_then_terraform_leaves_them_alone(site: Site) -> None:

@@ -10,6 +10,7 @@ from tapstack.capture.place import Place
 from tapstack.capture.scaffold import suppress_checkov
 from tapstack.domain.iam_documents import Statement, document
 from tapstack.domain.landing_policies import tls_statement
+from tapstack.response.key import ResponseKey
 
 NONCURRENT_DAYS: Final = 30
 """How long an object is kept that was overwritten or deleted."""
@@ -27,7 +28,7 @@ class Bucket(AwsConstruct):
         id_: its id within `scope`.
         name: of the bucket.
         place: where it is deployed to.
-        key_arn: the KMS key that encrypts what is put; Amazon S3's own key by default.
+        key: encrypts what is put; Amazon S3's own key by default.
         keep_days: how many days objects are kept, by the prefix of their keys; others are kept for ever.
         force_destroy: whether a destroy deletes the objects.
         tags: on the bucket.
@@ -44,7 +45,7 @@ class Bucket(AwsConstruct):
         name: str,
         place: Place,
         keep_days: Mapping[str, int],
-        key_arn: str | None = None,
+        key: ResponseKey | None = None,
         force_destroy: bool = False,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -52,7 +53,13 @@ class Bucket(AwsConstruct):
         super().__init__(scope, id_)
         self._arn = f"arn:{place.partition}:s3:::{name}"
         self.resource: Any = aws.S3Bucket(
-            self, "Resource", bucket=name, force_destroy=force_destroy, tags=dict(tags) if tags else None
+            self,
+            "Resource",
+            bucket=name,
+            force_destroy=force_destroy,
+            tags=dict(tags) if tags else None,
+            # A destroy that cannot delete the bucket, because it holds objects, leaves the key that they need.
+            depends_on=[key.resource] if key is not None else None,
         )
         self._name = str(self.resource.bucket)
         aws.S3BucketOwnershipControls(
@@ -71,7 +78,7 @@ class Bucket(AwsConstruct):
             bucket=self._name,
             versioning_configuration=aws.S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
-        self._add_encryption(key_arn)
+        self._add_encryption(key)
         self._add_lifecycle(keep_days, versioning)
         self._statements = {"DenyInsecureTransport": tls_statement(self._arn)}
         # S3 refuses changes of two of these at the same time.
@@ -103,9 +110,9 @@ class Bucket(AwsConstruct):
     def _document(self) -> str:
         return json_text(document(list(self._statements.values())))
 
-    def _add_encryption(self, key_arn: str | None) -> None:
+    def _add_encryption(self, key: ResponseKey | None) -> None:
         by_default = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-            sse_algorithm="aws:kms" if key_arn else "AES256", kms_master_key_id=key_arn
+            sse_algorithm="aws:kms" if key else "AES256", kms_master_key_id=key.arn if key else None
         )
         aws.S3BucketServerSideEncryptionConfigurationA(
             self,
@@ -113,7 +120,7 @@ class Bucket(AwsConstruct):
             bucket=self._name,
             rule=[
                 aws.S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default=by_default, bucket_key_enabled=True if key_arn else None
+                    apply_server_side_encryption_by_default=by_default, bucket_key_enabled=True if key else None
                 )
             ],
         )

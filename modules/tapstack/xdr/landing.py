@@ -232,7 +232,7 @@ class TelemetryLanding(AwsConstruct):
             "Bucket",
             name=landing_bucket_name(self.deployment, self.site, self.place.account),
             place=self.place,
-            key_arn=self.key.arn,
+            key=self.key,
             keep_days={
                 **dict.fromkeys(KEPT, settings.keep_days),
                 UNMATCHED: settings.unmatched_days,

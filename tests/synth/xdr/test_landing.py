@@ -53,6 +53,12 @@ def test_when_a_landing_has_a_key_then_what_lands_is_encrypted_with_it_and_acces
     )
 
 
+def test_when_a_bucket_cannot_be_deleted_then_the_key_of_its_objects_is_not_either(own: Template) -> None:
+    (key,) = own.names("aws_kms_key")
+    needed = {name.split("_")[1]: body.get("depends_on") for name, body in own.resources["aws_s3_bucket"].items()}
+    assert needed == {"Bucket": [f"${{aws_kms_key.{key}}}"], "AccessLogBucket": None}
+
+
 def test_when_a_landing_has_a_key_then_iam_of_the_account_and_what_delivers_encrypted_things_may_use_it(
     own: Template,
 ) -> None:
