@@ -84,8 +84,15 @@ def test_when_the_role_that_applies_checks_protections_then_it_is_allowed(
     assert find(deployment, STACKS, reached, "deployment.yaml").warnings == []
 
 
-def test_when_telemetry_is_to_be_destroyed_then_the_role_that_applies_finds_the_bucket_that_is_protected(
-    aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("find", "landing"), [(find_protections, ""), (find_dependents, "bucket: lake")], ids=["destroy", "deploy"]
+)
+def test_when_a_bucket_of_telemetry_is_to_be_deleted_then_the_role_that_applies_finds_that_it_is_protected(
+    find: Callable[..., Found],
+    landing: str,
+    aws_account: Account,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     s3, bucket = aws_account.client("s3"), f"tapstack-production-xdr-{ACCOUNT_ID}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
@@ -94,11 +101,12 @@ def test_when_telemetry_is_to_be_destroyed_then_the_role_that_applies_finds_the_
     s3.put_object(Bucket=bucket, Key="flow/a.gz", Body=b"x")
     vpc_id = deployment.sites["production"].vpc_id
     telemetry = parse_deployment(
-        f"project: tapstack\nsites: {{production: {{region: eu-central-1, vpc_id: {vpc_id}, xdr: {{}}}}}}"
+        f"project: tapstack\nsites: {{production: {{region: eu-central-1, vpc_id: {vpc_id}, "
+        f"xdr: {{landing: {{{landing}}}}}}}}}"
     )
     reached = access(aws_account, telemetry, [*PLANNING, *APPLYING], monkeypatch, stacks=("production-xdr",))
 
-    found = find_protections(telemetry, ["production-xdr"], reached, "deployment.yaml")
+    found = find(telemetry, ["production-xdr"], reached, "deployment.yaml")
 
     assert found.warnings == []
     (protection,) = found.protections

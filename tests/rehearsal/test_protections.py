@@ -167,6 +167,48 @@ def test_when_buckets_keep_telemetry_then_the_setting_that_protects_them_is_name
     assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
 
 
+def test_when_the_file_names_other_buckets_than_those_that_keep_telemetry_then_a_deploy_is_refused(
+    aws_account: Account, company: Company
+) -> None:
+    s3, names = aws_account.client("s3"), ("tap-ward-xdr-123456789012", "tap-ward-xdr-access-123456789012")
+
+    def tag(value: str) -> None:
+        for name in names:
+            tags = [{"Key": "tapstack:deletion-protection", "Value": value}]
+            s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+
+    def dependents(landing: str) -> Found:
+        deployment = parse_deployment(
+            f"project: tap\nsites: {{ward: {{region: eu-central-1, vpc_id: {company.shop.id}, "
+            f"xdr: {{landing: {{{landing}}}}}}}}}"
+        )
+        access = try_credentials(deployment, ["ward-xdr"]).access
+        return find_dependents(deployment, ["ward-xdr"], access, "deployment.yaml")
+
+    def refused(name: str, setting: str) -> str:
+        return (
+            f"ward-xdr: the bucket {name}, which holds objects, has deletion protection, and this deploy would delete "
+            f"it: take sites.ward.xdr.landing.{setting} out of deployment.yaml; if it is to be deleted with its "
+            f'objects, first run make deploy ARGS="ward-xdr" without {setting}, and with '
+            "sites.ward.xdr.landing.deletion_protection set to false"
+        )
+
+    assert dependents("bucket: lake") == Found()
+    for name in names:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    tag("on")
+    assert dependents("bucket: lake") == Found()
+    for name in names:
+        s3.put_object(Bucket=name, Key="a", Body=b"x")
+    assert dependents("") == dependents("keep_days: 90, deletion_protection: false") == Found()
+    assert dependents("bucket: lake") == Found([refused(name, "bucket") for name in names])
+    only_logs = Found([refused(names[1], "access_log_bucket")])
+    assert dependents("access_log_bucket: logs") == only_logs
+    assert dependents("access_log_bucket: logs, deletion_protection: false") == only_logs
+    tag("off")
+    assert dependents("bucket: lake") == dependents("access_log_bucket: logs") == Found()
+
+
 def test_when_only_telemetry_is_destroyed_then_what_protects_the_response_does_not_matter(
     aws_account: Account, company: Company
 ) -> None:

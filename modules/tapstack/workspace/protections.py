@@ -144,7 +144,7 @@ def find_protections(deployment: Deployment, stacks: Sequence[str], access: Mapp
         access: by site; sites without access are not checked.
         file: the deployment file's name in messages.
     """
-    return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE, of_xdr=_OF_XDR)
+    return _find(deployment, stacks, access, file, _OF_CAPTURE, _OF_RESPONSE, _OF_XDR)
 
 
 def find_dependents(
@@ -165,6 +165,7 @@ def find_dependents(
         file,
         _OF_DEPLOYED_CAPTURE,
         _OF_DEPLOYED_RESPONSE,
+        _OF_DEPLOYED_XDR,
         outdir,
         left_by_capture=_LEFT_BY_DEPLOYED_CAPTURE,
     )
@@ -177,10 +178,10 @@ def _find(
     file: str,
     of_capture: Mapping[str, _Check],
     of_response: Mapping[str, _Check],
+    of_xdr: Mapping[str, _Check],
     outdir: str = "",
     *,
     left_by_capture: Mapping[str, _Check] | None = None,
-    of_xdr: Mapping[str, _Check] | None = None,
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -192,7 +193,7 @@ def _find(
         at = _DeployedSite(deployment, name, access[name], file, outdir, stacks)
         refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
         if stack == xdr_stack_name(name):
-            refusing = of_xdr or {}
+            refusing = of_xdr
         for checks, lines in ((refusing, found.protections), (leaving, found.warnings)):
             for what, check in checks.items():
                 try:
@@ -246,24 +247,51 @@ def _protected_table(at: _DeployedSite) -> Iterator[str]:
 
 
 def _protected_buckets(at: _DeployedSite) -> Iterator[str]:
-    """Find the buckets that the telemetry's stack made, and that Terraform may not delete while they hold objects."""
+    for access_logs in (False, True):
+        if (name := _undeletable_bucket(at, access_logs=access_logs)) is not None:
+            what = f"the bucket {name}, which holds objects,"
+            yield _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
+
+
+def _buckets_that_go(at: _DeployedSite) -> Iterator[str]:
+    """Find the buckets that a deploy would delete, because the file names others, and that Terraform may not delete.
+
+    It would fail only once their policies and their blocks of public access are gone.
+    """
+    assert at.site.xdr is not None
+    landing, here = at.site.xdr.landing, f"sites.{at.name}.xdr.landing"
+    given = "bucket" if landing.bucket is not None else "access_log_bucket" if landing.access_log_bucket else None
+    for access_logs in (False, True):
+        if given is None or (given == "access_log_bucket" and not access_logs):
+            continue
+        if (name := _undeletable_bucket(at, access_logs=access_logs)) is not None:
+            yield (
+                f"the bucket {name}, which holds objects, has deletion protection, and this deploy would delete it: "
+                f"take {here}.{given} out of {at.file}; if it is to be deleted with its objects, first run "
+                f'make deploy ARGS="{xdr_stack_name(at.name)}" without {given}, and with {here}.deletion_protection '
+                "set to false"
+            )
+
+
+def _undeletable_bucket(at: _DeployedSite, *, access_logs: bool) -> str | None:
+    """Return the name of a bucket that the telemetry's stack made, where Terraform may not delete it.
+
+    It may not where the bucket holds objects and has deletion protection.
+    """
     from botocore.exceptions import ClientError
 
     s3 = at.access.client("s3")
-    for access_logs in (False, True):
-        name = landing_bucket_name(at.deployment.project, at.name, at.access.account, access_logs=access_logs)
-        try:
-            tags = _tags({"Tags": s3.get_bucket_tagging(Bucket=name)["TagSet"]})
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _NO_TAGGED_BUCKET:
-                continue
-            raise
-        if tags.get(DELETION_PROTECTION_TAG) != "on":
-            continue
-        found = s3.list_object_versions(Bucket=name, MaxKeys=1)
-        if found.get("Versions") or found.get("DeleteMarkers"):
-            what = f"the bucket {name}, which holds objects,"
-            yield _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
+    name = landing_bucket_name(at.deployment.project, at.name, at.access.account, access_logs=access_logs)
+    try:
+        tags = _tags({"Tags": s3.get_bucket_tagging(Bucket=name)["TagSet"]})
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NO_TAGGED_BUCKET:
+            return None
+        raise
+    if tags.get(DELETION_PROTECTION_TAG) != "on":
+        return None
+    found = s3.list_object_versions(Bucket=name, MaxKeys=1)
+    return name if found.get("Versions") or found.get("DeleteMarkers") else None
 
 
 def _response_left_out(at: _DeployedSite) -> Iterator[str]:
@@ -869,6 +897,9 @@ _OF_RESPONSE: Final[Mapping[str, _Check]] = {
 }
 _OF_XDR: Final[Mapping[str, _Check]] = {
     "deletion protection of the buckets of telemetry": _protected_buckets,
+}
+_OF_DEPLOYED_XDR: Final[Mapping[str, _Check]] = {
+    "deletion protection of buckets of telemetry": _buckets_that_go,
 }
 _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Check]] = {
     "the capture that it uses": _capture_not_deployed,
