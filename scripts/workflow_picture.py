@@ -30,10 +30,18 @@ def draw_workflow(definition: Mapping[str, Any]) -> str:
         lines.extend(f"  {line}" for line in _box(name, state))
     for name, state in states.items():
         lines.extend(f"  {name} --> {there}{f': {when}' if when else ''}" for there, when in _ways(state))
-    catchers = {catch["Next"] for state in states.values() for catch in state.get("Catch", ()) if _catches_all(catch)}
-    for there in sorted(catchers - {name for name, state in states.items() if state["Type"] == "Fail"}):
-        lines.append(f"  any_step --> {there}: fails")
-        lines.append("  any_step: any step")
+    caught: dict[str, list[str]] = {}
+    for name, state in states.items():
+        for there in (catch["Next"] for catch in state.get("Catch", ()) if _catches_all(catch)):
+            caught.setdefault(there, []).append(name)
+    for there, names in sorted(caught.items()):
+        if states[there]["Type"] == "Fail":
+            continue
+        if len(names) == 1:
+            lines.append(f"  {names[0]} --> {there}: fails")
+        else:
+            lines.append(f"  any_step --> {there}: fails")
+            lines.append("  any_step: any step")
     lines.extend(f"  {name} --> [*]" for name, state in states.items() if state["Type"] in ("Succeed", "Fail"))
     return "\n".join(lines) + "\n"
 

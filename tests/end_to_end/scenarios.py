@@ -363,6 +363,26 @@ def alerts_join_an_open_incident(its: Scenarios) -> None:
     response.end(incident)
 
 
+def a_topic_is_deleted_for_a_while(its: Scenarios) -> None:
+    """What an alert, an operator and the workflow notify of is kept for it, and delivered by a sweep."""
+    response, sns = its.response, its.response.account.client("sns")
+    instance = response.company.instances["web-1"]
+    sns.delete_topic(TopicArn=response.topic_arn)
+    with heard_by(response):
+        incident = response.captured("web-1", alert_id="edr-1")
+        find(response, instance, "joins")
+        wait_for(lambda: len(_joined(response, incident)) == 1, lambda: f"joined: {_joined(response, incident)}")
+        assert response.open("web-1", alert_id="edr-2")["id"] == incident["id"]
+        wait_for(lambda: bool(_emitted(response, "findings")), lambda: f"{response.records('findings')}")
+    response.until_waiting(incident)
+    assert _mails(response, "") == []
+    sns.create_topic(Name=response.topic_arn.rpartition(":")[2])
+    # What began the capture, and the two alerts.
+    assert response.sweep()["delivered"] == 3
+    assert len(_mails(response, "joined by another alert")) == 2
+    response.end(incident)
+
+
 def _joined(response: DeployedResponse, incident: Incident) -> list[dict[str, Any]]:
     return [entry for entry in response.show(incident)["timeline"] if entry["what"] == "joined"]
 
@@ -701,6 +721,7 @@ EVERYWHERE: Final = (
     guardduty_finds_something,
     several_findings_about_an_instance_join_one_incident,
     alerts_join_an_open_incident,
+    a_topic_is_deleted_for_a_while,
     other_tools_raise_alerts,
     the_sweeper_ends_sessions_without_an_incident,
     the_sweeper_mends_a_session_whose_target_was_replaced,

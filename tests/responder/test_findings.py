@@ -17,12 +17,14 @@ from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings
-from tapstack.responder.incident import commands, targets
+from tapstack.responder.incident import commands, joining, targets
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
-from tapstack.responder.store import notified
-from tests.responder.conftest import Site, configure, item, opened
+from tapstack.responder.store import incidents, notified
+from tapstack.responder.store.incidents import Incident
+from tapstack.responder.sweeper import sweep
+from tests.responder.conftest import TOPIC, Site, configure, item, opened
 from tests.unit.domain.findings import document
 
 CAPTURE = Rule("c2", "capture", types=("Backdoor:EC2/*",), minutes=90)
@@ -354,6 +356,48 @@ class TestAttackSequences:
         for decision, id_ in zip(decisions, ids, strict=True):
             incident = item(decision["incident_id"])
             assert (incident["instance_id"], len(incident["execution_arns"])) == (id_, 1)
+
+    @pytest.mark.parametrize("most", [2, 10])
+    def test_when_one_instance_fails_then_the_others_are_captured_and_the_event_comes_again(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch, most: int
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing}, incidents_per_finding=most)
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(3)]
+        joined = opened(ids[0])
+        real, failing = joining.complete, [True]
+
+        def complete(incident: Incident, *args: Any, **more: Any) -> None:
+            if failing and incident.id == joined:
+                raise RuntimeError("broken")
+            real(incident, *args, **more)
+
+        monkeypatch.setattr(joining, "complete", complete)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="broken"):
+                findings.handler(sequence(*map(arn, ids)), None)
+        captured = {one.instance_id for one in incidents.listed("open") if one.source == "guardduty"}
+        # Where it may open few, the one that failed may be one of these.
+        assert captured == {*(ids[1:] if most == 10 else ids[1:2])}
+        failing.clear()
+        decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+        assert sorted(one.instance_id or "" for one in incidents.listed("open")) == sorted(ids)
+        assert decisions[0]["incident_id"] == joined
+
+    def test_when_no_topic_takes_its_notifications_then_every_instance_is_captured(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [site.instance()[0] for _ in range(2)]
+        joined = opened(ids[0])
+        site.client("sns").delete_topic(TopicArn=TOPIC)
+        for _ in range(2):
+            decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
+            assert [one["instance_id"] for one in decisions] == ids
+        site.client("sns").create_topic(Name="tap-notices")
+        delivered = sweep().delivered
+        assert [joined in delivered[0], "AttackSequence" in delivered[1], len(delivered)] == [True, True, 2]
 
     def test_when_it_names_many_instances_then_it_opens_some_incidents_and_lists_the_rest(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
@@ -18,7 +19,8 @@ from tapstack.responder.errors import Conflict, UnknownIncident
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
-from tapstack.responder.store import incidents
+from tapstack.responder.store import incidents, lifetimes, undelivered
+from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, captures_since, change, item, opened, prepared
 from tests.responder.test_capturing import KINDS
 
@@ -275,25 +277,103 @@ class TestEnd:
             assert item(incident)["state"] == "closed"
 
 
-def test_when_one_topic_fails_then_each_other_one_gets_the_notification_once(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    topics = [f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{name}" for name in ("tap-notices", "deleted", "tap-pager")]
+@pytest.fixture
+def topics(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those that are notified: the second one was deleted."""
+    arns = [f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{name}" for name in ("tap-notices", "deleted", "tap-pager")]
     site.client("sns").create_topic(Name="tap-pager")
-    monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(topics))
+    monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(arns))
     environment.cache_clear()
+    return arns
+
+
+def taken(site: Site) -> list[tuple[str, str]]:
+    """Which topic took which notification."""
+    records = site.account.recorder.records(service="sns", action="Publish")
+    asked = [record.call.parameters for record in records if record.status == 200]
+    return [(one["TopicArn"], one["Message"]) for one in asked]
+
+
+def capturing(site: Site) -> str:
     incident = prepared(site.instance()[0])
     capture_steps.start(incident)
+    return incident
 
-    def took() -> list[str]:
-        records = site.account.recorder.records(service="sns", action="Publish")
-        return [record.call.parameters["TopicArn"] for record in records if record.status == 200]
 
-    for _ in range(2):
-        with pytest.raises(ClientError, match="NotFound"):
+class TestATopicThatRefuses:
+    def test_when_it_takes_notifications_again_then_it_gets_them_and_no_other_does(
+        self, site: Site, topics: list[str]
+    ) -> None:
+        incident = capturing(site)
+        for _ in range(2):
             incident_steps.notify(incident)
-    assert took() == [topics[0], topics[2]]
-    site.client("sns").create_topic(Name="deleted")
-    for _ in range(2):
-        incident_steps.notify(incident)
-    assert took() == [topics[0], topics[2], topics[1]]
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2]]
+        refused = f"{topics[1]}: NotFound: 'Endpoint does not exist'"
+        for _ in range(2):
+            assert sweep().problems == [refused]
+        site.client("sns").create_topic(Name="deleted")
+        report = sweep()
+        [line] = report.delivered
+        assert line.startswith(f"[tapstack frankfurt] medium {incident}: mirroring started: to {topics[1]}, since 20")
+        assert sweep().delivered == []
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2], topics[1]]
+        late, on_time = taken(site)[2][1], taken(site)[0][1]
+        assert late.startswith("This notification is of 20")
+        assert late.endswith(f"\n\n{on_time}")
+
+    def test_when_it_is_taken_out_of_the_deployment_then_nothing_is_left_of_it(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident_steps.notify(capturing(site))
+        monkeypatch.setenv("TAPSTACK_TOPIC_ARN", topics[0])
+        environment.cache_clear()
+        assert sweep().problems == []
+        assert list(undelivered.listed()) == []
+
+    def test_when_it_refuses_for_a_week_then_it_gets_nothing_of_before(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident_steps.notify(capturing(site))
+        [kept] = undelivered.listed()
+        assert kept.destination == topics[1]
+        later = utc_now() + lifetimes.UNDELIVERED
+        monkeypatch.setattr(lifetimes, "utc_now", lambda: later)
+        assert list(undelivered.listed()) == []
+
+    def test_when_many_wait_then_it_is_asked_once_in_a_sweep(self, site: Site, topics: list[str]) -> None:
+        for _ in range(3):
+            incident_steps.notify(capturing(site))
+        site.account.recorder.clear()
+        assert len(sweep().problems) == 1
+        asked = site.account.recorder.records(service="sns", action="Publish")
+        assert [record.call.parameters["TopicArn"] for record in asked] == [topics[1]]
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            incident_steps.notify,
+            incident_steps.close,
+            lambda incident: incident_steps.fail(incident, "NothingMirrored", "no"),
+        ],
+    )
+    def test_when_it_is_the_only_one_then_no_step_fails(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, step: Callable[[str], dict[str, Any]]
+    ) -> None:
+        monkeypatch.setenv("TAPSTACK_TOPIC_ARN", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:deleted")
+        environment.cache_clear()
+        step(capturing(site))
+        site.client("sns").create_topic(Name="deleted")
+        assert len(sweep().delivered) == 1
+        assert len(taken(site)) == 1
+
+
+def test_when_the_bus_does_not_take_an_event_then_a_sweep_emits_it(site: Site) -> None:
+    incident = capturing(site)
+    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    incident_steps.notify(incident)
+    site.account.recorder.clear()
+    [line] = sweep().delivered
+    assert line.startswith("Tapstack Incident: to default, since 20")
+    [event] = site.events("Tapstack Incident")
+    assert (event["what"], event["id"], event["site"]) == ("capturing", incident, "frankfurt")
+    assert sweep().delivered == []

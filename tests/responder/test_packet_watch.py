@@ -19,7 +19,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.store import containments, incidents
 from tapstack.responder.store.containments import Containment
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, change, item, opened, prepared, unpublished
+from tests.responder.conftest import NOT_DELIVERED, Site, change, item, opened, prepared, unpublished
 from tests.responder.test_api import ask
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -206,7 +206,7 @@ def test_when_a_warning_cannot_be_published_then_those_of_other_incidents_are(
     with monkeypatch.context() as patched:
         unpublished(patched, both[failing])
         for _ in range(2):
-            assert sweep().problems == [f"{both[failing]}: NotFound: 'Topic does not exist'"]
+            assert sweep().problems == [NOT_DELIVERED]
     assert [both[1 - failing] in mail for mail in mails(site, "NO PACKETS SEEN")] == [True]
     assert sweep().problems == []
     assert len(mails(site, "NO PACKETS SEEN")) == 2
@@ -300,10 +300,10 @@ def test_when_an_earlier_version_began_it_then_it_is_watched_from_its_opening(si
     assert packets_of(incident)["state"] == "packets seen"
 
 
-def test_when_the_sweeper_is_killed_before_it_notifies_then_the_next_one_does(site: Site) -> None:
+def test_when_the_topic_does_not_answer_then_the_next_sweep_delivers(site: Site) -> None:
     incident, instance, _ = capturing(site)
     waited(incident, 11)
-    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    site.account.faults.add(Fault("Publish", "lost before", times=8))
     assert sweep().problems != []
     assert packets_of(incident)["state"] == "no packets seen"
     assert mails(site, "NO PACKETS SEEN") == []
@@ -311,7 +311,7 @@ def test_when_the_sweeper_is_killed_before_it_notifies_then_the_next_one_does(si
     assert len(mails(site, "NO PACKETS SEEN")) == 1
     # As with what resolves the warning.
     mirrors(site, instance)
-    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    site.account.faults.add(Fault("Publish", "lost before", times=8))
     sweep()
     sweep()
     assert len(mails(site, "packets seen")) == 1

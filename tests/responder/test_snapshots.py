@@ -32,7 +32,7 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store import snapshots as kept_snapshots
 from tapstack.responder.store.keys import appliance_key
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import IMAGE, TABLE, Site, configure, item, prepared, tags
+from tests.responder.conftest import IMAGE, TABLE, TOPIC, Site, configure, item, prepared, tags
 from tests.responder.test_appliances import NAME, ready
 
 KEEPING = {"keep_days": 90}
@@ -344,6 +344,33 @@ def test_when_their_time_is_over_then_operators_are_notified_before_and_they_are
     assert taken(keeping) == []
     assert incidents.shown(incidents.get(incident))["stored_packets"]["state"] == "deleted"
     assert list(kept_snapshots.listed()) == []
+
+
+def test_when_no_topic_takes_the_notification_then_they_are_not_deleted(
+    keeping: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = captured(keeping)
+    retired(keeping, incident)
+    sweep()
+    now, sns = utc_now(), keeping.client("sns")
+    sns.delete_topic(TopicArn=TOPIC)
+    for days in (84, 91):
+        at(monkeypatch, now + timedelta(days=days))
+        [problem] = sweep().problems
+        assert problem.startswith("snapshots of ")
+        assert "NotFound" in problem
+    assert len(taken(keeping)) == 1
+    # One that takes it is enough; the other one gets it when it is there again.
+    monkeypatch.setenv("TAPSTACK_TOPIC_ARN", f"{TOPIC},{TOPIC.replace('tap-notices', 'tap-pager')}")
+    environment.cache_clear()
+    sns.create_topic(Name="tap-pager")
+    [problem] = sweep().problems
+    assert problem.startswith(f"{TOPIC}: NotFound")
+    sns.create_topic(Name="tap-notices")
+    assert len(sweep().delivered) == 1
+    at(monkeypatch, now + timedelta(days=92, minutes=1))
+    sweep()
+    assert taken(keeping) == []
 
 
 def test_when_the_sweeper_did_not_run_at_the_time_of_the_notification_then_it_waits_a_day(

@@ -53,7 +53,7 @@ def test_when_a_response_is_idle_then_its_keys_and_the_metrics_of_its_alarms_are
     page = render_costs(RESPONSE, TELEMETRY, prices(kms_key_month=1.0, alarm_metric_month=1.0))
 
     assert "| its key | 2.00 |" in page
-    assert "| the 15 metrics that each sweep publishes | unknown |" in page
+    assert "| the 16 metrics that each sweep publishes | unknown |" in page
     assert "| its alarms, 4 metrics | 4.00 |" in page
 
 

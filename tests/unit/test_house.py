@@ -85,7 +85,7 @@ ROOMS: dict[str, set[str]] = {
     "capture": {"appliance", "aws", "environment", "errors", "outbound", "store"},
     "containment": {"appliance", "aws", "capture", "environment", "errors", "observability", "outbound", "store"},
     "incident": {
-        *("alert_sources", "aws", "capture", "containment", "environment", "observability", "outbound"),
+        *("alert_sources", "aws", "capture", "containment", "environment", "errors", "observability", "outbound"),
         "store",
     },
     "api": {"alert_sources", "aws", "containment", "environment", "errors", "incident", "observability", "store"},

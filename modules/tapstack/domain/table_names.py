@@ -24,6 +24,8 @@ CONTAINMENT: Final = "CONTAINMENT"
 """Prior states are in the partition of their containment."""
 CONTAINMENTS: Final = "CONTAINMENTS"
 """The instances that were contained in an hour."""
+UNDELIVERED: Final = "UNDELIVERED"
+"""A notification for one topic that did not take it, or an event for the bus."""
 
 EVENT: Final = "EVENT"
 NOTIFICATION: Final = "NOTIFICATION"
@@ -50,6 +52,8 @@ ALERTS: Final = "alert"
 """The listing of outcomes of alerts, by the time at which they came."""
 KEPT_SNAPSHOTS: Final = "snapshots"
 """The listing of snapshots of appliances: the sweeper deletes them when their time is over."""
+TO_DELIVER: Final = "undelivered"
+"""The listing of what was not delivered: the sweeper delivers it."""
 
 
 def key(beginning: str, *names: str) -> str:

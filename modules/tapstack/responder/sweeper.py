@@ -59,6 +59,8 @@ class Report:
     """Containments that operators should inspect; the sweeper does not change them."""
     instances: list[str] = field(default_factory=list)
     """Interfaces that were attached, and instances that were stopped, started or terminated."""
+    delivered: list[str] = field(default_factory=list)
+    """Notifications that a topic, or the bus, did not take before."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -94,6 +96,7 @@ def sweep() -> Report:
         _packets,
         _snapshots,
         _containments,
+        _undelivered,
         _telemetry,
         _lifetimes,
     )
@@ -320,6 +323,13 @@ def _containments(report: Report) -> None:
         report.problems += problems
         report.audit += audit.findings()
         report.audit += quarantine.check()
+
+
+def _undelivered(report: Report) -> None:
+    """Deliver the notifications that were not delivered before."""
+    lines, problems = notifications.deliver()
+    report.delivered += lines
+    report.problems += problems
 
 
 def _telemetry(report: Report) -> None:

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from tapstack.bindings import AwsConstruct, Construct, aws
 from tapstack.domain.counts import counted
+from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.own_names import (
     APPLIANCE_HOURS,
     CONTAINMENTS_FAILED,
     METRICS_NAMESPACE,
+    NOTIFICATIONS_UNDELIVERED,
     RELEASES_BLOCKED,
     WEBHOOKS_REFUSED,
 )
@@ -20,6 +22,8 @@ _SKIPPED: Final = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MINUTE: Final = 60
 _TRIED_AGAIN_MINUTES: Final = 5
 """What fails is tried again within so many minutes: an alarm that lasts as long notifies once."""
+_SWEPT_AGAIN_MINUTES: Final = 3 * SWEEP_MINUTES
+"""Likewise where each sweep tries again."""
 _REFUSED_MINUTES: Final = 60
 """Likewise where a tool goes on sending what is refused."""
 
@@ -60,9 +64,9 @@ class ResponseAlarms(AwsConstruct):
     is mended, so no notification says OK of them.
 
     Failed, timed out and aborted executions; dead letters; alerts that wait too long, and webhooks of sources that are
-    refused; failing and throttled functions; answers of the API that say 5xx; containments that fail and releases that
-    are blocked; an appliance that runs longer than allowed; and packets that were not mirrored because production
-    traffic went first.
+    refused; failing and throttled functions; answers of the API that say 5xx; notifications that are not delivered;
+    containments that fail and releases that are blocked; an appliance that runs longer than allowed; and packets that
+    were not mirrored because production traffic went first.
     CloudWatch has that last number for each source instance, and sources change with every incident:
     the alarm queries the instances of the whole account and Region, those that others mirror included.
 
@@ -147,6 +151,17 @@ class ResponseAlarms(AwsConstruct):
             dimensions={"ApiId": watched.api_id},
             statistic="Sum",
             period=_MINUTE,
+        )
+        self._alarm(
+            "notifications-undelivered",
+            "A topic, or the event bus, does not take notifications: it was deleted, its policy or that of its key "
+            "refuses the functions. Sweeps deliver them for 7 days; the log of the function sweeper says what fails.",
+            namespace=METRICS_NAMESPACE,
+            metric_name=NOTIFICATIONS_UNDELIVERED,
+            dimensions=dict(watched.dimensions),
+            statistic="Sum",
+            period=_MINUTE,
+            minutes=_SWEPT_AGAIN_MINUTES,
         )
         for metric in _SKIPPED:
             self._skipped(metric)

@@ -43,8 +43,8 @@ class Notifications(AwsConstruct):
         place: where it is deployed to.
         key: encrypts it.
         emails: each is asked by AWS to confirm, once.
-        topic_arns: existing topics that get the same notifications; an encrypted one gets alarms only
-            where the policy of its key allows CloudWatch to use it.
+        topic_arns: existing topics that get the same notifications. Where one is encrypted, the policy of its key must
+            allow that to the roles of the functions, and to CloudWatch for alarms.
         tags: on the topic.
 
     Raises:

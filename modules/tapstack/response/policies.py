@@ -26,6 +26,8 @@ from tapstack.domain.table_names import (
     OPEN,
     REQUEST,
     SNAPSHOTS,
+    TO_DELIVER,
+    UNDELIVERED,
     all_of,
 )
 from tapstack.domain.telemetry import UNMATCHED, LandingBucket
@@ -269,6 +271,7 @@ def sweeper(permissions: Permissions) -> list[Statement]:
             OPEN,
             CLOSED,
             CAPTURES,
+            TO_DELIVER,
             *((KEPT_SNAPSHOTS,) if permissions.stack else ()),
             sid="QueryIncidentsAndCaptures",
         ),
@@ -539,6 +542,8 @@ def _publish(permissions: Permissions) -> list[Statement]:
             "Resource": list(permissions.topic_arns),
         },
         _put_events(permissions),
+        # What is not delivered is kept.
+        items(permissions, "KeepUndelivered", UNDELIVERED, actions=("UpdateItem",)),
     ]
 
 

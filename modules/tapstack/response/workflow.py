@@ -90,7 +90,8 @@ def definition(
             "ApplianceReady": answered("$.appliance.result.status", {"ready": "StartCapture"}, "WaitForAppliance"),
             "WaitForAppliance": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": "EnsureAppliance"},
             "StartCapture": step("capture", "start", "capture", "Notify"),
-            "Notify": step("incident", "notify", "notified", "TimeLeft"),
+            # Whatever fails there, it captures.
+            "Notify": step("incident", "notify", "notified", "TimeLeft", "TimeLeft"),
             "TimeLeft": step(
                 "incident", "remaining", "remaining", "WaitOrClose", **{"waited_until.$": "$.waited_until"}
             ),

@@ -260,7 +260,8 @@ class Notify(Settings):
     emails: Annotated[list[fields.Email], Field(max_length=50)] = Field(default_factory=list)
     """Addresses that are notified; AWS asks each to confirm the subscription, once."""
     topic_arns: Annotated[list[fields.SnsTopicArn], Field(max_length=10)] = Field(default_factory=list)
-    """Existing SNS topics in the site's Region, which are notified too."""
+    """Existing SNS topics in the site's Region, which are notified too; those with a key of their own, or of another
+    account, must allow it (docs/response.md, "Existing topics")."""
 
 
 class Response(Settings):

@@ -323,7 +323,7 @@ def test_when_a_notification_fails_then_all_else_is_done_for_this_instance_and_o
     with monkeypatch.context() as patch:
         unpublished(patch, both[0])
         lines, problems = attachments.isolate()
-    assert problems == [f"{shop.database}: NotFound: 'Topic does not exist'"]
+    assert problems == []
     assert [line for line in lines if both[1] in line]
     assert f"{outside} STAYS CONNECTED" in "".join(incidents.get(both[0]).requested_containment.not_done)
     for incident, interface in zip(both, attached, strict=True):
@@ -331,7 +331,7 @@ def test_when_a_notification_fails_then_all_else_is_done_for_this_instance_and_o
             isolation.contain(incident)
         assert shop.groups_of(interface) == [shop.quarantine]
     assert [both[1] in mail for mail in mails(shop)] == [True]
-    isolate()
+    notifications.deliver()
     assert len(mails(shop)) == 2
 
 

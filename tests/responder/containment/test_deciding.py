@@ -27,7 +27,7 @@ from tapstack.responder.store import incidents, requests
 from tapstack.responder.store.records import Task
 from tapstack.responder.sweeper import TRIES, sweep
 from tests.responder.callers import CALLER, OTHER
-from tests.responder.conftest import change, item, opened
+from tests.responder.conftest import TOPIC, change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained
 from tests.responder.test_api import event
 
@@ -43,6 +43,29 @@ def waiting(shop: Shop, default: str = "leave", *, late: bool = True) -> str:
         change(incident, "SET containment.deadline = :past", past=PAST)
     end(shop, incident, "contain")
     return incident
+
+
+@pytest.mark.parametrize("default", ["leave", "contain"])
+def test_when_no_topic_takes_the_request_for_approval_then_it_waits_for_it_all_the_same(
+    shop: Shop, default: str
+) -> None:
+    sns = shop.client("sns")
+    incident = waiting(shop, default, late=False)
+    sns.delete_topic(TopicArn=TOPIC)
+    assert steps.decide(incident)["status"] == "wait"
+    deadline = incidents.get(incident).requested_containment.deadline
+    sns.create_topic(Name="tap-notices")
+    [line] = sweep().delivered
+    assert "containment pending approval" in line
+    assert incidents.get(incident).containment_state == "pending"
+    assert steps.decide(incident, deadline) == {"status": default}
+    sns.delete_topic(TopicArn=TOPIC)
+    if default == "contain":
+        assert isolation.contain(incident) == {"status": "contained"}
+    for _ in range(2):
+        steps.notify(incident)
+        assert steps.decide(incident) == {"status": default}
+    assert incidents.get(incident).containment_state == ("contained" if default == "contain" else "rejected")
 
 
 def arn(shop: Shop, incident: str, task: Task) -> str:

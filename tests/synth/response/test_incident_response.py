@@ -47,7 +47,7 @@ def test_when_built_then_it_has_what_a_response_needs(launching: Response) -> No
             "aws_cloudwatch_event_rule": 1,
             "aws_cloudwatch_event_target": 1,
             "aws_cloudwatch_log_group": 9,
-            "aws_cloudwatch_metric_alarm": 10,
+            "aws_cloudwatch_metric_alarm": 11,
             "aws_dynamodb_table": 1,
             "aws_iam_role": 10,
             "aws_iam_role_policy": 10,
@@ -307,6 +307,7 @@ def test_when_something_fails_then_an_alarm_notifies_the_topic(launching: Respon
         "function-errors",
         "function-throttles",
         "api-faults",
+        "notifications-undelivered",
         "skipped-in",
         "skipped-out",
         "appliance-hours",
@@ -324,7 +325,7 @@ def test_when_something_fails_then_an_alarm_notifies_the_topic(launching: Respon
 
 def test_when_an_appliance_exists_then_no_alarm_counts_its_hours(with_existing: Response) -> None:
     names = [alarm["alarm_name"] for alarm in with_existing.all("aws_cloudwatch_metric_alarm")]
-    assert len(names) == 9
+    assert len(names) == 10
     assert "ir-a-response-appliance-hours" not in names
 
 

@@ -277,13 +277,13 @@ def test_when_items_are_read_or_written_then_only_those_of_the_function(launchin
     assert_equal(
         reached,
         {
-            "api": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
-            "findings": ["INCIDENT#*", "INSTANCE#*", "KEY#*"],
+            "api": ["INCIDENT#*", "INSTANCE#*", "KEY#*", "UNDELIVERED#*"],
+            "findings": ["INCIDENT#*", "INSTANCE#*", "KEY#*", "UNDELIVERED#*"],
             "prepare": ["INCIDENT#*"],
             "appliance": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "SNAPSHOTS#*"],
             "capture": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*"],
-            "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "INSTANCE#*"],
-            "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "SNAPSHOTS#*"],
+            "incident": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "INSTANCE#*", "UNDELIVERED#*"],
+            "sweeper": ["APPLIANCE", "CAPTURE#*", "INCIDENT#*", "SNAPSHOTS#*", "UNDELIVERED#*"],
         },
     )
 

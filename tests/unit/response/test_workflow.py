@@ -19,7 +19,8 @@ WITHOUT = workflow.definition({name: ARNS[name] for name in workflow.FUNCTIONS})
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 ENDS = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
-RECORDS = {"RecordFailure": "Failed", "RecordContainmentFailure": "ContainmentFailed"}
+CATCHES = {"RecordFailure": "Failed", "RecordContainmentFailure": "ContainmentFailed", "Notify": "TimeLeft"}
+"""Where these go on that do not end as a failure."""
 WAITS = {"WaitForCloseOrExpiry", "WaitForApproval"}
 
 
@@ -64,7 +65,7 @@ def test_when_a_task_fails_then_it_is_retried_and_then_caught(name: str) -> None
     assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
     contains = name in reached_from("Decide") | reached_from("Release")
     describes = "DescribeContainmentFailure" if contains else "DescribeFailure"
-    assert task["Catch"][-1]["Next"] == RECORDS.get(name, describes)
+    assert task["Catch"][-1]["Next"] == CATCHES.get(name, describes)
 
 
 @pytest.mark.parametrize("name", sorted(set(TASKS) - WAITS))

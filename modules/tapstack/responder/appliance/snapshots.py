@@ -22,7 +22,7 @@ from tapstack.domain.evidence_settings import TAG_APPLIANCE, ApplianceSnapshots,
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_SITE, as_time, utc_now
 from tapstack.responder.appliance.instances import TAGS_NEEDED, Described, instances_of
 from tapstack.responder.aws.clients import client, client_without_retries
-from tapstack.responder.aws.errors import code_of, is_transient, message_of
+from tapstack.responder.aws.errors import code_of, is_transient, message_of, reporting
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound import snapshot_notices
 from tapstack.responder.store import incidents
@@ -266,12 +266,8 @@ def supervise(current: str | None) -> tuple[list[str], list[str]]:
     for each in known:
         # The listing may be late.
         now = stored.get(each.retirement) or each
-        try:
+        with reporting(problems, f"snapshots of {each.retirement}"):
             done += _supervise(now, now.retirement == current)
-        except ClientError as error:
-            if is_transient(error):
-                raise
-            problems.append(f"snapshots of {each.retirement}: {message_of(error)}")
     return done, problems
 
 

@@ -25,7 +25,7 @@ from tapstack.responder.aws.clients import client
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, findings
 from tapstack.responder.incident.targets import Unresolved, resolved
-from tapstack.responder.observability import count
+from tapstack.responder.observability import count, logger
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import alerts as store
 
@@ -52,23 +52,29 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         as, or None.
 
     Raises:
-        TryAgain: a transient error; the same delivery again continues.
+        Exception: of the first alert that failed, once the others are decided about; the same delivery again continues.
     """
     if (before := store.outcome(kept)) is not None:
         return before
     mapped = _mapped(kept)
     alerts, decided, unmatched, delivery = [], [], list(mapped.unmatched), store.delivery_of(kept)
+    errors = list[Exception]()
     for position, alert in enumerate(mapped.alerts):
         try:
             alert, there = resolved(replace(alert, last_seen=_last_seen(alert, kept)))
+            decisions = findings.decide(alert, delivery, there, position=position, sender=kept.person)
         except Unresolved as why:
             unmatched.append(f"{alert.noun} {alert.shown_id}: {why}")
-            continue
-        about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
-        alerts.append(about)
-        decided += [
-            (about, one) for one in findings.decide(alert, delivery, there, position=position, sender=kept.person)
-        ]
+        except Exception as error:
+            # Whatever is wrong with one alert, the others of the document are decided about.
+            logger.exception("an alert could not be decided about", alert=alert.shown_id)
+            errors.append(error)
+        else:
+            about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
+            alerts.append(about)
+            decided += [(about, one) for one in decisions]
+    if errors:
+        raise errors[0]
     # A document has 100 alerts at most, each about 100 instances at most.
     fits, left_out = notifications.fitting(decided)
     for about, decision in fits:

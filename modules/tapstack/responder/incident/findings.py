@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -137,24 +137,46 @@ class _Deciding:
 
 
 def _outcomes(about: _Deciding) -> list[Outcome]:
-    """Return what was done about each instance; a finding opens so many incidents, with all its updates."""
-    alert = about.alert
+    """Return what was done about each instance; a finding opens so many incidents, with all its updates.
+
+    Raises:
+        Exception: of the first instance that failed, once the others are done: the finding comes again.
+    """
+    alert, errors = about.alert, list[Exception]()
     instances, most = alert.instances or (None,), environment().capture.incidents_per_finding
     # Updates of an attack sequence may name other instances each time.
     before = _opened_before(alert) if alert.is_attack_sequence else set()
     if len(instances) + len(before) <= most:
-        return [_outcome(about, instance) for instance in instances]
-    # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
-    outcomes = [_outcome(about, instance, opens=False) for instance in instances]
-    wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
-    wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
-    of_these = {one.incident.id for one in outcomes if one.incident is not None and _has_opened(alert, one)}
-    left = max(0, most - len(before | of_these))
-    for at in wanting[:left]:
-        outcomes[at] = _outcome(about, instances[at])
-    for at in wanting[left:]:
-        outcomes[at] = replace(outcomes[at], done="listed")
+        outcomes = list(_each(about, instances, errors))
+    else:
+        # First what it has opened already, and what it joins, which no limit is for: updates may list the others first.
+        outcomes = list(_each(about, instances, errors, opens=False))
+        wanting = [at for at, outcome in enumerate(outcomes) if outcome.incident is None and _is_wanted(outcome)]
+        wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
+        of_these = {one.incident.id for one in outcomes if one.incident is not None and _has_opened(alert, one)}
+        # What failed may be about an incident that it has opened.
+        left = max(0, most - len(before | of_these) - len(errors))
+        for at in wanting[:left]:
+            for outcome in _each(about, [outcomes[at].instance], errors):
+                outcomes[at] = outcome
+        for at in wanting[left:]:
+            outcomes[at] = replace(outcomes[at], done="listed")
+    if errors:
+        raise errors[0]
     return outcomes
+
+
+def _each(
+    about: _Deciding, instances: Sequence[AlertInstance | None], errors: list[Exception], *, opens: bool = True
+) -> Iterator[Outcome]:
+    """Yield what was done about each instance; `errors` get those of the instances that failed."""
+    for instance in instances:
+        try:
+            yield _outcome(about, instance, opens=opens)
+        except Exception as error:
+            # Whatever is wrong with one, the others are captured and contained all the same.
+            logger.exception("an alert could not be decided about", instance=instance.id if instance else None)
+            errors.append(error)
 
 
 def _opened_before(alert: Alert) -> set[str]:

@@ -17,16 +17,19 @@ from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import Mode
 from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
-from tapstack.domain.own_names import EVENT_SOURCE
+from tapstack.domain.own_names import EVENT_SOURCE, NOTIFICATIONS_UNDELIVERED
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import said_by
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
-from tapstack.responder.store import incidents, notified
+from tapstack.responder.observability import count, logger
+from tapstack.responder.store import incidents, notified, undelivered
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
+from tapstack.responder.store.undelivered import Undelivered
 
 T = TypeVar("T")
 INCIDENT_EVENT: Final = "Tapstack Incident"
@@ -36,6 +39,8 @@ SWEEP_EVENT: Final = "Tapstack Sweep"
 NOTIFIED_IN_AN_HOUR: Final = 12
 """How many notifications that change nothing operators get of one origin within a clock hour: a flood would hide what
 matters."""
+_ERRORS: Final = (BotoCoreError, ClientError, TryAgain)
+"""What a topic, or the bus, may answer that does not take what it is sent."""
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
@@ -48,51 +53,100 @@ def notify_once(
 ) -> bool:
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
-    A function that is killed before the notification is recorded sends it again. Without `to_operators` subscribers
-    alone are notified. Return whether this call notified.
+    What is not delivered the sweeper delivers later: no step fails because of a notification, and nothing that was
+    done or decided is left undone because of one. A function that is killed before the notification is recorded sends
+    it again. Without `to_operators` subscribers alone are notified. Return whether this call notified.
     """
     mark = once or what
     if notified.is_notified(incident, mark):
         return False
     if to_operators:
-        _publish_once(incident, mark, subject, text)
-    emit(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
+        publish(subject, text)
+    detail = _placed({"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
+    try:
+        _put_event(INCIDENT_EVENT, detail)
+    except _ERRORS as error:
+        bus = environment().event_bus
+        _count_failure(bus, error)
+        undelivered.keep(Undelivered(bus, INCIDENT_EVENT, json.dumps(detail)))
     notified.mark_notified(incident.id, mark)
     return True
 
 
-def _publish_once(incident: Incident, mark: str, subject: str, text: str) -> None:
-    """Publish a notification of an incident, without the topics that took it when another one failed."""
-    topics = environment().topic_arns
-    left = [one for one in topics if len(topics) == 1 or not notified.is_notified(incident, f"{mark} to {one}")]
-    failed = _publish(subject, text, left)
-    if failed:
-        for topic_arn in left:
-            if topic_arn not in failed:
-                notified.mark_notified(incident.id, f"{mark} to {topic_arn}")
-        raise next(iter(failed.values()))
-
-
 def publish(subject: str, text: str) -> None:
-    """Publish a notification to operators: to each topic, also where another one fails.
+    """Publish a notification to operators, to each topic; to one that does not take it, the sweeper delivers it."""
+    for topic_arn in _publish(subject, text):
+        undelivered.keep(Undelivered(topic_arn, subject, text))
+
+
+def publish_to_any(subject: str, text: str) -> None:
+    """Publish, as `publish`, what operators must know before something is deleted.
 
     Raises:
-        ClientError, BotoCoreError: of the first topic that failed.
+        ClientError, BotoCoreError: no topic took it; that of the first one. Nothing is left to the sweeper then.
     """
-    for error in _publish(subject, text, environment().topic_arns).values():
-        raise error
+    failed = _publish(subject, text)
+    if failed and failed.keys() == set(environment().topic_arns):
+        raise next(iter(failed.values()))
+    for topic_arn in failed:
+        undelivered.keep(Undelivered(topic_arn, subject, text))
 
 
-def _publish(subject: str, text: str, topic_arns: Iterable[str]) -> dict[str, Exception]:
-    """Return the errors of the topics that failed."""
-    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
+def _publish(subject: str, text: str) -> dict[str, Exception]:
+    """Return the errors of the topics that did not take it."""
     failed = dict[str, Exception]()
-    for topic_arn in topic_arns:
+    for topic_arn in environment().topic_arns:
         try:
-            client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
-        except (BotoCoreError, ClientError) as error:
+            _send(topic_arn, subject, text)
+        except _ERRORS as error:
+            _count_failure(topic_arn, error)
             failed[topic_arn] = error
     return failed
+
+
+def _send(topic_arn: str, subject: str, text: str) -> None:
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
+    client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+
+
+def _count_failure(destination: str, error: Exception) -> None:
+    """Count, for an alarm, what a topic, or the bus, does not take."""
+    logger.warning({"message": "a notification is not delivered", "destination": destination, "why": said_by(error)})
+    count(NOTIFICATIONS_UNDELIVERED)
+
+
+def deliver() -> tuple[list[str], list[str]]:
+    """Deliver what was not delivered, the oldest first.
+
+    A topic that does not take one gets no further one in this sweep: it may take until its timeout each time.
+
+    Returns:
+        A line for each that was delivered, and one for each topic, or bus, that does not take any.
+    """
+    named = environment()
+    lines, failed = list[str](), dict[str, Exception]()
+    for one in undelivered.listed():
+        if one.destination not in (*named.topic_arns, named.event_bus):
+            # It was taken out of the deployment since.
+            undelivered.forget(one)
+        elif one.destination not in failed:
+            try:
+                _deliver(one)
+            except _ERRORS as error:
+                _count_failure(one.destination, error)
+                failed[one.destination] = error
+            else:
+                undelivered.forget(one)
+                lines.append(f"{one.subject}: to {one.destination}, since {one.since}")
+    return lines, [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
+
+
+def _deliver(one: Undelivered) -> None:
+    if one.destination == environment().event_bus:
+        _put_event(one.subject, json.loads(one.text))
+    else:
+        late = f"This notification is of {one.since}, and could not be delivered then: what it says may have changed."
+        _send(one.destination, one.subject, f"{late}\n\n{one.text}")
 
 
 def _within_limit(text: str) -> str:
@@ -126,15 +180,23 @@ def emit(detail_type: str, detail: dict[str, Any]) -> None:
     Raises:
         TryAgain: the bus did not accept the event.
     """
+    _put_event(detail_type, _placed(detail))
+
+
+def _placed(detail: dict[str, Any]) -> dict[str, Any]:
+    """Return the detail of an event with what all events say: of which deployment, site, account and Region it is."""
     named = environment()
-    detail = {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
+    return {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
+
+
+def _put_event(detail_type: str, detail: dict[str, Any]) -> None:
     answer = client("events").put_events(
         Entries=[
             {
                 "Source": EVENT_SOURCE,
                 "DetailType": detail_type,
                 "Detail": json.dumps(detail),
-                "EventBusName": named.event_bus,
+                "EventBusName": environment().event_bus,
             }
         ]
     )

@@ -21,11 +21,12 @@ _DOCS: Final = "docs/incidents.md, 'Packets of a deleted appliance'"
 def notify_once(kept: Kept, what: str, subject: str, text: str) -> bool:
     """Notify operators, once for each `what`; return whether this call did.
 
+    Where no topic takes it, it is not notified of, and the next sweep tries again: snapshots are not deleted before.
     A function that is killed before the notification is recorded sends it again.
     """
     if what in kept.notified:
         return False
-    notifications.publish(subject, text)
+    notifications.publish_to_any(subject, text)
     stored.mark_notified(kept.retirement, what)
     return True
 

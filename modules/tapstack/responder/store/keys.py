@@ -21,6 +21,7 @@ from tapstack.domain.table_names import (
     PRIOR_STATE,
     REQUEST,
     SNAPSHOTS,
+    UNDELIVERED,
 )
 from tapstack.responder.environment import environment
 from tapstack.responder.store.items import pack
@@ -75,6 +76,12 @@ def instance_key(instance_id: str, where: AccountRegion | None = None) -> dict[s
 def containments_key(hour: str) -> dict[str, Any]:
     """Return the key of the instances that were contained in an hour, such as 2026-01-02T03."""
     return _key(table_names.key(CONTAINMENTS, hour), CONTAINMENTS)
+
+
+def undelivered_key(destination: str, subject: str, text: str) -> dict[str, Any]:
+    """Return the key of what one topic, or the bus, did not take: the same is kept once."""
+    digest = hashlib.sha256(json.dumps([destination, subject, text]).encode()).hexdigest()
+    return _key(table_names.key(UNDELIVERED, digest), UNDELIVERED)
 
 
 def named(resource_id: str, where: AccountRegion | None) -> str:

@@ -17,6 +17,8 @@ UNUSED: Final = timedelta(days=30)
 senders try again. Generations begin with the time, so that none is used twice."""
 REPEATS: Final = timedelta(hours=24)
 """Of an Idempotency-Key."""
+UNDELIVERED: Final = timedelta(days=7)
+"""Of a notification that a topic does not take: so long sweeps try to deliver it."""
 _LONGEST_INCIDENT: Final = timedelta(minutes=MINUTES[1], days=1)
 """From its opening to its closing, which may take a while; one that lasts longer, or is kept longer, has its timeline
 and its marks kept longer too (`retention.keep_belongings`)."""

@@ -1,0 +1,70 @@
+"""Notifications that a topic did not take, and events that the bus did not: the sweeper delivers them later.
+
+Whoever notifies goes on, as what it did or decided does not depend on the delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tapstack.domain.incidents import as_text, utc_now
+from tapstack.domain.table_names import TO_DELIVER
+from tapstack.responder.store import lifetimes, table
+from tapstack.responder.store.keys import undelivered_key
+
+_NAMES = {"destination": "destination", "subject": "subject", "text": "text", "ttl": "ttl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What was not delivered.
+
+    Attributes:
+        destination: the ARN of a topic, or the name of the event bus.
+        subject: of the notification, or the type of the event.
+        text: of the notification, or the detail of the event as JSON.
+        since: when it was to be delivered; none before it is kept.
+    """
+
+    destination: str
+    subject: str
+    text: str
+    since: str | None = None
+
+
+def keep(one: Undelivered) -> None:
+    """Keep it for the sweeper."""
+    table.change(
+        undelivered_key(one.destination, one.subject, one.text),
+        "SET #destination = :destination, #subject = :subject, #text = :text, listing = :listing, "
+        "opened_at = if_not_exists(opened_at, :now), #ttl = :ttl",
+        values={
+            "destination": one.destination,
+            "subject": one.subject,
+            "text": one.text,
+            "listing": TO_DELIVER,
+            "now": as_text(utc_now()),
+            "ttl": lifetimes.after(lifetimes.UNDELIVERED),
+        },
+        names=_NAMES,
+    )
+
+
+def listed() -> Iterator[Undelivered]:
+    """Yield what is to be delivered, the oldest first; eventually consistent."""
+    now = lifetimes.now()
+    for item in table.listed(TO_DELIVER):
+        # DynamoDB deletes what has expired within days.
+        if item["ttl"] > now:
+            yield Undelivered(item["destination"], item["subject"], item["text"], item["opened_at"])
+
+
+def forget(one: Undelivered) -> None:
+    """Record that it is delivered, or has no destination any more: it is listed no more."""
+    table.change(
+        undelivered_key(one.destination, one.subject, one.text),
+        "SET #ttl = :now REMOVE listing, opened_at, #destination, #subject, #text",
+        values={"now": lifetimes.now()},
+        names=_NAMES,
+    )
