@@ -99,9 +99,9 @@ test-rehearsal: packages ## Run the tests of the AWS account on this machine, an
 test-isolated: packages ## Run the tests that make environments of their own, for checkov and the set-up
 	@$(PYTEST) -m "isolated and not long" $(ARGS)
 
-# One process more: many of these wait for Terraform's provider, whose pauses are of fixed length.
+# Two processes more: many of these wait for Terraform's provider, whose pauses are of fixed length.
 test-slow: setup ## Run what `make test` leaves out, but for the tests marked long: CI runs both
-	@$(PYTEST) -n 3 -m "(thorough or rehearsal or isolated) and not long" $(ARGS)
+	@$(PYTEST) -n 4 -m "(thorough or rehearsal or isolated) and not long" $(ARGS)
 
 test-all: setup ## Run every test, the long ones, too: before a release, and after a change of what is deployed
 	@TAPSTACK_EVERY_POINT=1 $(PYTEST) -n 3 -m "" $(ARGS)

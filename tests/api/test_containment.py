@@ -413,7 +413,9 @@ class TestRefused:
             assert team.do(incident, what).problem == "wrong-state"
 
 
-@pytest.mark.parametrize(("default", "state"), [("leave", "rejected"), ("contain", "contained")])
+@pytest.mark.parametrize(
+    ("default", "state"), [pytest.param("leave", "rejected", marks=pytest.mark.long), ("contain", "contained")]
+)
 def test_when_the_deadline_passes_then_the_default_applies(
     aws_account_server: Account, default: str, state: str
 ) -> None:

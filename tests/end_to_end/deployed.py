@@ -67,6 +67,7 @@ class DeployedResponse:
         table: of its incidents.
         topic_arn: of the notifications.
         before: the account with the response and without an incident.
+        planned_again: what a second plan would change, by address.
     """
 
     account: Account
@@ -79,6 +80,7 @@ class DeployedResponse:
     table: str
     topic_arn: str
     before: Snapshot
+    planned_again: dict[str, list[str]]
 
     @property
     def prefix(self) -> str:
@@ -582,8 +584,9 @@ def deployed_responses(
     stacks = {site: f"{site}-response" for site in sites}
     directories = synthesize(PROJECT, file, scratch / "out", list(stacks.values()))
 
-    def apply(name: str) -> dict[str, Any]:
-        return SiteDeployment(directories[name], account, lambda _: None).apply()
+    def apply(name: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        site = SiteDeployment(directories[name], account, lambda _: None)
+        return site.apply(), site.changes()
 
     with ThreadPoolExecutor() as pool:
         outputs = dict(zip(sites, pool.map(apply, stacks.values()), strict=True))
@@ -602,8 +605,9 @@ def deployed_responses(
             table=made["table_name"],
             topic_arn=made["topic_arn"],
             before=before,
+            planned_again=again,
         )
-        for site, made in outputs.items()
+        for site, (made, again) in outputs.items()
     }
     for response in responses.values():
         # Every 15 minutes is every few seconds here: what the sweeper does would be no one's wish.

@@ -28,8 +28,6 @@ LAUNCH, JOIN, JOINED, REPAIRED, EXPIRE, FAIL, CONTAIN, *_rest = PATHS
 APPROVED, OVERRIDDEN, PROTECTED, REJECTED, BY_DEFAULT, WITH_ALERT, OVERWRITTEN, KEPT, SHARED, OVERTAKEN, DENIED = _rest
 FAULTS = [
     (Point(LAUNCH, "appliance", "cloudformation", "CreateStack", 1), KILLED),
-    # The function learns of no effect, however often its client tries.
-    (Point(LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession", 1), LOST_FOR_LONG),
     # The workflow does not reach the function.
     (Point(LAUNCH, WORKFLOW, "lambda", "Invoke", 4), SERVER_ERROR),
     (Point(JOIN, "capture", "ec2", "CreateTags", 1), KILLED),
@@ -39,8 +37,6 @@ FAULTS = [
     (Point(FAIL, "incident", "dynamodb", "TransactWriteItems", 1), KILLED),
     # Half of the interfaces are isolated.
     (Point(CONTAIN, "containment", "ec2", "ModifyNetworkInterfaceAttribute", 3), KILLED),
-    # In service again, and not noted so.
-    (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
     # Decided, and the workflow that waits does or does not get the decision.
     (Point(APPROVED, "api", "states", "SendTaskSuccess", 1), LOST_AFTER),
     (Point(OVERRIDDEN, "api", "states", "SendTaskSuccess", 1), LOST_BEFORE),
@@ -59,6 +55,10 @@ FAULTS = [
 ]
 """One at least on each path."""
 MORE = [
+    # In service again, and not noted so.
+    (Point(CONTAIN, "release", "autoscaling", "ExitStandby", 1), KILLED),
+    # The function learns of no effect, however often its client tries.
+    (Point(LAUNCH, "capture", "ec2", "CreateTrafficMirrorSession", 1), LOST_FOR_LONG),
     (Point(LAUNCH, "appliance", "cloudformation", "DeleteStack", 1), KILLED),
     (Point(LAUNCH, "appliance", "ec2", "CreateSnapshots", 1), LOST_FOR_LONG),
     (Point(JOINED, "findings", "sns", "Publish", 1), KILLED),

@@ -129,6 +129,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+@pytest.mark.long
 def test_when_uv_cannot_be_had_then_pip_makes_it_exactly_what_is_locked_then_and_later(project: Project) -> None:
     alpha, beta = project.wheel("alpha", "1.0"), project.wheel("beta", "1.0")
     never = {**project.wheel("never", "1.0"), "markers": "python_version < '3'"}

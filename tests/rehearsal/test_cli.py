@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from tests.proxy import RecordingProxy
+from tests.sampling import sampled
 
 TAPSTACK = [sys.executable, "-c", "import sys; from tapstack.cli import main; sys.exit(main())", "rehearse", "account"]
 
@@ -38,7 +39,7 @@ def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], l
     return process, lines
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@sampled("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], every=3)
 def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     process, lines = start("--empty")
     process.send_signal(number)

@@ -17,6 +17,7 @@ from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
 from tests.response_by_hand import create_table
+from tests.sampling import sampled
 from tests.strictmoto.test_shared_targets import MEMBER, Member
 
 URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
@@ -281,7 +282,7 @@ def test_when_an_incident_captures_then_it_is_named_with_its_interfaces(aws_acco
     assert found(company, *BOTH).protections == [said]
 
 
-@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+@sampled("whose", ["of others", "of an incident", "its own"], every=3)
 def test_when_other_sessions_use_what_the_capture_made_then_they_are_named_once(
     aws_account: Account, company: Company, whose: str
 ) -> None:
@@ -528,7 +529,7 @@ def test_when_the_file_lost_the_quarantine_group_then_what_has_it_is_found_by_it
         ),
     ],
 )
-@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
+@sampled("whose", ["of others", "of an incident", "its own"], every=2)
 def test_when_a_deploy_would_delete_the_target_of_a_session_then_it_is_found(
     aws_account: Account, company: Company, settings: str, back: str | None, whose: str
 ) -> None:
@@ -641,8 +642,8 @@ def test_when_the_target_of_a_session_is_in_a_stack_of_the_appliances_then_it_st
     assert of_file(company, settings, "ward", find=find_dependents) == Found([], [])
 
 
-@pytest.mark.parametrize("whose", ["of others", "of an incident", "its own"])
-@pytest.mark.parametrize("made", ["by the site", "by others"])
+@sampled("whose", ["of others", "of an incident", "its own"], every=2)
+@sampled("made", ["by the site", "by others"], every=2)
 @pytest.mark.parametrize("change", ["none", "added", "replaced"])
 def test_when_a_deploy_would_replace_the_load_balancer_of_a_session_then_it_is_found(
     aws_account: Account, company: Company, change: str, made: str, whose: str

@@ -26,6 +26,7 @@ from tests.responder.test_appliance_instance import let, uses
 from tests.responder.test_appliances import NAME, ready
 from tests.responder.test_snapshots import appliance_instance, captured, retired, taken
 from tests.responder.test_snapshots import keeping as keeping
+from tests.sampling import sampled
 
 
 def stacks_created_and_deleted(site: Site) -> tuple[int, int]:
@@ -33,7 +34,7 @@ def stacks_created_and_deleted(site: Site) -> tuple[int, int]:
     return created, deleted
 
 
-@pytest.mark.parametrize("status", ["UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED", "IMPORT_COMPLETE"])
+@sampled("status", ["UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED", "IMPORT_COMPLETE"], every=3)
 def test_when_others_changed_it_then_the_appliance_is_used_and_its_packets_are_kept(keeping: Site, status: str) -> None:
     first, before = uses(keeping), stored.get()
     let(status)

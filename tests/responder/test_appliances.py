@@ -22,6 +22,7 @@ from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures, incidents
 from tests.responder.conftest import Site, change, configure, item, prepared, tags
 from tests.responder.test_capturing import KINDS
+from tests.sampling import sampled
 
 NAME = "tap-frankfurt-epb"
 
@@ -315,8 +316,8 @@ def test_when_the_function_was_killed_before_it_asked_for_the_stack_then_the_nex
     assert len(launching.account.recorder.records(action="CreateStack")) == 1
 
 
-@pytest.mark.parametrize(
-    "action", ["CreateStack", "DescribeStacks", "DescribeStackResources", "GetTemplateSummary", "UpdateItem"]
+@sampled(
+    "action", ["CreateStack", "DescribeStacks", "DescribeStackResources", "GetTemplateSummary", "UpdateItem"], every=4
 )
 def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site, action: str) -> None:
     instance, _ = launching.instance()
@@ -331,7 +332,7 @@ def test_when_a_call_of_ensure_fails_once_then_it_becomes_ready(launching: Site,
         assert launching.ours() == []
 
 
-@pytest.mark.parametrize("action", ["DeleteStack", "DescribeStacks", "UpdateItem"])
+@sampled("action", ["DeleteStack", "DescribeStacks", "UpdateItem"], every=3)
 def test_when_a_call_of_retire_fails_once_then_the_appliance_is_deleted(launching: Site, action: str) -> None:
     instance, _ = launching.instance()
     for kind in KINDS:

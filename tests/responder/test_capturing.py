@@ -326,7 +326,7 @@ class TestStart:
 
 
 class TestCalls:
-    @pytest.mark.parametrize("count", [1, 10, 100])
+    @pytest.mark.parametrize("count", [1, 10, pytest.param(100, marks=pytest.mark.long)])
     def test_when_interfaces_are_many_then_calls_are_at_most_four_more(self, site: Site, count: int) -> None:
         interfaces = [site.interface() for _ in range(count)]
         site.account.recorder.clear()
@@ -499,6 +499,7 @@ def test_when_another_took_the_number_meanwhile_then_the_next_free_one_is_taken(
     assert interfaces_of(incident)[interface]["session_number"] == 2
 
 
+@pytest.mark.long
 def test_when_fifty_incidents_capture_one_interface_at_once_then_there_is_one_session_and_at_the_end_none(
     site: Site,
 ) -> None:

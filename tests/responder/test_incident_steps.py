@@ -62,6 +62,7 @@ class TestClock:
         assert (left["status"], left["until"]) == ("wait", later)
         assert left["seconds"] == (as_time(later) - as_time(until)).total_seconds() > 0
 
+    @pytest.mark.long
     def test_when_its_end_is_moved_by_little_for_a_day_then_the_execution_waits_less_often_in_the_end(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -33,6 +33,7 @@ from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import Site, captures_since, change, item, opened
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides, finding
+from tests.sampling import sampled
 
 ANN = "arn:aws:iam::123456789012:user/ann"
 RULES = (
@@ -677,7 +678,7 @@ class TestRaces:
         [incident] = of_instance(instance)
         assert len(entries(incident, "joined")) == 5
 
-    @pytest.mark.parametrize("answered", [True, False], ids=["after a call", "before a call"])
+    @sampled("answered", [True, False], ids=["after a call", "before a call"], every=2)
     @pytest.mark.parametrize("is_late", [True, False], ids=["late", "joining"])
     def test_when_the_function_is_killed_at_any_call_and_runs_again_then_nothing_is_lost(
         self, policy: Site, monkeypatch: pytest.MonkeyPatch, answered: bool, is_late: bool

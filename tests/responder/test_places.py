@@ -24,6 +24,7 @@ from tapstack.responder.store import captures, incidents
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, change, configure, interfaces_of, item, prepared
 from tests.responder.test_api import ask
+from tests.sampling import sampled
 
 LIMIT = 10
 
@@ -147,6 +148,7 @@ def test_when_the_critical_incident_is_closed_then_the_other_is_mirrored_again_a
     assert small.sessions() == []
 
 
+@pytest.mark.long
 def test_when_the_other_is_closed_while_it_waits_then_it_is_not_mirrored_again(small: Site) -> None:
     low, critical = started(small, LIMIT), started(small, severity="critical")
     ended(low)
@@ -252,6 +254,7 @@ def test_when_a_session_of_others_has_the_same_source_then_its_deletion_would_fr
     assert Counter(states(low)) == {"mirrored": 9, "waiting": 1}
 
 
+@pytest.mark.long
 def test_when_a_more_severe_incident_holds_the_same_interface_then_it_keeps_its_place(small: Site) -> None:
     low = started(small, LIMIT)
     kept = next(iter(interfaces_of(low)))
@@ -265,6 +268,7 @@ def test_when_a_more_severe_incident_holds_the_same_interface_then_it_keeps_its_
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_two_less_severe_incidents_share_a_session_then_both_lose_it_and_both_get_it_again(small: Site) -> None:
     first = started(small, 1)
     second = prepared(None, *interfaces_of(first), severity="medium")
@@ -302,7 +306,7 @@ class TestBudgets:
         assert Counter(states(findings)) == {"mirrored": 4, "waiting": 3}
 
 
-@pytest.mark.parametrize("waits", [True, False])
+@sampled("waits", [True, False], every=2)
 def test_when_an_alert_raises_the_severity_then_what_waits_gets_a_place(
     small: Site, monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
@@ -344,6 +348,7 @@ def test_when_two_critical_incidents_come_at_once_then_each_takes_a_place_and_no
     assert len(small.ours()) == LIMIT
 
 
+@pytest.mark.long
 def test_when_another_takes_the_same_place_meanwhile_then_it_is_planned_again(
     small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +369,7 @@ def test_when_another_takes_the_same_place_meanwhile_then_it_is_planned_again(
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_a_less_severe_one_takes_the_free_place_first_then_it_gives_it(
     small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,7 +423,7 @@ def test_when_an_incident_failed_then_its_sessions_give_their_places_for_good(sm
 
 
 @pytest.mark.parametrize("action", ["TransactWriteItems", "DeleteTrafficMirrorSession", "BatchGetItem"])
-@pytest.mark.parametrize("kind", ["throttled", "lost before", "lost after"])
+@sampled("kind", ["throttled", "lost before", "lost after"], every=3)
 def test_when_a_call_fails_once_then_the_place_is_taken_all_the_same(small: Site, action: str, kind: Any) -> None:
     low = started(small, LIMIT)
     critical = prepared(None, small.interface(), severity="critical")
@@ -428,7 +434,7 @@ def test_when_a_call_fails_once_then_the_place_is_taken_all_the_same(small: Site
     is_whole(small)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@sampled("when", ["before", "after"], every=2)
 def test_when_the_function_is_killed_then_the_place_is_taken_at_the_next_attempt_or_given_back(
     small: Site, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -533,6 +539,7 @@ def test_when_aws_refuses_what_is_more_severe_then_it_takes_no_place_again_until
     assert not any("refused_by_aws_at" in entry for entry in item(critical)["interfaces"])
 
 
+@pytest.mark.long
 def test_when_aws_refused_it_an_hour_ago_then_one_of_an_incident_takes_a_place_again(
     small: Site, refused: set[str]
 ) -> None:
@@ -563,6 +570,7 @@ def test_when_aws_refused_it_an_hour_ago_then_one_of_an_incident_takes_a_place_a
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_it_waits_for_another_reason_than_before_then_the_incident_says_that(
     small: Site, refused: set[str]
 ) -> None:

@@ -122,6 +122,7 @@ def test_when_the_example_is_synthesized_then_python_imports_nothing_that_it_doe
     )
 
 
+@pytest.mark.long
 def test_when_jsii_starts_its_kernel_itself_then_the_example_is_the_same(
     example: tuple[Path, Any, int], tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_when_jsii_starts_its_kernel_itself_then_the_example_is_the_same(
     assert_same(example[0], tmp_path / "late")
 
 
+@pytest.mark.long
 def test_when_hcl_is_synthesized_then_it_is_the_same_either_way(tmp_path: Path) -> None:
     synthesize(tmp_path / "early", SYNTH_HCL_OUTPUT="true")
     synthesize(tmp_path / "late", SYNTH_HCL_OUTPUT="true", JSII_NODE=another_node(tmp_path))

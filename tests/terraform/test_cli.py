@@ -36,7 +36,9 @@ def cdktf(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize(("arguments", "file"), [((), "cdk.tf.json"), (("--hcl",), "cdk.tf")])
+@pytest.mark.parametrize(
+    ("arguments", "file"), [pytest.param((), "cdk.tf.json", marks=pytest.mark.long), (("--hcl",), "cdk.tf")]
+)
 def test_when_the_cli_synthesizes_then_every_site_is_written(
     tmp_path: Path, arguments: tuple[str, ...], file: str
 ) -> None:

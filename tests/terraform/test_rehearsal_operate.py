@@ -83,6 +83,7 @@ def test_when_a_capture_is_deployed_and_destroyed_then_nothing_is_left_and_what_
     # Though the umask says otherwise.
     assert stat.S_IMODE((project.directory / "state" / "tapstack" / "ward.tfstate").stat().st_mode) == 0o600
     assert project.open_to_others() == []
+    assert "No changes" in project("diff")
 
     project("destroy", "--auto-approve")
     assert differences(before, take_snapshot(project.account, region=REGION)) == []
@@ -140,6 +141,7 @@ def test_when_a_response_uses_the_appliance_of_its_site_then_it_is_planned_alone
     assert "0 to change, 0 to destroy" in project("diff", "ward-response")
 
 
+@pytest.mark.long
 def test_when_a_response_launches_its_appliance_then_it_is_planned_without_the_capture(project: Project) -> None:
     launch = (
         f"{{template_url: '{publish_template(project.account.client('s3'))}', "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from stacks.synthesis import synthesize
 from strictmoto.account import Account
 from strictmoto.company import found_company
@@ -13,6 +15,8 @@ from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
 from tapstack.workspace import state
 from tests.terraform.conftest import Terraform, as_the_role_that_applies
+
+pytestmark = pytest.mark.long
 
 REGION = "eu-central-1"
 

@@ -41,7 +41,8 @@ def build(texts: list[str]) -> tuple[cdk.TerraformStack, dict[str, str]]:
     return stack, taken
 
 
-@pytest.mark.parametrize("hcl", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.long
+@pytest.mark.parametrize("hcl", [False, True])
 def test_when_terraform_plans_then_it_reads_every_text_as_it_went_in(
     terraform: Terraform, tmp_path: Path, hcl: bool
 ) -> None:

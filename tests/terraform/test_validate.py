@@ -53,7 +53,7 @@ def test_when_the_examples_are_synthesized_then_terraform_finds_them_valid(
     assert verdicts == {name: [] for name in names}
 
 
-@pytest.mark.parametrize("written", ["all stacks", "captures as HCL"])
+@pytest.mark.parametrize("written", [pytest.param("all stacks", marks=pytest.mark.long), "captures as HCL"])
 def test_when_the_deployment_is_synthesized_then_terraform_finds_it_valid(
     terraform: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:

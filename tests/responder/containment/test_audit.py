@@ -33,6 +33,7 @@ def reported(shop: Shop) -> list[str]:
     return report.audit
 
 
+@pytest.mark.long
 def test_when_an_open_incident_contains_it_then_nothing_is_reported(shop: Shop) -> None:
     contained(shop.database)
     assert reported(shop) == []
@@ -86,6 +87,7 @@ def test_when_an_interface_is_in_quarantine_without_a_containment_then_it_is_rep
     )
 
 
+@pytest.mark.long
 def test_when_an_interface_was_detached_since_isolation_then_nothing_is_reported(shop: Shop) -> None:
     incident = contained(shop.database)
     second = shop.company.interfaces["database"][1]

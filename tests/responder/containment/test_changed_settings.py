@@ -19,6 +19,7 @@ from tapstack.workspace.credentials import Access, try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
 from tests.responder.conftest import TABLE
 from tests.responder.containment.conftest import Shop, contained, release
+from tests.sampling import sampled
 
 EVERYTHING: Final[dict[str, Any]] = {"tcp_established_seconds": 60, "instance_profile": "restrict"}
 OFF: Final[dict[str, Any]] = {
@@ -110,7 +111,7 @@ def test_when_a_contained_instance_protects_a_response_then_the_command_names_th
     assert f": release the instance ({command})" in "\n".join(found.protections)
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("settings", "how", "what"),
     [
         (SETTINGS, None, None),
@@ -134,6 +135,7 @@ def test_when_a_contained_instance_protects_a_response_then_the_command_names_th
             "profile, groups, tracking, target-group, classic-balancer, standby, volume, shutdown, termination",
         ),
     ],
+    every=3,
 )
 def test_when_a_deploy_would_take_what_a_release_needs_then_it_is_refused_until_the_instance_is_released(
     shop: Shop,

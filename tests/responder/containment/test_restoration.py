@@ -154,6 +154,7 @@ class TestSecondIncident:
         assert shop.changed_since(before) == []
         assert (shop.state(first), shop.state(second)) == ("released", "released")
 
+    @pytest.mark.long
     def test_when_it_is_contained_while_it_is_released_then_it_stays_isolated_and_no_prior_state_is_lost(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -229,6 +230,7 @@ class TestOthers:
             f"{shop.company.security_groups['web']} (web)"
         ]
 
+    @pytest.mark.long
     def test_when_others_restored_the_prior_state_then_the_release_is_not_blocked(self, shop: Shop) -> None:
         before = shop.all()
         incident = contained(shop.database)
@@ -516,6 +518,7 @@ class TestMoved:
         [difference] = restoration.plan(first).differences
         assert difference.why == "changed outside Tapstack"
 
+    @pytest.mark.long
     def test_when_that_is_attached_and_contained_after_the_release_then_what_is_late_leaves_it_isolated(
         self, shop: Shop, other: str
     ) -> None:

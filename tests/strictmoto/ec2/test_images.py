@@ -51,6 +51,7 @@ def test_when_one_image_is_read_then_only_that_one_is_made(aws_account: Account,
     assert made == [PUBLIC], "an account that is emptied makes them all"
 
 
+@pytest.mark.long
 def test_when_an_image_is_read_then_its_snapshot_stays_the_same(aws_account: Account) -> None:
     ec2 = aws_account.client("ec2")
 
@@ -78,6 +79,7 @@ def test_when_own_snapshots_are_listed_or_one_is_read_then_no_public_image_is_ma
     assert ec2.describe_snapshots(OwnerIds=["self", "amazon"])["Snapshots"][1:]
 
 
+@pytest.mark.long
 def test_when_snapshots_are_listed_first_then_those_of_public_images_are_there(aws_account: Account) -> None:
     ec2 = aws_account.client("ec2")
     assert len(ec2.describe_snapshots()["Snapshots"]) == len(ec2.describe_images()["Images"])

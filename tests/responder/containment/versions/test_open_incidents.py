@@ -69,6 +69,7 @@ def shown(name: str) -> dict[str, Any]:
     return incidents.shown(incidents.get(name))
 
 
+@pytest.mark.long
 def test_when_incidents_are_written_then_json_has_them_as_their_items_are_and_all_say_where(shop: Shop) -> None:
     play(shop)
     for name in (CAPTURING, JOINED, PENDING, BLOCKED, CLOSED, BEGUN):
@@ -201,6 +202,7 @@ def test_when_containments_of_an_earlier_version_were_under_way_then_they_go_on(
     assert updated.is_isolated(updated.company.instances["web-1"])
 
 
+@pytest.mark.long
 def test_when_an_incident_is_opened_for_the_same_instance_then_it_shares_what_an_earlier_version_made(
     updated: Shop,
 ) -> None:
@@ -222,6 +224,7 @@ def test_when_an_incident_is_opened_for_the_same_instance_then_it_shares_what_an
         assert len(updated.site.ours()) == left
 
 
+@pytest.mark.long
 def test_when_an_earlier_version_wrote_keys_then_they_are_those_of_their_caller_and_source(updated: Shop) -> None:
     body = {"reason": "beaconing", "instance_id": updated.database, "alert_id": "edr-1"}
     asked = read_request(body, minutes=600, max_minutes=1440)
