@@ -31,11 +31,12 @@ def test_when_ids_are_hexadecimal_then_they_are_taken() -> None:
 @pytest.mark.parametrize(
     ("alphabet", "lengths", "most"),
     [
+        (string.ascii_letters + string.digits, (16,), 0.01),
         (string.ascii_letters + string.digits, (20, 22, 32), 0.001),
         (string.ascii_lowercase + string.digits, (24, 32), 0.01),
         (string.ascii_letters, (24, 32), 0.003),
     ],
-    ids=["letters and digits", "of one case", "letters"],
+    ids=["short", "letters and digits", "of one case", "letters"],
 )
 def test_when_ids_are_drawn_then_nearly_all_are_taken(alphabet: str, lengths: tuple[int, ...], most: float) -> None:
     drawn = random.Random(18)
@@ -89,6 +90,14 @@ def test_when_an_id_is_hard_to_guess_then_it_is_taken(value: str) -> None:
         ("hunters-contoso-frankfurt-2026", "is too easy to guess"),
         ("contosocorporation-eucentral1", "is too easy to guess"),
         ("20261128120000-contoso-bank", "is too easy to guess"),
+        ("AcmeBankSocTeamProd2", "is too easy to guess"),
+        ("JohnDoeAcmeCorpIt1", "is too easy to guess"),
+        ("acme1bank2soc3team4", "is too easy to guess"),
+        ("Contoso-Bank-Soc-Nov-28-2026", "is too easy to guess"),
+        ("Contoso28Bank2026Soc7Team", "is too easy to guess"),
+        ("k7Vx2026-11-28qZ4r", "is too easy to guess"),
+        ("k7Vx28.Nov.2026qZ4r", "is too easy to guess"),
+        ("k7VxNovember282026qZ4r", "is too easy to guess"),
         ("48151623421342371729", "is too easy to guess"),
         ("qwertyuiopasdfghjkl", "is too easy to guess"),
         ("Qwertzuiop-1qaz2wsx3edc4rfv", "is too easy to guess"),
