@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from strictmoto.account import Account
+from strictmoto.testing.checkpoint import made_once
 from tests.strictmoto.ec2.mirroring.network import refused
 
 
@@ -29,7 +30,11 @@ class Setting:
 
 @pytest.fixture
 def setting(aws_account: Account) -> Setting:
-    ec2 = aws_account.client("ec2")
+    return replace(made_once(aws_account, make_setting), ec2=aws_account.client("ec2"))
+
+
+def make_setting(account: Account) -> Setting:
+    ec2 = account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.20.{number}.0/24", AvailabilityZone=f"eu-central-1{zone}")["Subnet"]
