@@ -6,7 +6,6 @@ says of every creation and deletion whether AWS refuses it; invariants check the
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
@@ -24,7 +23,7 @@ from tests.strictmoto.ec2.mirroring.network import REGION
 ACCOUNT = "300000000001"
 SOURCES_PER_TARGET = 3
 STEPS = 80
-EXAMPLES = 150 if os.environ.get("TAPSTACK_EVERY_POINT") == "1" else 40
+EXAMPLES = 50
 
 # Mostly numbers that are right, and often taken.
 
