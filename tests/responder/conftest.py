@@ -328,7 +328,7 @@ def unpublished(monkeypatch: pytest.MonkeyPatch, incident: str) -> None:
 
 def swept_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweep, killed once after each way to record or publish something, and then to the end."""
-    for owner, name in ((notifications, "_publish"), (notified, "mark_notified"), (table, "write_together")):
+    for owner, name in ((notifications, "_deliver"), (notified, "mark_notified"), (table, "write_together")):
         real = getattr(owner, name)
         left = 1
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
@@ -15,12 +16,14 @@ from tapstack.domain.incidents import as_text, as_time, expiry, utc_now
 from tapstack.responder.appliance import steps as appliance_steps
 from tapstack.responder.capture import steps as capture_steps
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import Conflict, UnknownIncident
+from tapstack.responder.errors import Conflict, TryAgain, UnknownIncident
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
-from tapstack.responder.outbound import executions
+from tapstack.responder.outbound import executions, notifications
 from tapstack.responder.store import incidents, lifetimes, undelivered
+from tapstack.responder.store.undelivered import Undelivered
 from tapstack.responder.sweeper import sweep
+from tapstack.response import states
 from tests.responder.conftest import Site, captures_since, change, item, opened, prepared
 from tests.responder.test_capturing import KINDS
 
@@ -368,13 +371,41 @@ class TestATopicThatRefuses:
         assert len(taken(site)) == 1
 
 
-def test_when_the_bus_does_not_take_an_event_then_a_sweep_emits_it(site: Site) -> None:
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_when_one_does_not_answer_for_long_then_it_is_tried_again_and_then_left_to_the_sweeper(
+    site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    site.client("sns").create_topic(Name="deleted")
+    incident = capturing(site)
+    real = notifications._deliver
+
+    def deliver(one: Undelivered) -> None:
+        if one.destination == [*topics[:2], "default"][place]:
+            raise TryAgain("no answer")
+        real(one)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notifications, "_deliver", deliver)
+        for _ in range(notifications._TRIED_AGAIN):
+            with pytest.raises(TryAgain):
+                incident_steps.notify(incident)
+            assert list(undelivered.listed()) == []
+        for _ in range(2):
+            incident_steps.notify(incident)
+    # Below what the workflow retries.
+    assert states._retries()[1]["MaxAttempts"] > notifications._TRIED_AGAIN
+    assert len(sweep().delivered) == 1
+    assert sorted(topic for topic, _ in taken(site)) == sorted(topics)
+    assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing"]
+
+
+def test_when_one_answers_again_then_the_next_try_delivers_to_it_alone(site: Site, topics: list[str]) -> None:
+    site.client("sns").create_topic(Name="deleted")
     incident = capturing(site)
     site.account.faults.add(Fault("PutEvents", "server error", times=4))
-    incident_steps.notify(incident)
-    site.account.recorder.clear()
-    [line] = sweep().delivered
-    assert line.startswith("Tapstack Incident: to default, since 20")
-    [event] = site.events("Tapstack Incident")
-    assert (event["what"], event["id"], event["site"]) == ("capturing", incident, "frankfurt")
+    with pytest.raises(ClientError):
+        incident_steps.notify(incident)
+    for _ in range(2):
+        incident_steps.notify(incident)
+    assert sorted(topic for topic, _ in taken(site)) == sorted(topics)
     assert sweep().delivered == []

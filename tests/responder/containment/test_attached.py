@@ -341,7 +341,7 @@ def test_when_the_sweep_is_killed_before_it_notifies_then_the_next_one_notifies(
     incident = contained(shop.database)
     interface = attach(shop)
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "_publish", kill)
+        patch.setattr(notifications, "_deliver", kill)
         with pytest.raises(Killed):
             isolate()
     isolation.contain(incident)

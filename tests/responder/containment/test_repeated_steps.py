@@ -9,6 +9,7 @@ import pytest
 from strictmoto.faults import Fault
 from tapstack.domain.own_names import CONTAINMENTS_FAILED, RELEASES_BLOCKED
 from tapstack.responder.containment import steps as containment_steps
+from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers.incident import handler
 from tapstack.responder.store import incidents
 from tests.responder.containment.conftest import Shop, asked, contained, release
@@ -36,7 +37,8 @@ def test_when_a_failure_is_recorded_again_then_it_counts_once(shop: Shop, capsys
     incident = asked(shop.database)
     # Longer than the client tries again.
     shop.site.account.faults.add(Fault(call, "throttled", times=10))
-    handler(failing(incident), None)
+    with pytest.raises(TryAgain):
+        handler(failing(incident), None)
     shop.site.account.faults.clear()
     for _ in range(2):
         handler(failing(incident), None)
@@ -68,7 +70,8 @@ def test_when_a_blocked_release_is_notified_of_again_then_it_counts_once(
     assert release(incident) == "blocked"
     notifying = {"action": "notify_containment", "incident_id": incident, "outcome": "blocked"}
     shop.site.account.faults.add(Fault(call, "throttled", times=10))
-    handler(notifying, None)
+    with pytest.raises(TryAgain):
+        handler(notifying, None)
     shop.site.account.faults.clear()
     for _ in range(2):
         handler(notifying, None)

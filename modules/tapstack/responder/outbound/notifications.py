@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +24,7 @@ from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import client
-from tapstack.responder.aws.errors import said_by
+from tapstack.responder.aws.errors import is_transient, said_by
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.observability import count, logger
@@ -41,6 +42,9 @@ NOTIFIED_IN_AN_HOUR: Final = 12
 matters."""
 _ERRORS: Final = (BotoCoreError, ClientError, TryAgain)
 """What a topic, or the bus, may answer that does not take what it is sent."""
+_TRIED_AGAIN: Final = 8
+"""How often a notification of an incident is tried again after a transient error, before the sweeper does: below what
+the workflow retries (`response.states`), so that no step fails because of it."""
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
@@ -53,30 +57,38 @@ def notify_once(
 ) -> bool:
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
-    What is not delivered the sweeper delivers later: no step fails because of a notification, and nothing that was
-    done or decided is left undone because of one. A function that is killed before the notification is recorded sends
-    it again. Without `to_operators` subscribers alone are notified. Return whether this call notified.
+    What is refused, or does not arrive after some tries, the sweeper delivers later: no step fails because of a
+    notification, and nothing that was done or decided is left undone because of one. A function that is killed before
+    the notification is recorded sends it again. Without `to_operators` subscribers alone are notified. Return whether
+    this call notified.
+
+    Raises:
+        ClientError, BotoCoreError, TryAgain: a transient error; the caller tries again, within seconds in the workflow.
     """
     mark = once or what
-    if notified.is_notified(incident, mark):
+    taken = notified.taken_by(incident, mark)
+    if taken is None:
         return False
-    if to_operators:
-        publish(subject, text)
+    named = environment()
     detail = _placed({"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
-    try:
-        _put_event(INCIDENT_EVENT, detail)
-    except _ERRORS as error:
-        bus = environment().event_bus
-        _count_failure(bus, error)
-        undelivered.keep(Undelivered(bus, INCIDENT_EVENT, json.dumps(detail)))
+    every = [Undelivered(topic_arn, subject, text) for topic_arn in named.topic_arns if to_operators]
+    every.append(Undelivered(named.event_bus, INCIDENT_EVENT, json.dumps(detail)))
+    left = [one for one in every if one.destination not in taken]
+    failed = _deliver_each(left)
+    transient = next((error for error in failed.values() if isinstance(error, TryAgain) or is_transient(error)), None)
+    now = {one.destination for one in left if one not in failed}
+    if transient is not None and notified.may_try_again(incident.id, mark, now, most=_TRIED_AGAIN):
+        raise transient
+    for one, error in failed.items():
+        _keep(one, error)
     notified.mark_notified(incident.id, mark)
     return True
 
 
 def publish(subject: str, text: str) -> None:
     """Publish a notification to operators, to each topic; to one that does not take it, the sweeper delivers it."""
-    for topic_arn in _publish(subject, text):
-        undelivered.keep(Undelivered(topic_arn, subject, text))
+    for one, error in _publish(subject, text).items():
+        _keep(one, error)
 
 
 def publish_to_any(subject: str, text: str) -> None:
@@ -86,27 +98,46 @@ def publish_to_any(subject: str, text: str) -> None:
         ClientError, BotoCoreError: no topic took it; that of the first one. Nothing is left to the sweeper then.
     """
     failed = _publish(subject, text)
-    if failed and failed.keys() == set(environment().topic_arns):
-        raise next(iter(failed.values()))
-    for topic_arn in failed:
-        undelivered.keep(Undelivered(topic_arn, subject, text))
+    if failed and len(failed) == len(environment().topic_arns):
+        one, error = next(iter(failed.items()))
+        _count_failure(one.destination, error)
+        raise error
+    for one, error in failed.items():
+        _keep(one, error)
 
 
-def _publish(subject: str, text: str) -> dict[str, Exception]:
-    """Return the errors of the topics that did not take it."""
-    failed = dict[str, Exception]()
-    for topic_arn in environment().topic_arns:
+def _publish(subject: str, text: str) -> dict[Undelivered, Exception]:
+    """Return what topics did not take, with their errors."""
+    return _deliver_each(Undelivered(topic_arn, subject, text) for topic_arn in environment().topic_arns)
+
+
+def _deliver_each(every: Iterable[Undelivered]) -> dict[Undelivered, Exception]:
+    """Return what was not taken, with the errors."""
+    failed = dict[Undelivered, Exception]()
+    for one in every:
         try:
-            _send(topic_arn, subject, text)
+            _deliver(one)
         except _ERRORS as error:
-            _count_failure(topic_arn, error)
-            failed[topic_arn] = error
+            failed[one] = error
     return failed
+
+
+def _deliver(one: Undelivered) -> None:
+    if one.destination == environment().event_bus:
+        _put_event(one.subject, json.loads(one.text))
+    else:
+        _send(one.destination, one.subject, one.text)
 
 
 def _send(topic_arn: str, subject: str, text: str) -> None:
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
     client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+
+
+def _keep(one: Undelivered, error: Exception) -> None:
+    """Leave it to the sweeper."""
+    _count_failure(one.destination, error)
+    undelivered.keep(one)
 
 
 def _count_failure(destination: str, error: Exception) -> None:
@@ -131,7 +162,7 @@ def deliver() -> tuple[list[str], list[str]]:
             undelivered.forget(one)
         elif one.destination not in failed:
             try:
-                _deliver(one)
+                _deliver(one if one.destination == named.event_bus else _late(one))
             except _ERRORS as error:
                 _count_failure(one.destination, error)
                 failed[one.destination] = error
@@ -141,12 +172,10 @@ def deliver() -> tuple[list[str], list[str]]:
     return lines, [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
 
 
-def _deliver(one: Undelivered) -> None:
-    if one.destination == environment().event_bus:
-        _put_event(one.subject, json.loads(one.text))
-    else:
-        late = f"This notification is of {one.since}, and could not be delivered then: what it says may have changed."
-        _send(one.destination, one.subject, f"{late}\n\n{one.text}")
+def _late(one: Undelivered) -> Undelivered:
+    """Return a notification that says that it is late."""
+    said = f"This notification is of {one.since}, and could not be delivered then: what it says may have changed."
+    return replace(one, text=f"{said}\n\n{one.text}")
 
 
 def _within_limit(text: str) -> str:

@@ -6,6 +6,7 @@ joins is one, and an item of DynamoDB has 400 KB at most.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -23,15 +24,46 @@ def is_notified(incident: Incident, what: str) -> bool:
         incident: of which.
         what: as `mark_notified` recorded it.
     """
+    return taken_by(incident, what) is None
+
+
+def taken_by(incident: Incident, what: str) -> frozenset[str] | None:
+    """Return which destinations took a notification that is tried again for the others; None where it was published."""
     # An earlier version recorded it in the incident.
-    return what in incident.notified or table.read(notification_key(incident.id, what)) is not None
+    if what in incident.notified:
+        return None
+    item = table.read(notification_key(incident.id, what))
+    if item is None:
+        return frozenset()
+    return frozenset(item.get("taken_by", ())) if "tries" in item else None
+
+
+def may_try_again(incident_id: str, what: str, taken: Collection[str], *, most: int) -> bool:
+    """Record that not all destinations took a notification; return whether it may be tried again.
+
+    Args:
+        incident_id: of which.
+        what: as `mark_notified` will record it.
+        taken: the destinations that took it.
+        most: how often it may be tried again.
+    """
+    values = {"what": what, "ttl": lifetimes.of_belongings(), "one": 1, "most": most}
+    changed = table.change(
+        notification_key(incident_id, what),
+        f"SET what = :what, #ttl = :ttl ADD tries :one{', taken_by :taken' if taken else ''}",
+        # Another function may have published it meanwhile.
+        condition="attribute_not_exists(what) OR tries < :most",
+        values=values | ({"taken": set(taken)} if taken else {}),
+        names={"ttl": "ttl"},
+    )
+    return changed is not None
 
 
 def mark_notified(incident_id: str, what: str) -> None:
     """Record that a notification was published."""
     table.change(
         notification_key(incident_id, what),
-        "SET what = :what, #ttl = :ttl",
+        "SET what = :what, #ttl = :ttl REMOVE tries, taken_by",
         values={"what": what, "ttl": lifetimes.of_belongings()},
         names={"ttl": "ttl"},
     )
