@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from scripts.set_up import parse_pip_configuration, reach_of_uv
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 CACHE: Final = ROOT / ".environments"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements")
@@ -58,7 +60,6 @@ def environment(name: str, progress: Callable[[str], None] = _progress) -> Path:
             return python
         progress(f"installing {name} into {directory.relative_to(ROOT)} ...")
         shutil.rmtree(directory, ignore_errors=True)
-        # The project's own pip installs into it, which spares half of the time.
         venv.create(directory, symlinks=True, with_pip=False)
         _install(name, requirements, python)
         # Written last: without it the environment is half made, and is made again.
@@ -67,6 +68,16 @@ def environment(name: str, progress: Callable[[str], None] = _progress) -> Path:
 
 
 def _install(name: str, requirements: Path, python: Path) -> None:
+    """Install by uv, in a twentieth of pip's time; by pip where uv is absent, or fails."""
+    uv = Path(sys.executable).with_name("uv")
+    if uv.exists():
+        listing = [sys.executable, "-m", "pip", "config", "list"]
+        configured = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
+        arguments, env = reach_of_uv(parse_pip_configuration(configured), os.environ)
+        command = [str(uv), "pip", "install", "--no-config", "--quiet", f"--python={python}", *arguments]
+        done = subprocess.run([*command, f"--requirement={requirements}"], env=env, capture_output=True, check=False)
+        if done.returncode == 0:
+            return
     # Compiling would take longer than installing; Python compiles what it imports, when it does.
     options = ["--quiet", "--no-compile", "--disable-pip-version-check"]
     result = subprocess.run(
