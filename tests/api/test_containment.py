@@ -441,6 +441,7 @@ def test_when_the_deadline_passes_then_the_default_applies(
     team.until_published(f"{incident}: NOT contained" if default == "leave" else f"{incident}: CONTAINED")
 
 
+@pytest.mark.long
 def test_when_it_waits_for_packets_then_it_is_contained_once_they_are_seen_or_the_time_is_over(
     aws_account_server: Account,
 ) -> None:

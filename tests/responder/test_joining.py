@@ -679,7 +679,7 @@ class TestRaces:
         assert len(entries(incident, "joined")) == 5
 
     @sampled("answered", [True, False], ids=["after a call", "before a call"], every=2)
-    @pytest.mark.parametrize("is_late", [True, False], ids=["late", "joining"])
+    @sampled("is_late", [True, False], ids=["late", "joining"], every=2)
     def test_when_the_function_is_killed_at_any_call_and_runs_again_then_nothing_is_lost(
         self, policy: Site, monkeypatch: pytest.MonkeyPatch, answered: bool, is_late: bool
     ) -> None:

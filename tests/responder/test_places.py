@@ -507,6 +507,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return interfaces
 
 
+@pytest.mark.long
 def test_when_aws_refuses_what_is_more_severe_then_it_takes_no_place_again_until_one_is_free(
     small: Site, refused: set[str]
 ) -> None:

@@ -139,11 +139,14 @@ def test_when_its_interface_is_deleted_then_its_capture_ends_and_nothing_is_lost
     detach(site, interface)
     site.ec2.delete_network_interface(NetworkInterfaceId=interface)
     report = sweep()
-    assert (report.repaired, report.places, report.problems) == ([], [], [])
+    said = f"{interface} is not mirrored any more: it does not exist any more"
+    assert (report.repaired, report.places, report.problems) == ([f"{incident}: {said}"], [], [])
     found = interfaces_of(incident)[interface]
     assert (found["state"], found["note"]) == ("ended", "it does not exist any more")
-    said = f"{interface} is not mirrored any more: it does not exist any more"
     assert entries(incident, "interface deleted") == [said]
+    [mail] = mails(site, "network interface deleted")
+    assert said in mail
+    assert "NOTHING of this incident is mirrored now." not in mail
     assert mails(site, "MIRRORING LOST") == []
     assert not any(sweep().as_dict().values())
     assert len(site.ours(primary)) == 1

@@ -113,6 +113,7 @@ FIELD = (
 IAM = ["CAPABILITY_NAMED_IAM"]
 
 
+@pytest.mark.long
 def test_fails_whatever_type_of_the_field_the_account_does_not_make(account: Account) -> None:
     kinds = [kind for kind in schemas.kinds(REGION) if kind.split("::")[1] in FIELD]
     unmade = sorted(kind for kind in kinds if not api_types.makes(kind))

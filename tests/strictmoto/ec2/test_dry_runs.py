@@ -89,6 +89,7 @@ def answers(account: Account, keys: Any) -> dict[str, tuple[str, int]]:
     return found
 
 
+@pytest.mark.long
 def test_when_any_action_is_a_dry_run_then_it_is_not_done(aws_account: Account) -> None:
     found_company(aws_account)
     before = state(aws_account)

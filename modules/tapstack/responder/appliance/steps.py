@@ -337,8 +337,7 @@ def _continue_retirement(settings: DeployedLaunch, *, again: bool = False) -> st
     elif now.target_id is not None:
         snapshots.record_lost(now)
     if stack is None or gone:
-        stored.record_gone(now)
-        return "gone"
+        return _gone(now)
     if settings.snapshots is not None and stored.begin_deletion(now) is None:
         return "kept"
     if stack["StackStatus"] == "DELETE_FAILED" and not stacks.sessions_that_stay(stack):
@@ -350,6 +349,12 @@ def _continue_retirement(settings: DeployedLaunch, *, again: bool = False) -> st
     stacks.delete(stack, now.generation)
     after = stacks.describe(stack["StackId"])
     if after is None or after["StackStatus"] == stacks.GONE:
-        stored.record_gone(now)
-        return "gone"
+        return _gone(now)
     return "wait"
+
+
+def _gone(now: Appliance) -> str:
+    # First the incidents: afterwards the table does not say any more which ones used it.
+    incidents.record_gone_appliance(now.captured_for - now.holders, now.generation)
+    stored.record_gone(now)
+    return "gone"

@@ -70,6 +70,18 @@ def lost(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     )
 
 
+def deleted(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
+    """Return subject and text: network interfaces no longer exist, and their capture has ended."""
+    return subject(incident, "network interface deleted"), text(
+        incident,
+        "Network interfaces of this incident were deleted, and AWS deleted their mirror sessions with them. What was "
+        "mirrored until then is captured.",
+        [f"  {line}" for line in lines],
+        [] if incident.in_state("mirrored") else ["NOTHING of this incident is mirrored now."],
+        ["CloudTrail says who deleted them.", *_run_next(incident)],
+    )
+
+
 def displaced(incident: Incident, lines: Sequence[str]) -> tuple[str, str]:
     """Return subject and text: interfaces of this incident gave their places to more severe incidents."""
     then = f"is NOT mirrored again: this incident is {incident.state}. To capture it, open another incident."

@@ -39,11 +39,13 @@ _REPAIRED: Final = "mirroring repaired"
 _LOST: Final = "mirroring lost"
 _PLACED: Final = "mirrored after waiting"
 _PRECEDED: Final = "packets go to others"
+_DELETED: Final = "interface deleted"
 _NOTICES: Final[Mapping[str, Callable[..., tuple[str, str]]]] = {
     _REPAIRED: packet_notices.repaired,
     _LOST: packet_notices.lost,
     _PLACED: packet_notices.placed,
     _PRECEDED: packet_notices.preceded,
+    _DELETED: packet_notices.deleted,
 }
 
 
@@ -196,7 +198,11 @@ def _renew(incident_id: str, interfaces: dict[str, str], report: Repairs) -> Non
             elif entry.state != "ended":
                 lost.append(f"{eni} is not mirrored: {entry.note}; {interfaces[eni]}")
         mark = _mark_of(renewed)
-        return [*_notice(_REPAIRED, mirrored, mark), *_notice(_LOST, lost, f"{mark} {_moment()}")]
+        return [
+            *_notice(_REPAIRED, mirrored, mark),
+            *_notice(_LOST, lost, f"{mark} {_moment()}"),
+            *_deleted(renewed),
+        ]
 
     _mirror_again(incident_id, interfaces, notices, report)
 
@@ -209,6 +215,13 @@ def _mirror_again(
 ) -> None:
     with reporting(report.problems, incident_id):
         capture_steps.renew(incident_id, interface_ids, notices)
+
+
+def _deleted(renewed: Iterable[IncidentInterface]) -> list[str]:
+    """Return what is recorded of a notification of the interfaces that no longer exist."""
+    ended = [entry for entry in renewed if entry.state == "ended"]
+    lines = [f"{entry.network_interface_id} is not mirrored any more: {entry.note}" for entry in ended]
+    return _notice(_DELETED, lines, _mark_of(ended))
 
 
 def _mark_of(entries: Iterable[IncidentInterface]) -> str:
@@ -255,14 +268,14 @@ def mirror_waiting() -> Repairs:
         return report
     for incident in sorted(waiting, key=lambda one: (-SEVERITIES.index(one.severity), one.opened_at)):
         _mirror_again(incident.id, incident.interface_ids("waiting"), _placed, report)
-    _notify([one.id for one in waiting], report, [_PLACED])
+    _notify([one.id for one in waiting], report, [_PLACED, _DELETED])
     return report
 
 
 def _placed(renewed: Collection[IncidentInterface]) -> list[str]:
     mirrored = [one for one in renewed if one.state == "mirrored"]
     lines = [f"{one.network_interface_id} is mirrored by {one.session_id}" for one in mirrored]
-    return _notice(_PLACED, lines, _mark_of(mirrored))
+    return [*_notice(_PLACED, lines, _mark_of(mirrored)), *_deleted(renewed)]
 
 
 def _restore(

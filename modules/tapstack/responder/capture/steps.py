@@ -340,10 +340,6 @@ def _renew_once(
     changed = owed or tuple(entries) != incident.interfaces
     if changed and incidents.record_interfaces(incident, entries, unnotified=owed) is None:
         return None
-    for one in outcome.entries.values():
-        if one.state == "ended":
-            said = f"{one.network_interface_id} is not mirrored any more: {one.note}"
-            incidents.add_event(incident_id, "capture", "interface deleted", said)
     outcome.raise_transient()
     return list(outcome.entries.values())
 
@@ -404,6 +400,9 @@ def extend(incident_id: str) -> dict[str, int]:
             if entry.state == "mirrored":
                 said = f"{entry.network_interface_id} is mirrored by {entry.session_id}"
                 incidents.add_event(incident_id, "capture", "mirrored after waiting", said)
+            elif entry.state == "ended":
+                said = f"{entry.network_interface_id} is not mirrored any more: {entry.note}"
+                incidents.add_event(incident_id, "capture", "interface deleted", said)
     return {"extended": len(session_ids)}
 
 
@@ -539,7 +538,9 @@ class _Start:
     def _was_there(self, network_interface_id: str) -> bool:
         """Return whether an interface was tried before: EC2 may not know a new one yet."""
         before = self.incident.entry_of(network_interface_id)
-        return before is not None and before.state in ("mirrored", "waiting")
+        # What waits because AWS refused it may wait because EC2 did not know it.
+        waits = before is not None and before.state == "waiting" and before.refused_by_aws_at is None
+        return waits or (before is not None and before.state == "mirrored")
 
     def _create(self, capture: Capture, number: int) -> IncidentInterface:
         wanted = _Wanted(capture, number)

@@ -699,11 +699,30 @@ def instance_state(incident: Incident) -> InstanceState | None:
 
 
 def appliance_now(incident: Incident) -> IncidentAppliance | None:
-    """Return the appliance of an incident as it is since: others, or the sweeper, may have retired a launched one."""
+    """Return the appliance of an incident as it is now: a launched one does not run once its packets are kept, or lost.
+
+    Its stack may still exist then: `record_gone` says when it does not.
+    """
     appliance, packets = incident.appliance, incident.stored_packets
     if appliance is None or packets is None or packets.state == "appliance":
         return appliance
-    return replace(appliance, state="gone", portal_url=None)
+    return replace(appliance, state="gone" if appliance.state == "gone" else "retiring", portal_url=None)
+
+
+def record_gone_appliance(incident_ids: Iterable[str], generation: int) -> None:
+    """Record in the incidents that used a launched appliance that its stack is deleted.
+
+    Args:
+        incident_ids: which; those that are deleted already, or use a later launch, are left out.
+        generation: of the launch.
+    """
+    for incident_id in sorted(incident_ids):
+        incident = read(incident_id)
+        appliance = incident.appliance if incident is not None else None
+        if incident is None or appliance is None or not appliance.launched_by_us:
+            continue
+        if appliance.generation in (generation, None):
+            record_appliance(incident, replace(appliance, state="gone"))
 
 
 def keep_days() -> int | None:
