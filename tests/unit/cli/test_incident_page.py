@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def section() -> str:
 def test_when_the_page_shows_an_incident_then_the_card_is_the_program_s() -> None:
     seen = {"state": "packets seen", "since": "2026-01-02T03:05:00Z", "seen_at": "2026-01-02T03:05:00Z", "missing": []}
     launched = {**incident()["appliance"], "launched_by_us": True}
-    stored = {"state": "appliance", "snapshots": [], "until": None, "keep_days": 90}
+    stored: dict[str, Any] = {"state": "appliance", "snapshots": [], "until": None, "keep_days": 90}
     shown = incident(packets=seen, appliance=launched, stored_packets=stored, containment_modes=["approval", "now"])
     assert console("tapstack incident show") == card(shown, now=datetime(2026, 1, 2, 3, 34, 5, tzinfo=UTC))
 
