@@ -32,6 +32,7 @@ from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import alerts as alerts_store
 from tapstack.responder.store import containments, incidents, notified
+from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import Site, item
 from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
@@ -806,7 +807,7 @@ def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_compl
     instance, _ = site.instance()
     event = security_hub(FINDING_ARN, instance)
     event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
-    changing = ["TransactWriteItems", "StartExecution", "PutObject", "PutEvents"]
+    changing = ["TransactWriteItems", "StartExecution", "PutObject"]
     for action in changing:
         for kind in ("lost before", "lost after"):
             # Longer than the client tries.
@@ -820,6 +821,22 @@ def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_compl
     assert decision["action"] == "capture"
     assert len(item(decision["incident_id"])["execution_arns"]) == 1
     assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
+
+
+def test_when_the_bus_does_not_take_the_event_then_the_outcome_is_recorded_and_a_sweep_delivers_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    event = security_hub(FINDING_ARN, site.instance()[0])
+    # Longer than the client tries, for telemetry as well.
+    site.account.faults.add(Fault("PutEvents", "server error", times=8))
+    result = handler.handler(event, None)
+    site.account.recorder.clear()
+    assert handler.handler(event, None) == result
+    assert site.events("Tapstack Alert") == []
+    assert len(sweep().delivered) == 1
+    [emitted] = site.events("Tapstack Alert")
+    assert emitted["alerts"] == result["alerts"]
 
 
 RECORD = "tapstack.responder.store.alerts.record"

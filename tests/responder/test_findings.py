@@ -216,6 +216,18 @@ def test_when_an_event_comes_again_after_its_function_was_killed_then_it_says_wh
     assert decided({**event, "id": "another"})["action"] == "silent"
 
 
+def test_when_the_bus_does_not_take_the_event_then_a_sweep_delivers_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch, CAPTURE)
+    # Longer than the client tries, for telemetry as well.
+    site.account.faults.add(Fault("PutEvents", "server error", times=8))
+    decision = decided(finding(site.instance()[0]))
+    site.account.recorder.clear()
+    assert [line.partition(",")[0] for line in sweep().delivered] == ["Tapstack Finding: to default"]
+    assert [event["decisions"] for event in site.events("Tapstack Finding")] == [[decision]]
+
+
 def test_when_its_incident_is_closed_and_nothing_newer_is_seen_then_only_an_event_is_published(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

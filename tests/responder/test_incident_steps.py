@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -386,14 +387,14 @@ def test_when_one_does_not_answer_for_long_then_it_is_tried_again_and_then_left_
 
     with monkeypatch.context() as patched:
         patched.setattr(notifications, "_deliver", deliver)
-        for _ in range(notifications._TRIED_AGAIN):
+        for _ in range(notifications.TRIED_AGAIN):
             with pytest.raises(TryAgain):
                 incident_steps.notify(incident)
             assert list(undelivered.listed()) == []
         for _ in range(2):
             incident_steps.notify(incident)
     # Below what the workflow retries.
-    assert states._retries()[1]["MaxAttempts"] > notifications._TRIED_AGAIN
+    assert states._retries()[1]["MaxAttempts"] > notifications.TRIED_AGAIN
     assert len(sweep().delivered) == 1
     assert sorted(topic for topic, _ in taken(site)) == sorted(topics)
     assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing"]
@@ -409,3 +410,45 @@ def test_when_one_answers_again_then_the_next_try_delivers_to_it_alone(site: Sit
         incident_steps.notify(incident)
     assert sorted(topic for topic, _ in taken(site)) == sorted(topics)
     assert sweep().delivered == []
+
+
+@pytest.mark.parametrize("error", [TryAgain("no answer"), ClientError({"Error": {"Code": "NotFound"}}, "Publish")])
+@pytest.mark.parametrize("tries", [0, notifications.TRIED_AGAIN])
+def test_when_another_function_publishes_meanwhile_then_nothing_is_left_to_the_sweeper(
+    site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
+    site.client("sns").create_topic(Name="deleted")
+    incident = capturing(site)
+    real, first = notifications._deliver, [True]
+
+    def deliver(one: Undelivered) -> None:
+        if one.destination == "default" and first:
+            first.clear()
+            incident_steps.notify(incident)
+            raise error
+        real(one)
+
+    monkeypatch.setattr(notifications, "_deliver", deliver)
+    incident_steps.notify(incident, tries=tries)
+    assert list(undelivered.listed()) == []
+    assert [event["what"] for event in site.events("Tapstack Incident")] == ["capturing"]
+
+
+def test_when_an_event_is_delivered_late_then_it_has_the_time_that_it_is_of(
+    site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = utc_now() - timedelta(hours=3)
+    monkeypatch.setattr(undelivered, "utc_now", lambda: then)
+    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    notifications.emit("Tapstack Finding", {"finding": "f"})
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:subscriber"
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]}
+    made = site.client("sqs").create_queue(QueueName="subscriber", Attributes={"Policy": json.dumps(policy)})
+    site.client("events").put_rule(Name="all", EventPattern='{"source": ["tapstack"]}')
+    site.client("events").put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": arn}])
+    assert sweep().delivered == [f"Tapstack Finding: to default, since {as_text(then)}"]
+    received = site.client("sqs").receive_message(QueueUrl=made["QueueUrl"], MaxNumberOfMessages=10)["Messages"]
+    times = {event["detail-type"]: event["time"] for event in (json.loads(one["Body"]) for one in received)}
+    assert times["Tapstack Finding"] == as_text(then)
+    assert times["Tapstack Sweep"] > as_text(then)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
 from tapstack.domain.incident_events import DETAIL_TYPE
 from tapstack.domain.incidents import Source, as_text, as_time, read_request, utc_now
@@ -29,6 +30,7 @@ from tapstack.responder.store import incidents, table
 from tapstack.responder.store import opening as store
 from tapstack.responder.store.items import pack
 from tapstack.responder.store.keys import incident_key, instance_key
+from tapstack.responder.sweeper import sweep
 from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import Site, captures_since, change, item, opened
 from tests.responder.test_api import ask
@@ -493,6 +495,28 @@ class TestSize:
         killed(rises)
         decided(rises)
         assert len(joined_mails(policy)) == len(mails) + 1
+
+    @pytest.mark.parametrize("source", ["guardduty", "api"])
+    @pytest.mark.parametrize("action", ["Publish", "PutEvents"])
+    def test_when_a_notification_of_a_join_does_not_arrive_then_it_joins_and_a_sweep_delivers(
+        self, policy: Site, action: str, source: str
+    ) -> None:
+        instance, _ = policy.instance()
+        incident = decided(found(instance, 1))["incident_id"]
+        # Longer than a client tries.
+        policy.account.faults.add(Fault(action, "server error", times=10))
+        if source == "api":
+            status, _ = ask("POST", "/incidents", {"instance_id": instance, "reason": "beacon", "alert_id": "siem 1"})
+            assert status == 202
+        else:
+            # By the event of the finding, which may not arrive either.
+            assert decided(found(instance, 2))["action"] == "joined"
+        policy.account.faults.clear()
+        assert joins_notified_of(incident) != []
+        policy.account.recorder.clear()
+        assert len([line for line in sweep().delivered if "Finding" not in line]) == 1
+        told = [one["what"] for one in policy.events(notifications.INCIDENT_EVENT)]
+        assert (len(joined_mails(policy)), told) == ((1, []) if action == "Publish" else (0, ["joined"]))
 
     def test_when_a_notification_is_longer_than_a_key_then_it_is_once_all_the_same(self, policy: Site) -> None:
         incident = opened(policy.instance()[0])

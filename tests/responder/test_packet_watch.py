@@ -302,8 +302,9 @@ def test_when_an_earlier_version_began_it_then_it_is_watched_from_its_opening(si
 
 def test_when_the_topic_does_not_answer_then_the_next_sweep_delivers(site: Site) -> None:
     incident, instance, _ = capturing(site)
+    incident_steps.notify(incident)
     waited(incident, 11)
-    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    site.account.faults.add(Fault("Publish", "lost before", times=8))
     assert sweep().problems != []
     assert packets_of(incident)["state"] == "no packets seen"
     assert mails(site, "NO PACKETS SEEN") == []
@@ -311,7 +312,7 @@ def test_when_the_topic_does_not_answer_then_the_next_sweep_delivers(site: Site)
     assert len(mails(site, "NO PACKETS SEEN")) == 1
     # As with what resolves the warning.
     mirrors(site, instance)
-    site.account.faults.add(Fault("Publish", "lost before", times=4))
+    site.account.faults.add(Fault("Publish", "lost before", times=8))
     sweep()
     sweep()
     assert len(mails(site, "packets seen")) == 1

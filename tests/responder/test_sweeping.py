@@ -20,7 +20,7 @@ from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions
 from tapstack.responder.store import appliance as stored
 from tapstack.responder.store import captures
-from tapstack.responder.sweeper import Report, sweep
+from tapstack.responder.sweeper import START_WITHIN, Report, sweep
 from tests.responder.conftest import Site, change, configure, interfaces_of, item, opened, prepared
 
 
@@ -277,6 +277,68 @@ def test_when_the_function_runs_then_its_metrics_say_what_it_did(
     said = capsys.readouterr().out
     assert '"ApplianceHours":[0.0]' in said
     assert '"Deleted":[1.0]' in said
+
+
+def test_when_the_bus_does_not_take_the_event_then_the_sweep_ends_all_the_same_and_leaves_none_to_the_next(
+    site: Site, running: set[bool], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    site.account.faults.add(Fault("PutEvents", "server error", times=20))
+    assert sweeper.handler({}, None)["problems"] >= 1
+    said = capsys.readouterr().out
+    assert '"ApplianceHours":[0.0]' in said
+    assert '"Deleted":[1.0]' in said
+    [swept] = [record.msg for record in caplog.records if "swept" in record.getMessage()]
+    assert "event: InternalFailure" in str(swept)
+    site.account.faults.clear()
+    site.account.recorder.clear()
+    sweep()
+    assert all("deleted" not in event for event in site.events("Tapstack Sweep"))
+
+
+class TestNotificationThatMirroringHasStarted:
+    def test_when_the_step_failed_then_a_sweep_notifies_once(self, site: Site, running: set[bool]) -> None:
+        incident, _ = capturing_incident(site)
+        # The step may be about to notify.
+        sweep()
+        assert site.messages() == []
+        began(incident, START_WITHIN)
+        assert sweep().delivered == [f"{incident}: that mirroring has started"]
+        assert sweep().delivered == []
+        assert [one["Subject"].partition(": ")[2] for one in site.messages()] == ["mirroring started"]
+
+    def test_when_the_topic_does_not_answer_the_sweep_then_it_is_kept_at_once(
+        self, site: Site, running: set[bool]
+    ) -> None:
+        incident, _ = capturing_incident(site)
+        began(incident, START_WITHIN)
+        # As often as a client tries: it is delivered later in the same sweep.
+        site.account.faults.add(Fault("Publish", "server error", times=4))
+        report = sweep()
+        assert (report.problems, len(report.delivered)) == ([], 2)
+        assert site.messages()[-1]["Message"].startswith("This notification is of ")
+
+    @pytest.mark.parametrize("state", ["notified", "notified by an earlier version", "closing", "failed"])
+    def test_when_it_is_not_due_then_no_sweep_notifies(self, site: Site, running: set[bool], state: str) -> None:
+        incident, _ = capturing_incident(site)
+        began(incident, START_WITHIN)
+        match state:
+            case "notified":
+                incident_steps.notify(incident)
+            case "closing":
+                change(incident, "SET close_requested = :yes", yes=True)
+            case "failed":
+                incident_steps.fail(incident, "NothingMirrored", "no")
+            case _:
+                change(incident, "ADD told :marks", marks={"capturing"})
+        site.account.recorder.clear()
+        sweep()
+        assert site.messages() == []
+
+
+def began(incident: str, ago: timedelta) -> None:
+    change(incident, "SET packets.since = :then", then=as_text(utc_now() - ago))
 
 
 def test_when_a_sweep_corrected_more_than_an_event_holds_then_the_event_says_how_much_is_left_out() -> None:

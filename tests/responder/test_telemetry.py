@@ -380,7 +380,7 @@ def test_when_events_cannot_be_emitted_for_long_then_alerts_still_join(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "RECORDED_AT_MOST", 2)
-    monkeypatch.setattr(notifications, "emit", _refused)
+    monkeypatch.setattr(notifications, "emit_or_raise", _refused)
     incident = opened(course.shop.database, alert_id="first")
     for number in range(3):
         assert opened(course.shop.database, alert_id=f"another-{number}") == incident

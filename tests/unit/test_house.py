@@ -90,8 +90,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "api": {"alert_sources", "aws", "containment", "environment", "errors", "incident", "observability", "store"},
     "sweeper": {
-        *("appliance", "aws", "capture", "containment", "environment", "observability", "outbound"),
-        "store",
+        *("appliance", "aws", "capture", "containment", "environment", "incident", "observability"),
+        *("outbound", "store"),
     },
     "handlers": {
         *("api", "appliance", "aws", "capture", "containment", "incident", "observability", "outbound", "store"),

@@ -24,6 +24,7 @@ from tapstack.responder.capture.sessions import Described
 from tapstack.responder.containment import attachments as containment_attachments
 from tapstack.responder.containment import audit, quarantine
 from tapstack.responder.environment import environment
+from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.observability import logger
 from tapstack.responder.outbound import executions, notifications, telemetry
 from tapstack.responder.store import appliance as stored
@@ -33,7 +34,8 @@ from tapstack.responder.store.incidents import Incident
 from tapstack.responder.store.records import Task
 
 START_WITHIN: Final = timedelta(minutes=5)
-"""How long an incident, or its containment, may be without an execution before the sweeper starts one."""
+"""How long an incident, or its containment, may be without an execution before the sweeper starts one; and a capture
+without its notification before the sweeper notifies."""
 TRIES: Final = 10
 """How many executions the sweeper starts for an incident, to close and to contain; then operators must inspect it."""
 
@@ -60,7 +62,7 @@ class Report:
     instances: list[str] = field(default_factory=list)
     """Interfaces that were attached, and instances that were stopped, started or terminated."""
     delivered: list[str] = field(default_factory=list)
-    """Notifications that a topic, or the bus, did not take before."""
+    """Notifications that were not delivered before."""
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -92,6 +94,7 @@ def sweep() -> Report:
         _repair,
         _attachments,
         _places,
+        _started,
         _appliance,
         _packets,
         _snapshots,
@@ -104,7 +107,9 @@ def sweep() -> Report:
         with reporting(report.problems, part.__name__.strip("_")):
             part(report)
     if any(report.as_dict().values()):
-        notifications.emit(notifications.SWEEP_EVENT, report.as_event())
+        # One that the bus does not take is dropped: the log has the report, and the next sweep has an event of its own.
+        with reporting(report.problems, "event"):
+            notifications.emit_or_raise(notifications.SWEEP_EVENT, report.as_event())
     return report
 
 
@@ -253,6 +258,18 @@ def _places(report: Report) -> None:
     for incident in incidents.listed("open"):
         with reporting(report.problems, incident.id):
             places.notify_of_displacements(incident)
+
+
+def _started(report: Report) -> None:
+    """Notify that mirroring has started, where the workflow did not: it goes on whatever its step fails with."""
+    for incident in incidents.listed("open"):
+        if incident.state != "capturing" or incident.close_requested:
+            continue
+        with reporting(report.problems, incident.id):
+            late = utc_now() - watch.begun_at(incident) >= START_WITHIN
+            if late and not notified.is_notified(incident, notifications.STARTED):
+                incident_steps.notify(incident.id, tries=0)
+                report.delivered.append(f"{incident.id}: that mirroring has started")
 
 
 def _attachments(report: Report) -> None:

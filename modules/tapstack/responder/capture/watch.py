@@ -35,7 +35,7 @@ def watch() -> tuple[list[str], list[str]]:
     instances = sorted({instance for found in of_incident.values() for instance in found})
     now = utc_now()
     # No capture lasts longer: an item that says so does not make CloudWatch answer for years.
-    since = max(min(map(_since, watched)), now - timedelta(minutes=MINUTES[1]))
+    since = max(min(map(begun_at, watched)), now - timedelta(minutes=MINUTES[1]))
     counted = metrics.counted(instances, since, now) if instances else {}
     lines, problems = list[str](), list[str]()
     for one in watched:
@@ -58,7 +58,8 @@ def _corrects_a_warning(incident: Incident) -> bool:
     )
 
 
-def _since(incident: Incident) -> datetime:
+def begun_at(incident: Incident) -> datetime:
+    """Return when an incident began to mirror."""
     # Incidents of earlier versions do not say since when.
     return as_time(incident.packets.since if incident.packets is not None else incident.opened_at)
 
@@ -76,7 +77,7 @@ def _instances(incident: Incident, named: dict[str, str]) -> list[str]:
 def _judge(
     incident: Incident, instances: Sequence[str], counted: dict[str, list[datetime]], now: datetime
 ) -> list[str]:
-    since = _since(incident)
+    since = begun_at(incident)
     before = incident.packets or IncidentPackets("mirroring", as_text(since))
     first = {
         instance: times[0]

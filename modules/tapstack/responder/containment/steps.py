@@ -14,6 +14,7 @@ from tapstack.responder.containment.attachments import mark_staying_notified
 from tapstack.responder.containment.other_requests import other_requests
 from tapstack.responder.observability import count
 from tapstack.responder.outbound import executions, notifications
+from tapstack.responder.outbound.notifications import TRIED_AGAIN
 from tapstack.responder.store import containments, incidents, notified, requests, retention
 from tapstack.responder.store.incidents import Incident
 
@@ -105,7 +106,9 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         what = "containment failed" if ongoing else "isolation failed" if isolating else "after containment"
         incidents.add_event(incident_id, "containment", what, failure)
     incident = retention.keep(incident_id)
-    if notifications.notify_once(incident, mark, *containment_notifications.failed(incident, failure)):
+    if notifications.notify_once(
+        incident, mark, *containment_notifications.failed(incident, failure), tries=TRIED_AGAIN
+    ):
         count(CONTAINMENTS_FAILED)
     return {}
 
@@ -155,4 +158,6 @@ def what_is_changed(incident: Incident) -> list[str]:
 
 def _notify(incident: Incident, what: str, message: Callable[[Incident], tuple[str, str]]) -> bool:
     """Notify once for each request of containment; return whether this call did."""
-    return notifications.notify_once(incident, f"{what} {incident.requested_containment.asked_at}", *message(incident))
+    return notifications.notify_once(
+        incident, f"{what} {incident.requested_containment.asked_at}", *message(incident), tries=TRIED_AGAIN
+    )

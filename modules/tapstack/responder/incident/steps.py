@@ -9,6 +9,7 @@ from tapstack.domain.counts import counted
 from tapstack.domain.incidents import Because, as_text, as_time, undo_command, utc_now
 from tapstack.responder.capture import places
 from tapstack.responder.outbound import executions, notifications
+from tapstack.responder.outbound.notifications import TRIED_AGAIN
 from tapstack.responder.store import appliance, captures, incidents, lifetimes, retention
 from tapstack.responder.store.incidents import Incident
 
@@ -67,10 +68,17 @@ def wait(incident_id: str, token: str) -> dict[str, Any]:
     return {}
 
 
-def notify(incident_id: str) -> dict[str, Any]:
-    """Notify that mirroring has started, where packets are shown, and whose places at the mirror target it took."""
+def notify(incident_id: str, *, tries: int = TRIED_AGAIN) -> dict[str, Any]:
+    """Notify that mirroring has started, where packets are shown, and whose places at the mirror target it took.
+
+    The sweeper does so, too, where the step failed.
+
+    Args:
+        incident_id: which.
+        tries: as `notify_once` has it.
+    """
     incident = incidents.get(incident_id)
-    notifications.notify_once(incident, "capturing", *notifications.capturing(incident))
+    notifications.notify_once(incident, notifications.STARTED, *notifications.capturing(incident), tries=tries)
     for displaced in incident.displaced:
         if (less_severe := incidents.read(displaced)) is not None:
             places.notify_of_displacements(less_severe)
@@ -92,7 +100,9 @@ def close(incident_id: str, because: Because | None = None) -> dict[str, Any]:
     incidents.record_closed(incident, because, as_text(now), ttl)
     # Its containment may have been approved, or released, at the same moment.
     incident = retention.keep(incident_id)
-    notifications.notify_once(incident, "closed", *notifications.closed(incident, retention.still_contained(incident)))
+    notifications.notify_once(
+        incident, "closed", *notifications.closed(incident, retention.still_contained(incident)), tries=TRIED_AGAIN
+    )
     return {}
 
 
@@ -110,7 +120,9 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     failure = executions.failure(error, cause)
     if incident.state == "closed":
         incidents.add_event(incident_id, "incident", "cleanup failed", failure)
-        notifications.notify_once(incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, failure))
+        notifications.notify_once(
+            incident, f"cleanup failed {error}", *notifications.cleanup_failed(incident, failure), tries=TRIED_AGAIN
+        )
         return {}
     started = len(incident.execution_arns)
     incident = incidents.record_failed(
@@ -121,6 +133,7 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
         incident,
         f"failed {started}",
         *notifications.failed(incident, failure, retention.still_contained(incident)),
+        tries=TRIED_AGAIN,
     )
     return {}
 

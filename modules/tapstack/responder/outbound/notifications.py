@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import Mode
-from tapstack.domain.incidents import SWEEP_MINUTES, extend_command, undo_command, utc_now
+from tapstack.domain.incidents import SWEEP_MINUTES, as_time, extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE, NOTIFICATIONS_UNDELIVERED
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
@@ -42,9 +42,11 @@ NOTIFIED_IN_AN_HOUR: Final = 12
 matters."""
 _ERRORS: Final = (BotoCoreError, ClientError, TryAgain)
 """What a topic, or the bus, may answer that does not take what it is sent."""
-_TRIED_AGAIN: Final = 8
-"""How often a notification of an incident is tried again after a transient error, before the sweeper does: below what
-the workflow retries (`response.states`), so that no step fails because of it."""
+TRIED_AGAIN: Final = 8
+"""How often a step of the workflow is tried again after a transient error of its notification, before that is left to
+the sweeper: below what the workflow retries (`response.states`), so that no step fails because of it."""
+STARTED: Final = "capturing"
+"""What operators are notified of when mirroring has started."""
 _SUBJECT: Final = 100
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
@@ -53,32 +55,41 @@ _ENTRIES_BYTES: Final = 131_072
 
 
 def notify_once(
-    incident: Incident, what: str, subject: str, text: str, *, once: str | None = None, to_operators: bool = True
+    incident: Incident,
+    what: str,
+    subject: str,
+    text: str,
+    *,
+    once: str | None = None,
+    to_operators: bool = True,
+    tries: int = 0,
 ) -> bool:
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
-    What is refused, or does not arrive after some tries, the sweeper delivers later: no step fails because of a
-    notification, and nothing that was done or decided is left undone because of one. A function that is killed before
-    the notification is recorded sends it again. Without `to_operators` subscribers alone are notified. Return whether
-    this call notified.
+    What does not arrive the sweeper delivers later: nothing fails because of a notification, and nothing that was done
+    or decided is left undone because of one. A function that is killed before the notification is recorded sends it
+    again. Without `to_operators` subscribers alone are notified. `tries` is how often the caller tries again after a
+    transient error: steps of the workflow do within seconds, and no other caller is sure to be called as often. Return
+    whether this call notified.
 
     Raises:
-        ClientError, BotoCoreError, TryAgain: a transient error; the caller tries again, within seconds in the workflow.
+        ClientError, BotoCoreError, TryAgain: a transient error, where tries are left.
     """
     mark = once or what
     taken = notified.taken_by(incident, mark)
     if taken is None:
         return False
-    named = environment()
-    detail = _placed({"what": what, **incident.where.as_dict(), **incidents.shown(incident)})
-    every = [Undelivered(topic_arn, subject, text) for topic_arn in named.topic_arns if to_operators]
-    every.append(Undelivered(named.event_bus, INCIDENT_EVENT, json.dumps(detail)))
+    every = [Undelivered(topic_arn, subject, text) for topic_arn in environment().topic_arns if to_operators]
+    every.append(_event(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)}))
     left = [one for one in every if one.destination not in taken]
     failed = _deliver_each(left)
     transient = next((error for error in failed.values() if isinstance(error, TryAgain) or is_transient(error)), None)
     now = {one.destination for one in left if one not in failed}
-    if transient is not None and notified.may_try_again(incident.id, mark, now, most=_TRIED_AGAIN):
+    if transient is not None and tries and notified.may_try_again(incident.id, mark, now, most=tries):
         raise transient
+    if failed and notified.is_notified(incident, mark):
+        # Another function has published it meanwhile, and has kept what failed there.
+        return False
     for one, error in failed.items():
         _keep(one, error)
     notified.mark_notified(incident.id, mark)
@@ -124,7 +135,7 @@ def _deliver_each(every: Iterable[Undelivered]) -> dict[Undelivered, Exception]:
 
 def _deliver(one: Undelivered) -> None:
     if one.destination == environment().event_bus:
-        _put_event(one.subject, json.loads(one.text))
+        _put_event(one)
     else:
         _send(one.destination, one.subject, one.text)
 
@@ -162,6 +173,7 @@ def deliver() -> tuple[list[str], list[str]]:
             undelivered.forget(one)
         elif one.destination not in failed:
             try:
+                # An event has the time that it is of.
                 _deliver(one if one.destination == named.event_bus else _late(one))
             except _ERRORS as error:
                 _count_failure(one.destination, error)
@@ -204,31 +216,36 @@ def fitting(entries: Iterable[T], *, within: int = _ENTRIES_BYTES) -> tuple[list
 
 
 def emit(detail_type: str, detail: dict[str, Any]) -> None:
-    """Publish an event to subscribers.
+    """Publish an event to subscribers; one that the bus does not take, the sweeper delivers."""
+    for one, error in _deliver_each([_event(detail_type, detail)]).items():
+        _keep(one, error)
+
+
+def emit_or_raise(detail_type: str, detail: dict[str, Any]) -> None:
+    """Publish, as `emit`, an event that the sweeper does not deliver.
 
     Raises:
-        TryAgain: the bus did not accept the event.
+        ClientError, BotoCoreError, TryAgain: the bus did not take it.
     """
-    _put_event(detail_type, _placed(detail))
+    _put_event(_event(detail_type, detail))
 
 
-def _placed(detail: dict[str, Any]) -> dict[str, Any]:
-    """Return the detail of an event with what all events say: of which deployment, site, account and Region it is."""
+def _event(detail_type: str, detail: dict[str, Any]) -> Undelivered:
+    """Return an event with what all events say: of which deployment, site, account and Region it is."""
     named = environment()
-    return {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
+    placed = {"deployment": named.deployment, "site": named.site, **named.home.as_dict(), **detail}
+    return Undelivered(named.event_bus, detail_type, json.dumps(placed))
 
 
-def _put_event(detail_type: str, detail: dict[str, Any]) -> None:
-    answer = client("events").put_events(
-        Entries=[
-            {
-                "Source": EVENT_SOURCE,
-                "DetailType": detail_type,
-                "Detail": json.dumps(detail),
-                "EventBusName": environment().event_bus,
-            }
-        ]
-    )
+def _put_event(one: Undelivered) -> None:
+    entry = {
+        "Source": EVENT_SOURCE,
+        "DetailType": one.subject,
+        "Detail": one.text,
+        "EventBusName": one.destination,
+        **({} if one.since is None else {"Time": as_time(one.since)}),
+    }
+    answer = client("events").put_events(Entries=[entry])
     if answer.get("FailedEntryCount"):
         raise TryAgain(f"the event bus did not take the event: {quoted(answer['Entries'][0].get('ErrorMessage', ''))}")
 

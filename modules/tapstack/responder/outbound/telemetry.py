@@ -29,12 +29,13 @@ def emit_recorded(incident: Incident, *, of_others: bool = False) -> None:
         of_others: also what other functions have just recorded, and may be about to emit.
 
     Raises:
-        TryAgain: the bus did not accept an event.
+        ClientError, BotoCoreError, TryAgain: the bus did not take an event.
     """
     now = datetime.now(UTC)
     left = {text: one for text, one in read_recorded(incident.unemitted).items() if of_others or one.is_left(now)}
     for one in left.values():
-        notifications.emit(DETAIL_TYPE, event(incident, one))
+        # What the bus does not take stays recorded in the incident.
+        notifications.emit_or_raise(DETAIL_TYPE, event(incident, one))
     if left:
         incidents.mark_emitted(incident.id, left)
 
