@@ -24,7 +24,7 @@ _LONGEST_PIECE: Final = 4
 """How long runs of letters and of digits are on average, at most: 2 where an id was drawn, 6 where it is of words."""
 _VOWELS: Final = "aeiouyAEIOUY"
 _WORD: Final = re.compile(rf"(?=.*[{_VOWELS}])(?!.*[^{_VOWELS}]{{4}})(?:[A-Za-z]{{3,}}|[A-Z][a-z])")
-"""A run of letters that can be spoken. Of 1000 drawn ids of 16 letters and digits, one has no other runs."""
+"""A run of letters that can be spoken. Of 1000 drawn ids of 16 letters of both cases and digits, one has no others."""
 _SWITCH: Final = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 _LONG: Final = 20
 """From here on longer runs are taken, which ids of one case, or of letters alone, have by chance."""
@@ -121,9 +121,9 @@ def _is_drawn(text: str) -> bool:
     if _HEXADECIMAL.fullmatch(text):
         return True
     found = _PIECE.findall(text)
-    # Long ids of one case have long runs of letters by chance.
-    is_long_of_one_case = len(text) >= _LONG and (text.islower() or text.isupper())
-    if not is_long_of_one_case and all(piece.isdigit() or _WORD.fullmatch(piece) for piece in found):
+    # In drawn ids of one case only digits end a run of letters: in up to three of 100 every run can be spoken.
+    is_of_one_case = text.islower() or text.isupper()
+    if not is_of_one_case and all(piece.isdigit() or _WORD.fullmatch(piece) for piece in found):
         return False
     pieces = len(found)
     if len(text) <= _LONGEST_PIECE * pieces:
