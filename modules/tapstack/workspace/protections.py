@@ -42,6 +42,10 @@ _MIRRORING: Final = {
     "filter": ("describe_traffic_mirror_filters", "TrafficMirrorFilters"),
 }
 """The operations of EC2 that describe what a response may use, and their results."""
+_FORGOTTEN_BUCKET: Final = (
+    f"or, where terraform state rm took the bucket out of the state, set its tag {DELETION_PROTECTION_TAG} to off"
+)
+"""The way out where Terraform no longer manages a bucket, and so neither deletes it nor changes its tags."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
@@ -250,7 +254,8 @@ def _protected_buckets(at: _DeployedSite) -> Iterator[str]:
     for access_logs in (False, True):
         if (name := _undeletable_bucket(at, access_logs=access_logs)) is not None:
             what = f"the bucket {name}, which holds objects,"
-            yield _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
+            lift = _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
+            yield f"{lift}; {_FORGOTTEN_BUCKET}"
 
 
 def _buckets_that_go(at: _DeployedSite) -> Iterator[str]:
@@ -269,7 +274,7 @@ def _buckets_that_go(at: _DeployedSite) -> Iterator[str]:
                 f"the bucket {name}, which holds objects, has deletion protection, and this deploy would delete it: "
                 f"take {here}.{given} out of {at.file}; if it is to be deleted with its objects, first run "
                 f'make deploy ARGS="{xdr_stack_name(at.name)}" without {given}, and with {here}.deletion_protection '
-                "set to false"
+                f"set to false; {_FORGOTTEN_BUCKET}"
             )
 
 
