@@ -1,6 +1,6 @@
-"""An account as it was: what many tests begin with is made once, and put back for each of them.
+"""Checkpoints of an account: what many tests begin with is made once, and restored for each of them.
 
-To copy and to put back the resources of a small company takes a fortieth of the time that its calls take.
+Copying and restoring the resources of a small company takes a fortieth of the time of the calls that make them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def made_once(account: Account, make: Callable[[Account], Made]) -> Made:
 
     Args:
         account: that runs, and loses whatever it holds.
-        make: makes resources, and says what they are; its answer is the same each time, and changed by nobody.
+        make: makes resources, and returns what names them: the same value each time, so nothing may change it.
     """
     first: tuple[Made, Checkpoint] = _first(account, make)
     restore(account, first[1])

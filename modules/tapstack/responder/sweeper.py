@@ -65,6 +65,11 @@ class Report:
     """Notifications that were not delivered before."""
     problems: list[str] = field(default_factory=list)
 
+    def add(self, kind: list[str], done: Iterable[str], problems: Iterable[str]) -> None:
+        """Add what a part corrected to one of the kinds above, and what it could not."""
+        kind += done
+        self.problems += problems
+
     def counts(self) -> dict[str, int]:
         """Return the number of corrections of each kind."""
         return {name: len(getattr(self, name)) for name in self.__slots__}
@@ -246,15 +251,13 @@ def _captures(report: Report) -> None:
 def _repair(report: Report) -> None:
     """Make again the sessions that others deleted, and undo what they changed."""
     done = repair.repair()
-    report.repaired += done.done
-    report.problems += done.problems
+    report.add(report.repaired, done.done, done.problems)
 
 
 def _places(report: Report) -> None:
     """Mirror what waited, and notify of what gave its place."""
     done = repair.mirror_waiting()
-    report.places += done.done
-    report.problems += done.problems
+    report.add(report.places, done.done, done.problems)
     for incident in incidents.listed("open"):
         with reporting(report.problems, incident.id):
             places.notify_of_displacements(incident)
@@ -274,9 +277,7 @@ def _started(report: Report) -> None:
 
 def _attachments(report: Report) -> None:
     """Mirror interfaces that were attached later, and record what became of the instances."""
-    lines, problems = attachments.follow()
-    report.instances += lines
-    report.problems += problems
+    report.add(report.instances, *attachments.follow())
 
 
 def _appliance(report: Report) -> None:
@@ -320,33 +321,25 @@ def _snapshots(report: Report) -> None:
         return
     now = stored.get()
     current = snapshots.retirement_of(settings, now) if now.state == "retiring" else None
-    done, problems = snapshots.supervise(current)
-    report.snapshots += done
-    report.problems += problems
+    report.add(report.snapshots, *snapshots.supervise(current))
 
 
 def _packets(report: Report) -> None:
     """Record whether packets are seen, and warn where none are."""
-    lines, problems = watch.watch()
-    report.packets += lines
-    report.problems += problems
+    report.add(report.packets, *watch.watch())
 
 
 def _containments(report: Report) -> None:
     """Have interfaces isolated that were attached later, and audit the containments; only operators release."""
     if environment().containment is not None:
-        lines, problems = containment_attachments.isolate()
-        report.instances += lines
-        report.problems += problems
+        report.add(report.instances, *containment_attachments.isolate())
         report.audit += audit.findings()
         report.audit += quarantine.check()
 
 
 def _undelivered(report: Report) -> None:
     """Deliver the notifications that were not delivered before."""
-    lines, problems = notifications.deliver()
-    report.delivered += lines
-    report.problems += problems
+    report.add(report.delivered, *notifications.deliver())
 
 
 def _telemetry(report: Report) -> None:

@@ -39,13 +39,12 @@ _REPAIRED: Final = "mirroring repaired"
 _LOST: Final = "mirroring lost"
 _PLACED: Final = "mirrored after waiting"
 _PRECEDED: Final = "packets go to others"
-_DELETED: Final = "interface deleted"
 _NOTICES: Final[Mapping[str, Callable[..., tuple[str, str]]]] = {
     _REPAIRED: packet_notices.repaired,
     _LOST: packet_notices.lost,
     _PLACED: packet_notices.placed,
     _PRECEDED: packet_notices.preceded,
-    _DELETED: packet_notices.deleted,
+    capture_steps.DELETED: packet_notices.deleted,
 }
 
 
@@ -220,8 +219,7 @@ def _mirror_again(
 def _deleted(renewed: Iterable[IncidentInterface]) -> list[str]:
     """Return what is recorded of a notification of the interfaces that no longer exist."""
     ended = [entry for entry in renewed if entry.state == "ended"]
-    lines = [f"{entry.network_interface_id} is not mirrored any more: {entry.note}" for entry in ended]
-    return _notice(_DELETED, lines, _mark_of(ended))
+    return _notice(capture_steps.DELETED, list(map(capture_steps.ended_line, ended)), _mark_of(ended))
 
 
 def _mark_of(entries: Iterable[IncidentInterface]) -> str:
@@ -268,7 +266,7 @@ def mirror_waiting() -> Repairs:
         return report
     for incident in sorted(waiting, key=lambda one: (-SEVERITIES.index(one.severity), one.opened_at)):
         _mirror_again(incident.id, incident.interface_ids("waiting"), _placed, report)
-    _notify([one.id for one in waiting], report, [_PLACED, _DELETED])
+    _notify([one.id for one in waiting], report, [_PLACED, capture_steps.DELETED])
     return report
 
 

@@ -401,9 +401,17 @@ def extend(incident_id: str) -> dict[str, int]:
                 said = f"{entry.network_interface_id} is mirrored by {entry.session_id}"
                 incidents.add_event(incident_id, "capture", "mirrored after waiting", said)
             elif entry.state == "ended":
-                said = f"{entry.network_interface_id} is not mirrored any more: {entry.note}"
-                incidents.add_event(incident_id, "capture", "interface deleted", said)
+                incidents.add_event(incident_id, "capture", DELETED, ended_line(entry))
     return {"extended": len(session_ids)}
+
+
+DELETED: Final = "interface deleted"
+"""What the timeline says of an interface that no longer exists."""
+
+
+def ended_line(entry: IncidentInterface) -> str:
+    """Return that the capture of an interface has ended, and why."""
+    return f"{entry.network_interface_id} is not mirrored any more: {entry.note}"
 
 
 def stop(incident_id: str) -> dict[str, int]:
@@ -538,9 +546,10 @@ class _Start:
     def _was_there(self, network_interface_id: str) -> bool:
         """Return whether an interface was tried before: EC2 may not know a new one yet."""
         before = self.incident.entry_of(network_interface_id)
+        if before is None or before.state not in ("mirrored", "waiting"):
+            return False
         # What waits because AWS refused it may wait because EC2 did not know it.
-        waits = before is not None and before.state == "waiting" and before.refused_by_aws_at is None
-        return waits or (before is not None and before.state == "mirrored")
+        return before.state == "mirrored" or before.refused_by_aws_at is None
 
     def _create(self, capture: Capture, number: int) -> IncidentInterface:
         wanted = _Wanted(capture, number)

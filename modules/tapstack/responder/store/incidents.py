@@ -701,7 +701,7 @@ def instance_state(incident: Incident) -> InstanceState | None:
 def appliance_now(incident: Incident) -> IncidentAppliance | None:
     """Return the appliance of an incident as it is now: a launched one does not run once its packets are kept, or lost.
 
-    Its stack may still exist then: `record_gone` says when it does not.
+    Its stack may still exist then: `record_gone_appliance` says when it does not.
     """
     appliance, packets = incident.appliance, incident.stored_packets
     if appliance is None or packets is None or packets.state == "appliance":
