@@ -15,6 +15,7 @@ from pathlib import Path
 import botocore.session
 import hypothesis
 import pytest
+from botocore.retries.quota import RetryQuota
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -51,6 +52,17 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProxy]:
         # It reads the proxies once in the life of a process.
         monkeypatch.setattr(urllib.request, "_opener", None)
         yield listening
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _never_out_of_retries() -> Iterator[None]:
+    """Clients try as often as they are set to: each keeps a quota of retries, which a process of tests would use up.
+
+    A function meets few faults in its life; a process of tests plays hundreds against the same clients.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RetryQuota, "acquire", lambda *_: True)
+        yield
 
 
 @pytest.hookimpl(trylast=True)  # the terminal's own comes before

@@ -55,6 +55,7 @@ class Mapped:
         return [[record["body"] for record in batch] for batch in self.batches()]
 
     def left(self) -> int:
+        """Return about how many messages are left: one that is received between the two counts is in both."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.functions.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return sum(map(int, found.values()))
@@ -101,7 +102,7 @@ def test_when_a_message_is_sent_then_the_sender_does_not_wait_for_the_function(
     slow = Mapped(functions, notes, gate=str(gate))
     slow.map()
     slow.send("one")
-    assert slow.left() == 1
+    assert slow.left()
     # The function works until now.
     gate.touch()
     until(lambda: slow.left() == 0)
