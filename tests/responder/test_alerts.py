@@ -730,7 +730,12 @@ class TestUnmatched:
             ("{", "soc", "it is no JSON: "),
             ("[" * 100_000, "soc", "it is no JSON: "),
             ("{}", "gone", "the deployment has no source gone any more"),
-            ("{}", "soc", "the mapping is for documents with version=='1' && alert_id; this one has no keys"),
+            (
+                "{}",
+                "soc",
+                "preset generic reads alerts with version '1', a text, and an alert_id that is not empty; this one has "
+                "no keys",
+            ),
         ],
     )
     def test_fails_when_it_cannot_be_read(self, site: Site, document: str, source: str, why: str) -> None:
@@ -746,7 +751,10 @@ class TestUnmatched:
         event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
         result = handler.handler(event, None)
         assert result["alerts"][0]["decisions"][0]["action"] == "capture"
-        assert result["unmatched"] == ["detail.findings[1]: it names no instance: instance_arn answer nothing"]
+        assert result["unmatched"] == [
+            "detail.findings[1]: it names no instance: preset securityhub reads Resources of the Type AwsEc2Instance, "
+            "each with an Id; this alert has no Resources"
+        ]
         assert result["kept_as"] is not None
 
     def test_when_text_of_others_is_shown_then_every_line_is_ours(self, site: Site) -> None:

@@ -124,8 +124,8 @@ def _about_kind(known: _Readers, document: object) -> str:
     if found := [name for name, read in known.items() if read(document).alerts]:
         return f"this document is of another kind: --source {' or '.join(found)} reads it"
     return (
-        f"no source of the site and no preset reads this document; there are {', '.join(known)}. A source with a "
-        "mapping of your own would"
+        f"no source of the site and no preset reads this document; there are {', '.join(known)}. A document of another "
+        "tool needs a source with a mapping of your own"
     )
 
 

@@ -68,6 +68,11 @@ _FINDING_ARN: Final = re.compile(
 _TYPE_IN_ASFF: Final = re.compile(r"(?:[^:]*/)?(?P<purpose>[A-Za-z]+:[A-Za-z0-9]+)-(?P<family>[^/]+)")
 _TTPS: Final = "TTPs/"
 """What a type of ASFF begins with that names a tactic."""
+_TARGETS: Final = ("instance_id", "instance_arn", "network_interface_id", "private_ip")
+_NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
+_SHOWN: Final = 10
+"""How many keys or kinds of a document a message shows."""
+_ADDRESS_ALONE: Final = "the address alone may be another instance's in another VPC"
 _MILLISECONDS: Final = 1e11
 """Above this a number is a time in milliseconds: in seconds it would be after the year 5000."""
 _TIMES: Final = (0.0, 253402300799.0)
@@ -169,95 +174,266 @@ GUARDDUTY_PRESET: Final[AlertPreset] = "guardduty"
 """GuardDuty's own events, as another tool passes them on: they are read as those that GuardDuty sends."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A mapping that the deployment file has, and what messages say of it: they name its keys."""
+
+    mapping: AlertMapping
+
+    def place(self, key: str) -> str:
+        """Return how messages name the value of a key."""
+        return key
+
+    @property
+    def failure(self) -> str:
+        """What a message says of an expression that fails."""
+        return "the expression fails on this alert"
+
+    @property
+    def documents(self) -> str:
+        """Which documents it reads."""
+        return f"the mapping is for documents with {self.mapping.match}"
+
+    def has(self, document: Mapping[str, Any]) -> str:
+        """Return what a document has that is none of these."""
+        keys = ", ".join(quoted(key, 40) for key in list(document)[:_SHOWN])
+        return f"the keys {keys}" if keys else "no keys"
+
+    def no_instance(self, _entry: object) -> str:
+        """Return why an alert names no instance."""
+        named = [key for key in _TARGETS if getattr(self.mapping, key) is not None]
+        return f"it names no instance: {', '.join(named)} answer nothing"
+
+    def no_vpc(self, _entry: object) -> str:
+        """Return why the address of an alert does not do."""
+        return f"{self.place('vpc_id')}: is missing: {_ADDRESS_ALONE}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Preset(_Form):
+    """A mapping of ours, and what it reads in words of the document: whoever uses it has written no expression.
+
+    Attributes:
+        name: of the preset.
+        kind: of the documents, with what makes one of them.
+        decided_by: paths of the values that do.
+        instance: what names the instance.
+        holder: path of what that is in.
+        held: an expression for what there may be in its place, as a list.
+        held_words: what a message says before this list.
+        places: where a value is, for each expression that is no plain path.
+    """
+
+    name: AlertPreset
+    kind: str
+    decided_by: tuple[str, ...]
+    instance: str
+    holder: str
+    held: str
+    held_words: str
+    places: Mapping[str, str]
+
+    def place(self, key: str) -> str:
+        return self.places.get(key) or str(getattr(self.mapping, key))
+
+    @property
+    def failure(self) -> str:
+        return "cannot be read"
+
+    @property
+    def documents(self) -> str:
+        return f"preset {self.name} reads {self.kind}"
+
+    def has(self, document: Mapping[str, Any]) -> str:
+        found = {path.strip('"'): _answer(path, document) for path in self.decided_by}
+        if all(value is None for value in found.values()):
+            # Not super(): a class with slots is another one than that which it was written as.
+            return _Form.has(self, document)
+        there = ", ".join(f"{path} {quoted(value, 40)}" for path, value in found.items() if value is not None)
+        missing = " and ".join(f"no {path}" for path, value in found.items() if value is None)
+        return f"{there}, but {missing}" if missing else there
+
+    def no_instance(self, entry: object) -> str:
+        return f"it names no instance: preset {self.name} reads {self.instance}; this alert has {self._held_by(entry)}"
+
+    def no_vpc(self, entry: object) -> str:
+        return f"{_Form.no_vpc(self, entry)}; this alert has {self._held_by(entry)}"
+
+    def _held_by(self, entry: object) -> str:
+        if isinstance(held := _answer(self.held, entry), list) and held:
+            different = dict.fromkeys(quoted(one, 40) for one in held)
+            return f"{self.held_words} {', '.join(list(different)[:_SHOWN])}"
+        holder = _answer(self.holder, entry)
+        return f"no {self.holder}" if holder in _NOTHING else f"{self.holder} {quoted(holder)}"
+
+
 @functools.cache
+def _of_preset(name: str) -> _Preset:
+    """Return what `PRESETS` has under a name; nothing of GuardDuty's, whose documents `domain.findings` reads.
+
+    Raises:
+        RuleViolation: there is none of this name.
+    """
+    if name == "hunters":
+        return _Preset(
+            AlertMapping(
+                match="uuid && detector",
+                alert_id="uuid",
+                time="detection_time || event_time",
+                severity="risk || score",
+                title="name || detector",
+                type="detector",
+                technique="mitre.technique",
+                tactics="mitre.tactic",
+                account_id="entities[?kind=='aws_account_id'].value",
+                instance_id="entities[?kind=='aws_instance_id'].value",
+                network_interface_id="entities[?kind=='aws_eni_id'].value",
+                private_ip="entities[?kind=='ip'].value",
+                vpc_id="entities[?kind=='aws_vpc_id'].value",
+                guardduty_finding="guardduty_finding",
+            ),
+            name="hunters",
+            kind="leads with uuid and detector, neither of which is empty",
+            decided_by=("uuid", "detector"),
+            instance="entities of the kinds aws_instance_id, aws_eni_id, or ip with aws_vpc_id, each with a value",
+            holder="entities",
+            held="entities[].kind",
+            held_words="entities of the kinds",
+            places={
+                "time": "detection_time or event_time",
+                "severity": "risk or score",
+                "title": "name or detector",
+                "account_id": "entity of the kind aws_account_id",
+                "instance_id": "entity of the kind aws_instance_id",
+                "network_interface_id": "entity of the kind aws_eni_id",
+                "private_ip": "entity of the kind ip",
+                "vpc_id": "entity of the kind aws_vpc_id",
+            },
+        )
+    if name == "securityhub":
+        return _Preset(
+            AlertMapping(
+                match=(
+                    "source=='aws.securityhub' && starts_with(\"detail-type\", 'Security Hub Findings - ') && "
+                    "detail.findings[?ProductArn]"
+                ),
+                each="detail.findings",
+                alert_id="Id",
+                time="LastObservedAt || UpdatedAt",
+                # What GuardDuty says itself, so that a rule decides the same by whichever way the finding comes.
+                severity=(
+                    "(contains(ProductArn || '', ':product/aws/guardduty') && "
+                    "FindingProviderFields.Severity.Original) || "
+                    "(contains(ProductArn || '', ':product/aws/guardduty') && Severity.Product) || Severity.Label"
+                ),
+                title="Title",
+                type="Types[0]",
+                # Types such as TTPs/Command and Control/...; GuardDuty's own say their tactics by themselves.
+                tactics=(
+                    "(!contains(ProductArn || '', ':product/aws/guardduty') && Types[?starts_with(@, 'TTPs/')]) || "
+                    "`null`"
+                ),
+                account_id="AwsAccountId",
+                region="Region",
+                instance_arn="Resources[?Type=='AwsEc2Instance'].Id",
+                archived="RecordState=='ARCHIVED' || Workflow.Status=='SUPPRESSED' || Workflow.Status=='RESOLVED'",
+                several_instances=True,
+            ),
+            name="securityhub",
+            kind=(
+                "events of Security Hub CSPM: source aws.securityhub, a detail-type that begins with 'Security Hub "
+                "Findings - ', and findings with ProductArn in detail.findings"
+            ),
+            decided_by=("source", '"detail-type"', "detail.findings[].ProductArn"),
+            instance="Resources of the Type AwsEc2Instance, each with an Id",
+            holder="Resources",
+            held="Resources[].Type",
+            held_words="Resources of the Types",
+            places={
+                "time": "LastObservedAt or UpdatedAt",
+                "severity": "Severity.Label (of GuardDuty FindingProviderFields.Severity.Original)",
+                "tactics": "Types that begin with TTPs/",
+                "instance_arn": "Id of the resource of the Type AwsEc2Instance",
+                "archived": "RecordState or Workflow.Status",
+            },
+        )
+    if name == "securityhub_ocsf":
+        return _Preset(
+            AlertMapping(
+                match="source=='aws.securityhub' && starts_with(\"detail-type\", 'Findings Imported V2')",
+                each="detail.findings",
+                alert_id="finding_info.uid",
+                time="finding_info.last_seen_time || finding_info.modified_time || time",
+                severity="severity",
+                title="finding_info.title",
+                type="finding_info.types[0]",
+                technique="finding_info.attacks[].[sub_technique.uid || technique.uid][]",
+                tactics="finding_info.attacks[].[tactic.uid || tactic.name][]",
+                account_id="cloud.account.uid",
+                region="cloud.region",
+                instance_arn="resources[?type=='AWS::EC2::Instance'].uid",
+                # Suppressed, resolved and archived; or closed.
+                archived="status_id==`3` || status_id==`4` || status_id==`5` || activity_id==`3`",
+                several_instances=True,
+            ),
+            name="securityhub_ocsf",
+            kind=(
+                "events of Security Hub v2: source aws.securityhub, and a detail-type that begins with 'Findings "
+                "Imported V2'"
+            ),
+            decided_by=("source", '"detail-type"'),
+            instance="resources of the type AWS::EC2::Instance, each with a uid",
+            holder="resources",
+            held="resources[].type",
+            held_words="resources of the types",
+            places={
+                "time": "finding_info.last_seen_time, finding_info.modified_time or time",
+                "technique": "sub_technique.uid or technique.uid in finding_info.attacks",
+                "tactics": "tactic.uid or tactic.name in finding_info.attacks",
+                "instance_arn": "uid of the resource of the type AWS::EC2::Instance",
+                "archived": "status_id or activity_id",
+            },
+        )
+    if name == "generic":
+        return _Preset(
+            AlertMapping(
+                match="version=='1' && alert_id",
+                alert_id="alert_id",
+                time="time",
+                severity="severity",
+                title="title",
+                type="type",
+                technique="technique",
+                tactics="tactics",
+                account_id="account_id",
+                region="region",
+                instance_id="target.instance_id",
+                instance_arn="target.instance_arn",
+                network_interface_id="target.network_interface_id",
+                private_ip="target.private_ip",
+                vpc_id="target.vpc_id",
+                guardduty_finding="guardduty_finding",
+                archived="archived",
+            ),
+            name="generic",
+            kind="alerts with version '1', a text, and an alert_id that is not empty",
+            decided_by=("version", "alert_id"),
+            instance="a target with instance_id, instance_arn, network_interface_id, or private_ip with vpc_id",
+            holder="target",
+            held="keys(target)",
+            held_words="a target with",
+            places={},
+        )
+    raise RuleViolation(f"no preset of this name: {did_you_mean(name, PRESETS)}expected {', '.join(PRESETS)}")
+
+
 def preset(name: str) -> AlertMapping:
     """Return a mapping of `PRESETS`; none but GuardDuty's, whose documents `domain.findings` reads.
 
     Raises:
         RuleViolation: there is none of this name.
     """
-    if name == "hunters":
-        return AlertMapping(
-            match="uuid && detector",
-            alert_id="uuid",
-            time="detection_time || event_time",
-            severity="risk || score",
-            title="name || detector",
-            type="detector",
-            technique="mitre.technique",
-            tactics="mitre.tactic",
-            account_id="entities[?kind=='aws_account_id'].value",
-            instance_id="entities[?kind=='aws_instance_id'].value",
-            network_interface_id="entities[?kind=='aws_eni_id'].value",
-            private_ip="entities[?kind=='ip'].value",
-            vpc_id="entities[?kind=='aws_vpc_id'].value",
-            guardduty_finding="guardduty_finding",
-        )
-    if name == "securityhub":
-        return AlertMapping(
-            match=(
-                "source=='aws.securityhub' && starts_with(\"detail-type\", 'Security Hub Findings - ') && "
-                "detail.findings[?ProductArn]"
-            ),
-            each="detail.findings",
-            alert_id="Id",
-            time="LastObservedAt || UpdatedAt",
-            # What GuardDuty says itself, so that a rule decides the same by whichever way the finding comes.
-            severity=(
-                "(contains(ProductArn || '', ':product/aws/guardduty') && FindingProviderFields.Severity.Original) || "
-                "(contains(ProductArn || '', ':product/aws/guardduty') && Severity.Product) || Severity.Label"
-            ),
-            title="Title",
-            type="Types[0]",
-            # Types such as TTPs/Command and Control/...; GuardDuty's own say their tactics by themselves.
-            tactics=(
-                "(!contains(ProductArn || '', ':product/aws/guardduty') && Types[?starts_with(@, 'TTPs/')]) || `null`"
-            ),
-            account_id="AwsAccountId",
-            region="Region",
-            instance_arn="Resources[?Type=='AwsEc2Instance'].Id",
-            archived="RecordState=='ARCHIVED' || Workflow.Status=='SUPPRESSED' || Workflow.Status=='RESOLVED'",
-            several_instances=True,
-        )
-    if name == "securityhub_ocsf":
-        return AlertMapping(
-            match="source=='aws.securityhub' && starts_with(\"detail-type\", 'Findings Imported V2')",
-            each="detail.findings",
-            alert_id="finding_info.uid",
-            time="finding_info.last_seen_time || finding_info.modified_time || time",
-            severity="severity",
-            title="finding_info.title",
-            type="finding_info.types[0]",
-            technique="finding_info.attacks[].[sub_technique.uid || technique.uid][]",
-            tactics="finding_info.attacks[].[tactic.uid || tactic.name][]",
-            account_id="cloud.account.uid",
-            region="cloud.region",
-            instance_arn="resources[?type=='AWS::EC2::Instance'].uid",
-            # Suppressed, resolved and archived; or closed.
-            archived="status_id==`3` || status_id==`4` || status_id==`5` || activity_id==`3`",
-            several_instances=True,
-        )
-    if name == "generic":
-        return AlertMapping(
-            match="version=='1' && alert_id",
-            alert_id="alert_id",
-            time="time",
-            severity="severity",
-            title="title",
-            type="type",
-            technique="technique",
-            tactics="tactics",
-            account_id="account_id",
-            region="region",
-            instance_id="target.instance_id",
-            instance_arn="target.instance_arn",
-            network_interface_id="target.network_interface_id",
-            private_ip="target.private_ip",
-            vpc_id="target.vpc_id",
-            guardduty_finding="guardduty_finding",
-            archived="archived",
-        )
-    raise RuleViolation(f"no preset of this name: {did_you_mean(name, PRESETS)}expected {', '.join(PRESETS)}")
+    return _of_preset(name).mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,13 +491,13 @@ def map_alerts(name: str, source: AlertSource, document: object, *, home: Accoun
     """
     if source.preset == GUARDDUTY_PRESET:
         return _of_guardduty(name, document)
-    mapping = source.mapping if source.mapping is not None else preset(str(source.preset))
-    return _mapped(name, (mapping,), document, home)
+    form = _Form(source.mapping) if source.mapping is not None else _of_preset(str(source.preset))
+    return _mapped(name, (form,), document, home)
 
 
 def map_security_hub(event: object, *, home: AccountRegion) -> Mapped:
     """Return the alerts of an event of Security Hub, CSPM or v2."""
-    return _mapped(SECURITY_HUB, (preset("securityhub"), preset("securityhub_ocsf")), event, home)
+    return _mapped(SECURITY_HUB, (_of_preset("securityhub"), _of_preset("securityhub_ocsf")), event, home)
 
 
 def _of_guardduty(name: str, document: object) -> Mapped:
@@ -334,20 +510,21 @@ def _of_guardduty(name: str, document: object) -> Mapped:
 _TOO_DEEP: Final = "it is nested too deeply"
 
 
-def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home: AccountRegion) -> Mapped:
+def _mapped(name: str, forms: Sequence[_Form], document: object, home: AccountRegion) -> Mapped:
     if not isinstance(document, dict):
         return Mapped(unmatched=(f"expected a JSON object, got {quoted(document)}",), is_foreign=True)
-    mapping = next((one for one in mappings if _matches(one, document)), None)
-    if mapping is None:
-        return Mapped(unmatched=(_no_match(mappings, document),), is_foreign=True)
+    form = next((one for one in forms if _matches(one.mapping, document)), None)
+    if form is None:
+        return Mapped(unmatched=(_no_match(forms, document),), is_foreign=True)
+    mapping = form.mapping
     try:
-        entries = _entries(mapping, document)
+        entries = _entries(form, document)
     except RuleViolation as violation:
         return Mapped(unmatched=(str(violation),))
     alerts, unmatched = [], []
     for position, entry in enumerate(entries[:ALERTS_OF_A_DOCUMENT]):
         try:
-            alerts.append(_Reading(mapping, entry).alert(name, home))
+            alerts.append(_Reading(form, entry).alert(name, home))
         except (RuleViolation, RecursionError) as error:
             why = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
             unmatched.append(f"{mapping.each}[{position}]: {why}" if mapping.each else why)
@@ -357,26 +534,26 @@ def _mapped(name: str, mappings: Sequence[AlertMapping], document: object, home:
 
 
 def _matches(mapping: AlertMapping, document: object) -> bool:
-    try:
-        found = _evaluate(mapping.match, document)
-    except RuleViolation:
-        return False  # the function of an expression was given what it cannot take: it is for other documents
-    return found not in (None, False, "", [], {})
+    # Where the function of an expression is given what it cannot take, it is for other documents.
+    return _answer(mapping.match, document) not in (False, *_NOTHING)
 
 
-def _no_match(mappings: Sequence[AlertMapping], document: Mapping[str, Any]) -> str:
-    expected = " or ".join(one.match for one in mappings)
-    keys = ", ".join(quoted(key, 40) for key in list(document)[:10])
-    return f"the mapping is for documents with {expected}; this one has {f'the keys {keys}' if keys else 'no keys'}"
+def _no_match(forms: Sequence[_Form], document: Mapping[str, Any]) -> str:
+    # What decides about a document of Security Hub is the same in both of its forms, and more in the first.
+    return f"{'; '.join(one.documents for one in forms)}; this one has {forms[0].has(document)}"
 
 
-def _entries(mapping: AlertMapping, document: object) -> list[Any]:
-    if mapping.each is None:
+def _entries(form: _Form, document: object) -> list[Any]:
+    each = form.mapping.each
+    if each is None:
         return [document]
-    found = _evaluate(mapping.each, document)
+    try:
+        found = _evaluate(each, document)
+    except RuleViolation as violation:
+        raise RuleViolation(f"{each}: {form.failure}: {violation}") from None
     if isinstance(found, list) and found:
         return found
-    raise RuleViolation(f"{mapping.each}: expected a list of alerts, got {quoted(found)}")
+    raise RuleViolation(f"{each}: expected a list of alerts, got {quoted(found)}")
 
 
 @functools.lru_cache(maxsize=256)
@@ -436,6 +613,14 @@ def _check_functions(expression: str, node: Any) -> None:
         _check_functions(expression, child)
 
 
+def _answer(expression: str, document: object) -> Any:
+    """Return what an expression answers, and null where it fails."""
+    try:
+        return _evaluate(expression, document)
+    except RuleViolation:
+        return None
+
+
 def _evaluate(expression: str, document: object) -> Any:
     """Return what an expression answers.
 
@@ -448,14 +633,14 @@ def _evaluate(expression: str, document: object) -> Any:
         return _compiled(expression).search(document)
     except (JMESPathError, RecursionError, TypeError, ValueError, OverflowError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise RuleViolation(f"the expression fails on this alert: {quoted(first)}") from None
+        raise RuleViolation(quoted(first)) from None
 
 
 class _Reading:
     """Reads the values of one alert."""
 
-    def __init__(self, mapping: AlertMapping, entry: object) -> None:
-        self.mapping, self.entry = mapping, entry
+    def __init__(self, form: _Form, entry: object) -> None:
+        self.form, self.mapping, self.entry = form, form.mapping, entry
         self.left_out: dict[str, None] = {}
 
     def alert(self, source: str, home: AccountRegion) -> Alert:
@@ -492,14 +677,14 @@ class _Reading:
 
     def _part(self, name: str) -> Part:
         """Return what the expression of a field answers; an absent part where there is no expression."""
-        expression = getattr(self.mapping, name)
+        expression, place = getattr(self.mapping, name), self.form.place(name)
         if expression is None:
-            return Part(None, name, self.left_out)
+            return Part(None, place, self.left_out)
         try:
             found = _evaluate(expression, self.entry)
         except RuleViolation as violation:
-            raise RuleViolation(f"{name}: {violation}") from None
-        return Part(None if found in ("", [], {}) else found, name, self.left_out)
+            raise RuleViolation(f"{place}: {self.form.failure}: {violation}") from None
+        return Part(None if found in _NOTHING else found, place, self.left_out)
 
     def _lenient(self, name: str, read: Any, default: T) -> Any | T:
         """Return a value that may be absent, or be left out where it has another form."""
@@ -537,7 +722,7 @@ class _Reading:
             return id_, True, detected_in
         part = self._part("alert_id")
         if part.value is None:
-            raise RuleViolation("alert_id: is missing, so that the same alert would not be known again")
+            raise RuleViolation(f"{part.where}: is missing, so that the same alert would not be known again")
         text = _id_text(_only(part))
         if (named := _finding_of_arn(text)) is not None:
             id_, detected_in = named
@@ -550,7 +735,7 @@ class _Reading:
     def _severity(self) -> float:
         part = self._part("severity")
         if part.value is None:
-            raise RuleViolation("severity: is missing")
+            raise RuleViolation(f"{part.where}: is missing")
         part = _only(part)
         value, scale = part.value, self.mapping.severity_scale
         if isinstance(value, str):
@@ -573,7 +758,8 @@ class _Reading:
         if by_arn := self._instances("instance_arn", instance_of_arn):
             of_arn, where = self._of_arns(by_arn)
             if ids and set(ids) != set(of_arn):
-                raise RuleViolation(f"instance_arn: names {', '.join(of_arn)}, but instance_id {', '.join(ids)}")
+                arn, id_ = self.form.place("instance_arn"), self.form.place("instance_id")
+                raise RuleViolation(f"{arn}: names {', '.join(of_arn)}, but {id_} {', '.join(ids)}")
             ids = of_arn
         interface = self._one("network_interface_id", lambda part: part.identifier("network interface"))
         address, vpc_id = self._address(is_needed=not ids and interface is None)
@@ -588,13 +774,15 @@ class _Reading:
 
     def _of_arns(self, named: list[tuple[str, AccountRegion]]) -> tuple[list[str], AccountRegion]:
         """Return the instances that ARNs name, each once, and where they are."""
+        arn = self.form.place("instance_arn")
         if len(places := {place for _, place in named}) > 1:
-            raise RuleViolation("instance_arn: the instances are of several accounts or Regions")
+            raise RuleViolation(f"{arn}: the instances are of several accounts or Regions")
         place = places.pop()
         # What is not given agrees.
         if (given := self._where(place)) != place:
+            account, region = self.form.place("account_id"), self.form.place("region")
             raise RuleViolation(
-                f"instance_arn: is of account {place.account_id} in {place.region}, but account_id and region say "
+                f"{arn}: is of account {place.account_id} in {place.region}, but {account} and {region} say "
                 f"account {given.account_id} in {given.region}"
             )
         return list(dict.fromkeys(id_ for id_, _ in named)), place
@@ -604,11 +792,10 @@ class _Reading:
         try:
             address = self._one("private_ip", _address)
             if address is None and is_needed:
-                named = [name for name in _TARGETS if getattr(self.mapping, name) is not None]
-                raise RuleViolation(f"it names no instance: {', '.join(named)} answer nothing")
+                raise RuleViolation(self.form.no_instance(self.entry))
             vpc_id = None if address is None else self._one("vpc_id", lambda part: part.identifier("vpc"))
             if vpc_id is None and is_needed:
-                raise RuleViolation("vpc_id: is missing: the address alone may be another instance's in another VPC")
+                raise RuleViolation(self.form.no_vpc(self.entry))
         except RuleViolation as violation:
             if is_needed:
                 raise
@@ -625,20 +812,18 @@ class _Reading:
         parts = _listed(part) if self.mapping.several_instances else [_only(part)]
         if len(parts) > INSTANCES_OF_AN_ALERT:
             raise RuleViolation(
-                f"{name}: names {len(parts)} instances: at most {INSTANCES_OF_AN_ALERT} of one are read"
+                f"{part.where}: names {len(parts)} instances: at most {INSTANCES_OF_AN_ALERT} of one are read"
             )
         return list(dict.fromkeys(read(one) for one in parts))
-
-
-_TARGETS: Final = ("instance_id", "instance_arn", "network_interface_id", "private_ip")
 
 
 def _listed(part: Part) -> list[Part]:
     """Return the items of a list, or the one value; without null."""
     if part.value is None:
         return []
-    parts = part.items() if isinstance(part.value, list) else [part]
-    return [one for one in parts if one.value not in (None, "")]
+    values = part.value if isinstance(part.value, list) else [part.value]
+    # Each with the place of the whole: an expression may have filtered, so a position is not that in the document.
+    return [replace(part, value=value) for value in values if value not in (None, "")]
 
 
 def _only(part: Part) -> Part:
@@ -650,8 +835,10 @@ def _only(part: Part) -> Part:
     if not isinstance(part.value, list):
         return part
     different = {json.dumps(one.value, sort_keys=True, default=str): one for one in _listed(part)}
+    if not different:
+        raise part.refusal("a value")
     if len(different) == 1:
-        return replace(next(iter(different.values())), where=part.where)
+        return next(iter(different.values()))
     raise RuleViolation(
         f"{part.where}: names {len(different)}, {quoted(part.value)}: which one is meant is not certain"
     )

@@ -143,7 +143,10 @@ def test_when_a_source_is_not_configured_then_its_preset_is_tried_and_a_note_say
 def test_when_no_alert_is_in_the_document_then_the_reason_is_shown_and_the_exit_code_is_2(capsys: Printed) -> None:
     assert tried(sample("hunters"), "soc") == 2
     out = capsys.readouterr().out
-    assert "unmatched the mapping is for documents with version=='1' && alert_id; this one has the keys 'uuid'" in out
+    assert (
+        "unmatched preset generic reads alerts with version '1', a text, and an alert_id that is not empty; this one "
+        "has the keys 'uuid', "
+    ) in out
     assert "decision  none: it is kept below unmatched/ of the landing, and responders are notified" in out
 
 
@@ -160,7 +163,7 @@ def test_when_a_document_is_of_another_kind_then_it_says_which_source_reads_it(c
 def test_when_one_field_of_a_document_is_wrong_then_it_does_not_say_that_no_source_reads_it(capsys: Printed) -> None:
     assert tried({**sample("hunters"), "risk": "urgent"}, "hunters") == 2
     out = capsys.readouterr().out
-    assert "unmatched severity: expected " in out
+    assert "unmatched risk or score: expected " in out
     assert "reads it" not in out
     assert "reads this document" not in out
 
@@ -171,7 +174,10 @@ def test_when_some_findings_are_unmatched_then_both_are_shown(capsys: Printed) -
     assert tried(event, "securityhub") == 0
     out = capsys.readouterr().out
     assert "source    Security Hub: 1 alert\n" in out
-    assert "unmatched detail.findings[1]: it names no instance: instance_arn answer nothing\n" in out
+    assert (
+        "unmatched detail.findings[1]: it names no instance: preset securityhub reads Resources of the Type "
+        "AwsEc2Instance, each with an Id; this alert has no Resources\n"
+    ) in out
 
 
 def test_when_json_is_asked_for_then_all_of_it_is_there(capsys: Printed) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -138,7 +139,10 @@ class TestPresets:
         event["detail"]["findings"] = [finding, broken, two]
         found = map_security_hub(event, home=HOME)
         assert [one.id for one in found.alerts] == ["f", "other"]
-        assert found.unmatched == ("detail.findings[1]: it names no instance: instance_arn answer nothing",)
+        assert found.unmatched == (
+            "detail.findings[1]: it names no instance: preset securityhub reads Resources of the Type AwsEc2Instance, "
+            "each with an Id; this alert has Resources of the Types 'AwsS3Bucket'",
+        )
 
     def test_when_security_hub_names_several_techniques_and_tactics_then_all_are_kept(self) -> None:
         of_ocsf = sample("securityhub_ocsf")
@@ -420,6 +424,145 @@ class TestMappings:
 
     def test_when_a_preset_is_asked_for_then_its_expressions_are_compiled(self) -> None:
         assert all(preset(name).problem() is None for name in PRESETS if name != "guardduty")
+
+
+class TestWhatPresetsSay:
+    """Whoever uses a preset wrote no mapping: messages name what the preset reads, and what the document has."""
+
+    @pytest.mark.parametrize(
+        ("name", "path", "value", "why"),
+        [
+            (
+                "hunters",
+                ("detector",),
+                "",
+                "preset hunters reads leads with uuid and detector, neither of which is empty; this one has uuid "
+                "'7f6f1c1e-4a5b-4a43-9c39-0d5f2f8f9b11', detector ''",
+            ),
+            (
+                "hunters",
+                ("uuid",),
+                None,
+                "preset hunters reads leads with uuid and detector, neither of which is empty; this one has detector "
+                "'aws_vpc_flow_beaconing', but no uuid",
+            ),
+            (
+                "hunters",
+                ("entities",),
+                [{"kind": "aws_account_id", "value": "111122223333"}, {"kind": "AWS_INSTANCE_ID", "value": INSTANCE}],
+                "it names no instance: preset hunters reads entities of the kinds aws_instance_id, aws_eni_id, or ip "
+                "with aws_vpc_id, each with a value; this alert has entities of the kinds 'aws_account_id', "
+                "'AWS_INSTANCE_ID'",
+            ),
+            ("hunters", ("entities",), [], "with a value; this alert has no entities"),
+            ("hunters", ("entities",), "i-1", "with a value; this alert has entities 'i-1'"),
+            (
+                "hunters",
+                ("entities",),
+                [{"kind": "ip", "value": "10.0.1.10"}, {"kind": "aws_vpc", "value": "vpc-0a1b2c3d4e5f60718"}],
+                "entity of the kind aws_vpc_id: is missing: the address alone may be another instance's in another "
+                "VPC; this alert has entities of the kinds 'ip', 'aws_vpc'",
+            ),
+            (
+                "hunters",
+                ("entities",),
+                [{"kind": "aws_instance_id", "value": ""}],
+                "entity of the kind aws_instance_id: expected a value, got ['']",
+            ),
+            (
+                "hunters",
+                ("entities",),
+                [{"kind": "aws_account_id", "value": "12"}, {"kind": "aws_instance_id", "value": INSTANCE}],
+                "entity of the kind aws_account_id: expected the form ",
+            ),
+            ("hunters", ("risk",), "urgent", "risk or score: expected informational, "),
+            (
+                "generic",
+                ("version",),
+                1,
+                "preset generic reads alerts with version '1', a text, and an alert_id that is not empty; this one has "
+                "version 1, alert_id 'soc-2026-000123'",
+            ),
+            (
+                "generic",
+                ("target",),
+                {"instanceId": INSTANCE},
+                "it names no instance: preset generic reads a target with instance_id, instance_arn, "
+                "network_interface_id, or private_ip with vpc_id; this alert has a target with 'instanceId'",
+            ),
+            ("generic", ("target", "instance_id"), "x", "target.instance_id: expected the form i-0123456789abcdef0"),
+            (
+                "securityhub",
+                ("detail-type",),
+                "Security Hub Insight Results",
+                "a detail-type that begins with 'Security Hub Findings - ', and findings with ProductArn in "
+                "detail.findings; this one has source 'aws.securityhub', detail-type 'Security Hub Insight Results', ",
+            ),
+            (
+                "securityhub",
+                ("detail", "findings", 0, "Resources"),
+                [{"Type": "AwsS3Bucket", "Id": "b"}],
+                "detail.findings[0]: it names no instance: preset securityhub reads Resources of the Type "
+                "AwsEc2Instance, each with an Id; this alert has Resources of the Types 'AwsS3Bucket'",
+            ),
+            (
+                "securityhub",
+                ("detail", "findings", 0, "Region"),
+                "eu-west-1",
+                "Id of the resource of the Type AwsEc2Instance: is of account 111122223333 in eu-central-1, but "
+                "AwsAccountId and Region say account 111122223333 in eu-west-1",
+            ),
+            ("securityhub", ("detail", "findings", 0, "Id"), "", "detail.findings[0]: Id: is missing, so that"),
+            ("securityhub", ("detail", "findings", 0, "ProductArn"), 5, "FindingProviderFields.Severity.Original): "),
+            (
+                "securityhub_ocsf",
+                ("detail", "findings", 0, "resources"),
+                [{"type": "AWS::S3::Bucket", "uid": "b"}],
+                "detail.findings[0]: it names no instance: preset securityhub_ocsf reads resources of the type "
+                "AWS::EC2::Instance, each with a uid; this alert has resources of the types 'AWS::S3::Bucket'",
+            ),
+        ],
+    )
+    def test_fails_in_words_of_the_document(
+        self, name: AlertPreset, path: tuple[Any, ...], value: Any, why: str
+    ) -> None:
+        found = map_alerts("x", AlertSource(name), with_value(sample(name), path, value), home=HOME)
+        assert found.alerts == ()
+        assert why in found.unmatched[0]
+
+    def test_when_a_document_is_of_neither_security_hub_then_both_forms_are_named(self) -> None:
+        [why] = map_security_hub({"source": "aws.ec2"}, home=HOME).unmatched
+        assert "preset securityhub reads events of Security Hub CSPM: " in why
+        assert "; preset securityhub_ocsf reads events of Security Hub v2: " in why
+        assert why.endswith("this one has source 'aws.ec2', but no detail-type and no detail.findings[].ProductArn")
+
+    @pytest.mark.parametrize("name", [name for name in PRESETS if name != "guardduty"])
+    def test_when_any_value_is_wrong_then_no_message_has_an_expression_or_a_key_of_the_mapping(
+        self, name: AlertPreset
+    ) -> None:
+        mapping = preset(name)
+        keys = {key for key, expression in mapping.expressions() if key != expression}
+        said = set()
+        for path in places(sample(name)):
+            for wrong in (None, "", "?", -1, ["?", "!"]):
+                found = map_alerts("x", AlertSource(name), with_value(sample(name), path, wrong), home=HOME)
+                said |= {*found.unmatched, *(text for one in found.alerts for text in one.left_out)}
+        assert len(said) > 20
+        for message in said:
+            ours = re.sub(r"'[^']*'|\"[^\"]*\"", "", message)
+            assert not re.search(r"\|\||&&|\[\?|==|mapping|expression|answer", ours), message
+            assert re.sub(r"^\S+\[\d+\]: ", "", ours).split(":")[0] not in keys, message
+
+
+def with_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A document with another value at a place; None takes it away."""
+    *above, last = path
+    holder = at(document, tuple(above))
+    if value is None:
+        del holder[last]
+    else:
+        holder[last] = value
+    return document
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
