@@ -147,6 +147,11 @@ class Faults:
         with self._lock:
             self._waiting.append(_Waiting(fault))
 
+    @property
+    def are_set(self) -> bool:
+        """Whether there are any, met or not."""
+        return bool(self._waiting)
+
     def clear(self) -> None:
         """Take all faults back."""
         with self._lock:

@@ -30,7 +30,6 @@ FAULTS = [
     (Point(LAUNCH, "appliance", "cloudformation", "CreateStack", 1), KILLED),
     # The workflow does not reach the function.
     (Point(LAUNCH, WORKFLOW, "lambda", "Invoke", 4), SERVER_ERROR),
-    (Point(JOIN, "capture", "ec2", "CreateTags", 1), KILLED),
     (Point(JOINED, "findings", "dynamodb", "TransactWriteItems", 1), KILLED),
     (Point(REPAIRED, "sweeper", "ec2", "CreateTrafficMirrorSession", 1), KILLED),
     (Point(EXPIRE, "capture", "ec2", "DeleteTrafficMirrorSession", 1), LOST_AFTER),
@@ -38,17 +37,18 @@ FAULTS = [
     (Point(CONTAIN, "containment", "ec2", "ModifyNetworkInterfaceAttribute", 3), KILLED),
     # Decided, and the workflow that waits does or does not get the decision.
     (Point(APPROVED, "api", "states", "SendTaskSuccess", 1), LOST_AFTER),
+    # Restored again after a release, in part.
+    (Point(OVERTAKEN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 5), KILLED),
+]
+"""With the rest, one at least on each path."""
+MORE = [
+    (Point(JOIN, "capture", "ec2", "CreateTags", 1), KILLED),
     (Point(PROTECTED, "api", "states", "SendTaskSuccess", 1), KILLED),
     # Decided, and not published.
     (Point(BY_DEFAULT, "incident", "dynamodb", "UpdateItem", 4), KILLED),
     (Point(OVERWRITTEN, "release", "dynamodb", "UpdateItem", 2), KILLED),
-    # Restored again after a release, in part.
-    (Point(OVERTAKEN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 5), KILLED),
     # Given back in part what was changed in part.
     (Point(DENIED, "release", "ec2", "ModifyNetworkInterfaceAttribute", 2), KILLED),
-]
-"""With the rest, one at least on each path."""
-MORE = [
     (Point(FAIL, "incident", "dynamodb", "TransactWriteItems", 1), KILLED),
     (Point(OVERRIDDEN, "api", "states", "SendTaskSuccess", 1), LOST_BEFORE),
     (Point(WITH_ALERT, "api", "states", "StartExecution", 2), LOST_AFTER),

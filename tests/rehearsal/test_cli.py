@@ -51,6 +51,7 @@ def test_when_stopped_then_it_ends_cleanly(number: signal.Signals) -> None:
     assert lines[1].startswith("Its account id is 123456789012: ")
 
 
+@pytest.mark.long
 def test_when_stopped_while_it_starts_then_it_ends_cleanly() -> None:
     program = """
 import os, signal, sys

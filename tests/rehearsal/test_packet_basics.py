@@ -1,12 +1,11 @@
 """The stand-in for the Marketplace template, as a stack."""
 
+import importlib
 import re
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint import ManualArgs  # type: ignore[import-untyped]
-from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from strictmoto.account import Account as RehearsalAccount
 from strictmoto.cloudformation.templates import parse
@@ -45,8 +44,10 @@ def by_name(resources: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def test_when_cfn_lint_reads_it_then_it_finds_nothing() -> None:
+    # It takes seconds to import, which each process that collects tests would wait for.
+    cfnlint, api = importlib.import_module("cfnlint"), importlib.import_module("cfnlint.api")
     regions = sorted(parse(template_body())["Mappings"]["Images"])
-    found = lint(template_body(), config=ManualArgs(regions=regions))
+    found = api.lint(template_body(), config=cfnlint.ManualArgs(regions=regions))
     # Informational findings are about how to document a template for machines.
     assert [match for match in found if match.rule.severity != "informational"] == []
 

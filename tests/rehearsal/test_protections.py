@@ -16,6 +16,7 @@ from tapstack.settings.load import parse_deployment
 from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
+from tests.in_process import answered_in_process as answered_in_process
 from tests.response_by_hand import create_table
 from tests.sampling import sampled
 from tests.strictmoto.test_shared_targets import MEMBER, Member
@@ -791,7 +792,7 @@ def deploying(company: Company, response: str, vpc_id: str | None = None) -> Fou
     return find_dependents(deployment, BOTH, tried.access, "deployment.yaml")
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("had", "wanted", "back"),
     [
         (MADE, OTHER, "take sites.ward.response.appliance.launch.permissions_boundary out of"),
@@ -800,6 +801,7 @@ def deploying(company: Company, response: str, vpc_id: str | None = None) -> Fou
         (MADE, "", None),
         (OTHER, OTHER, None),
     ],
+    every=2,
 )
 def test_when_a_launched_appliance_needs_the_boundary_that_a_deploy_changes_then_it_is_found(
     aws_account: Account, company: Company, had: str, wanted: str, back: str | None
@@ -897,7 +899,7 @@ def test_when_a_stack_of_that_name_is_not_the_deployments_then_nothing_depends_o
     assert find_dependents(deployment, BOTH, tried.access, "deployment.yaml") == Found([], [])
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("order", "deployed", "names", "number"),
     [
         (("a", "b"), {"a": 1, "b": 2}, "", 0),
@@ -909,6 +911,7 @@ def test_when_a_stack_of_that_name_is_not_the_deployments_then_nothing_depends_o
         (("b", "a"), {"a": 1, "b": 2, "incident": 3}, "a and b", 4),
         (("b", "a"), {"a": 1, "another": 2}, "", 0),
     ],
+    every=2,
 )
 def test_when_groups_of_sessions_would_exchange_their_numbers_then_it_is_found(
     aws_account: Account, company: Company, order: tuple[str, ...], deployed: dict[str, int], names: str, number: int
@@ -965,7 +968,7 @@ def test_when_a_group_in_front_leaves_the_interface_then_nothing_is_exchanged(
     assert of_file(company, settings, "ward", find=find_dependents) == Found([], [])
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("groups", "said"),
     [
         (
@@ -988,6 +991,7 @@ def test_when_a_group_in_front_leaves_the_interface_then_nothing_is_exchanged(
         ({"a": (None, 2)}, None),
         ({"b": (1, None)}, None),
     ],
+    every=2,
 )
 def test_when_sources_with_numbers_of_their_own_would_exchange_them_then_it_is_found(
     aws_account: Account, company: Company, groups: dict[str, tuple[int | None, int | None]], said: str | None
@@ -1210,7 +1214,7 @@ def using(company: Company, appliance: str, *stacks: str, target: str = "sensor"
     return find_dependents(deployment, stacks, try_credentials(deployment, stacks).access, "deployment.yaml")
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("appliance", "missing"),
     [
         ("{}", "packet_basics (the CloudFormation stack basics)"),
@@ -1220,6 +1224,7 @@ def using(company: Company, appliance: str, *stacks: str, target: str = "sensor"
             "packet_basics (the CloudFormation stack basics) and target sensor",
         ),
     ],
+    every=3,
 )
 def test_when_a_response_is_deployed_without_the_capture_that_it_uses_then_the_command_that_comes_first_is_named(
     company: Company, appliance: str, missing: str

@@ -28,6 +28,7 @@ from tapstack.responder.store.records import IncidentPackets
 from tapstack.responder.sweeper import sweep
 from tests.iam_off import enforces_iam as enforces_iam
 from tests.iam_off import iam as iam
+from tests.in_process import answered_in_process as answered_in_process
 from tests.responder.callers import CALLER
 from tests.response_by_hand import create_table
 

@@ -87,6 +87,7 @@ def test_fails_when_it_is_not_ready_for_hours(launching: Site, hours: int, fails
     assert what_is_in_place(incidents.get(incident)) == [f"CloudFormation stack {NAME}, which is launching"]
 
 
+@pytest.mark.long
 def test_when_many_incidents_open_at_once_then_there_is_one_stack(launching: Site) -> None:
     instance, _ = launching.instance()
     with ThreadPoolExecutor(10) as pool:

@@ -14,6 +14,7 @@ from tapstack.responder.errors import NothingToCapture, TryAgain
 from tapstack.responder.handlers import appliance, capture, incident, prepare
 from tests.responder.conftest import Site, opened
 from tests.responder.test_capturing import KINDS
+from tests.sampling import sampled
 
 HANDLERS = ("alerts", "api", "appliance", "capture", "findings", "incident", "prepare", "sweeper", "telemetry")
 
@@ -66,7 +67,7 @@ def test_fails_with_try_again_when_aws_does_not_answer(site: Site) -> None:
         site.account.faults.clear()
 
 
-@pytest.mark.parametrize("name", HANDLERS)
+@sampled("name", HANDLERS, every=3)
 def test_when_a_handler_is_imported_then_no_large_package_is(name: str) -> None:
     program = f"import sys, tapstack.responder.handlers.{name}; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

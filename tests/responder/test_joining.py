@@ -445,6 +445,7 @@ class TestSize:
         week = timedelta(days=7)
         assert mark["ttl"] > (utc_now() + week + timedelta(days=environment().retention_days - 1)).timestamp()
 
+    @pytest.mark.long
     def test_when_alerts_flood_an_incident_then_operators_are_notified_of_twelve_an_hour_and_of_what_changes_it(
         self, policy: Site
     ) -> None:

@@ -185,6 +185,7 @@ def test_when_some_find_no_place_then_they_wait_and_are_mirrored_once_there_is_o
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_places_are_given_then_secondary_interfaces_of_the_least_severe_and_newest_are_first(small: Site) -> None:
     medium = started(small, 5, severity="medium")
     old_instance, _ = small.instance()
@@ -336,6 +337,7 @@ def test_when_an_alert_raises_the_severity_then_what_waits_gets_a_place(
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_two_critical_incidents_come_at_once_then_each_takes_a_place_and_no_more_than_it_needs(
     small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +395,7 @@ def test_when_a_less_severe_one_takes_the_free_place_first_then_it_gives_it(
     is_whole(small)
 
 
+@pytest.mark.long
 def test_when_less_severe_incidents_are_only_beginning_then_it_is_tried_again(small: Site) -> None:
     low = started(small, LIMIT)
     change(low, "SET #state = :launching", launching="launching")
@@ -405,6 +408,7 @@ def test_when_less_severe_incidents_are_only_beginning_then_it_is_tried_again(sm
     assert Counter(states(low)) == {"mirrored": 9, "waiting": 1}
 
 
+@pytest.mark.long
 def test_when_an_incident_failed_then_its_sessions_give_their_places_for_good(small: Site) -> None:
     low = started(small, LIMIT)
     incident_steps.fail(low, "TryAgain", "throttled")
@@ -467,6 +471,7 @@ def test_when_the_function_is_killed_then_the_place_is_taken_at_the_next_attempt
     assert states(low) == ["mirrored"] * LIMIT
 
 
+@pytest.mark.long
 def test_when_it_is_being_repaired_at_the_same_moment_then_the_incident_says_what_it_has(
     small: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ from tapstack.responder.store.keys import appliance_key
 from tapstack.responder.sweeper import sweep
 from tests.responder.conftest import IMAGE, TABLE, TOPIC, Site, configure, item, prepared, tags
 from tests.responder.test_appliances import NAME, ready
+from tests.sampling import sampled
 
 KEEPING = {"keep_days": 90}
 
@@ -160,6 +161,7 @@ def test_when_the_answer_is_lost_then_the_next_call_finds_the_snapshots_and_take
     assert len(kept.snapshot_ids) == 1
 
 
+@pytest.mark.long
 def test_when_two_functions_take_them_at_once_then_both_are_recorded_and_deleted_in_the_end(
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +375,7 @@ def test_when_no_topic_takes_the_notification_then_they_are_not_deleted(
     assert taken(keeping) == []
 
 
+@pytest.mark.long
 def test_when_the_sweeper_did_not_run_at_the_time_of_the_notification_then_it_waits_a_day(
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +391,7 @@ def test_when_the_sweeper_did_not_run_at_the_time_of_the_notification_then_it_wa
     assert taken(keeping) == []
 
 
+@pytest.mark.long
 def test_when_aws_refuses_to_delete_one_then_the_sweeper_reports_it_and_tries_again(
     keeping: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -464,7 +468,7 @@ def test_when_its_instance_lies_in_a_nested_stack_then_it_is_found(keeping: Site
     assert tags(dict(instance))["aws:cloudformation:logical-id"] == "Own"
 
 
-@pytest.mark.parametrize("lost", ["terminated", "detached", "detached meanwhile"])
+@sampled("lost", ["terminated", "detached", "detached meanwhile"], every=3)
 def test_when_an_instance_or_a_volume_is_not_found_then_the_stack_stays_and_operators_are_notified(
     keeping: Site, lost: str
 ) -> None:
@@ -516,6 +520,7 @@ def test_when_others_took_a_snapshot_with_its_tag_before_then_that_is_not_taken_
     assert ours["snapshot_id"] != forged
 
 
+@pytest.mark.long
 def test_when_others_take_the_tag_off_a_snapshot_then_no_other_is_taken(keeping: Site) -> None:
     incident = captured(keeping)
     assert appliance_steps.retire(incident) == {"status": "wait"}

@@ -15,6 +15,7 @@ from stacks.synthesis import synthesize
 from tapstack.domain.globs import matches
 from tapstack.settings.load import load_deployment, parse_deployment
 from tapstack.settings.model import Deployment
+from tests.sampling import sampled
 
 pytestmark = pytest.mark.thorough
 
@@ -87,7 +88,7 @@ def resources_of(kind: str, project: str) -> list[str]:
 
 
 @pytest.mark.parametrize("project", [1, 25, 37, 40])
-@pytest.mark.parametrize("site", [1, 25, 40])
+@sampled("site", [1, 25, 40], every=2)
 def test_when_names_are_shortened_then_the_policies_name_them_all_the_same(
     project: int, site: int, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_when_everything_is_imported_as_it_comes_then_the_example_is_the_same(tm
     assert_same(tmp_path / "early", tmp_path / "stock")
 
 
+@pytest.mark.long
 def test_when_there_are_ten_thousand_sources_then_they_cost_no_more_answers_than_ten(tmp_path: Path) -> None:
     answers = []
     for count in (10, 10_000):

@@ -39,6 +39,7 @@ def test_when_an_open_incident_contains_it_then_nothing_is_reported(shop: Shop) 
     assert reported(shop) == []
 
 
+@pytest.mark.long
 def test_when_its_incidents_are_closed_then_it_is_reported_and_stays_contained(shop: Shop) -> None:
     incident = contained(shop.database)
     change(
@@ -101,6 +102,7 @@ def test_when_an_interface_was_detached_since_isolation_then_nothing_is_reported
     ]
 
 
+@pytest.mark.long
 def test_when_the_instance_is_gone_then_it_is_reported(shop: Shop) -> None:
     incident = contained(shop.database)
     assert ask("GET", f"/incidents/{incident}")[1]["still_exists"] == []

@@ -228,7 +228,7 @@ MEETINGS: dict[Callable[[Play], Meeting], int] = {
 # Functions that run in the middle of another share its metrics, which in Lambda none does.
 @pytest.mark.filterwarnings("ignore::aws_lambda_powertools.warnings.PowertoolsUserWarning")
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
-@sampled("meeting", MEETINGS, every=2, ids=lambda meeting: meeting.__name__)
+@sampled("meeting", MEETINGS, every=4, ids=lambda meeting: meeting.__name__)
 def test_when_two_meet_at_any_point_then_both_are_right(
     meeting: Callable[[Play], Meeting],
     aws_account_server: Account,

@@ -25,6 +25,7 @@ from tests.responder.containment.conftest import Shop, behind_the_target, contai
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import found
+from tests.sampling import sampled
 
 TAG = [{"Key": "tapstack-protected", "Value": "of the attacker"}]
 
@@ -194,7 +195,7 @@ class TestLeftChanged:
         else:
             containment_requests.by_default(incidents.get(incident))
 
-    @pytest.mark.parametrize("how", ["reject", "close", "no answer"])
+    @sampled("how", ["reject", "close", "no answer"], every=3)
     def test_when_it_is_not_approved_then_the_notification_says_what_stays_changed_and_it_is_released(
         self, shop: Shop, pending: str, how: str
     ) -> None:

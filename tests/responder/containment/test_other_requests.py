@@ -21,6 +21,7 @@ from tests.responder.containment.test_failed_in_part import failed_release
 from tests.responder.test_api import ask
 from tests.responder.test_findings import decided, decides
 from tests.responder.test_joining import ANN, entries, found
+from tests.sampling import sampled
 
 NOW = (Rule("worst", "contain_now"),)
 
@@ -194,7 +195,7 @@ class TestReleaseIsNotCompleted:
 
 class TestNothingContainsAgain:
     @pytest.mark.parametrize("state", ["absent", "releasing"])
-    @pytest.mark.parametrize("how", ["approved", "now"])
+    @sampled("how", ["approved", "now"], every=2)
     def test_when_a_person_decided_before_a_release_and_its_execution_is_late_then_it_is_not_contained(
         self, shop: Shop, how: str, state: str
     ) -> None:

@@ -18,9 +18,10 @@ from tests.responder.callers import CALLER
 from tests.responder.conftest import change, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, contained, item_of, release
 from tests.responder.containment.test_attached import attach
+from tests.sampling import sampled
 
 
-@pytest.mark.parametrize("name", ["database", "legacy", "web-1"])
+@sampled("name", ["database", "legacy", "web-1"], every=3)
 def test_when_it_is_released_then_the_account_is_as_it_was(shop: Shop, name: str) -> None:
     shop.fit_group()
     instance = shop.company.instances[name]

@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from strictmoto import cloudformation
 from strictmoto.ec2 import mirroring, network_interfaces
 from strictmoto.identity import role_clients
+from tests.in_process import answered_in_process as answered_in_process
 
 REGION = "eu-central-1"
 

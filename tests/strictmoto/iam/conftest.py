@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from strictmoto.account import Account
 from strictmoto.identity.principals import Credentials
+from tests.in_process import answered_in_process as answered_in_process
 
 HERE: Final = "123456789012"
 THERE: Final = "111122223333"

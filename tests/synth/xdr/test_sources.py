@@ -20,6 +20,7 @@ from tapstack import (
 from tapstack.domain.landing_policies import POLICY_BYTES, check_policy_size
 from tapstack.domain.regions import ENABLED_BY_DEFAULT
 from tapstack.domain.telemetry import landing_bucket_name
+from tests.sampling import sampled
 from tests.synth.ids import SUBNET, VPC, eni
 from tests.synth.template import assert_equal, new_stack
 from tests.synth.xdr.building import ACCOUNT, KEY, PARTITION, REGION, address, bucket_policy, key_policy, landed, short
@@ -227,7 +228,7 @@ def test_fails_when_nothing_is_to_be_logged() -> None:
         GuardDutyExport(stack, "gd", landing=existing, detector_id=DETECTOR)
 
 
-@pytest.mark.parametrize(("accounts", "feeds"), [(97, 0), (93, 1), (95, 2)])
+@sampled(("accounts", "feeds"), [(97, 0), (93, 1), (95, 2)], every=3)
 @pytest.mark.thorough
 def test_when_the_size_of_the_policy_is_checked_then_it_is_that_of_the_policy_that_is_deployed(
     accounts: int, feeds: int

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime, tzinfo
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from strictmoto.account import Account
+from tests.in_process import answer
 from tests.responder.containment.sequences.interruptions import Calls
 
 BEGINNING: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -49,31 +47,14 @@ class Clock:
         monkeypatch.setattr("tapstack.domain.incidents.datetime", Moment)
 
 
-class _Raw(BytesIO):
-    """A body as urllib3 has it."""
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
 def answer_here(account: Account, monkeypatch: pytest.MonkeyPatch, calls: Calls) -> None:
     """Let the account answer in the thread that asks: the same requests without a connection, many times as fast."""
-    server = account._server
-    assert server is not None
 
     def send(_: Any, request: Any) -> AWSResponse:
-        address = urlsplit(request.url)
-        headers = [
-            (name, value.decode() if isinstance(value, bytes) else value) for name, value in request.headers.items()
-        ]
-        body = request.body or b""
-        data = body.encode() if isinstance(body, str) else bytes(body)
-        base, path = f"{address.scheme}://{address.netloc}", address.path or "/"
         for _ in range(calls.times):
-            built = EnvironBuilder(path, base, address.query, method=request.method, headers=headers, data=data)
-            answered, status, sent = run_wsgi_app(server.app, built.get_environ(), buffered=True)
-            calls.statuses.append(int(status.split(" ", 1)[0]))
-        return AWSResponse(request.url, calls.statuses[-1], dict(sent), _Raw(b"".join(answered)))
+            answered = answer(account, request)
+            calls.statuses.append(answered.status_code)
+        return answered
 
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
 
