@@ -43,7 +43,10 @@ def deployed(aws_account_server: Account) -> Deployed:
 
 def keys_with(deployed: Deployed, policy: str) -> Credentials:
     """Keys of a role that has this policy of the page alone."""
-    text = (FOLDER / f"{policy}.json").read_text(encoding="utf-8")
+    return keys_of_role(deployed, policy, (FOLDER / f"{policy}.json").read_text(encoding="utf-8"))
+
+
+def keys_of_role(deployed: Deployed, policy: str, text: str) -> Credentials:
     api_id = deployed.endpoint.rstrip("/").rpartition("/")[2]
     text = text.replace("111122223333", ACCOUNT_ID).replace("API_ID", api_id)
     iam = deployed.account.client("iam")
@@ -79,3 +82,15 @@ def test_when_a_responder_has_a_policy_then_the_gateway_lets_these_calls_in_only
     keys = keys_with(deployed, policy)
 
     assert {route for route in ASKED if let_in(deployed, keys, route)} == LETS[policy]
+
+
+@pytest.mark.parametrize("route", sorted(OPEN))
+def test_when_a_policy_names_one_route_of_respond_then_the_gateway_lets_that_in_only(
+    deployed: Deployed, route: str
+) -> None:
+    whole = json.loads((FOLDER / "respond.json").read_text(encoding="utf-8"))
+    [statement] = whole["Statement"]
+    ending = f"/{route.replace(' ', '').replace('{id}', '*')}"
+    statement["Resource"] = [arn for arn in statement["Resource"] if arn.endswith(ending)]
+    keys = keys_of_role(deployed, f"one-{sorted(OPEN).index(route)}", json.dumps(whole))
+    assert {asked for asked in ASKED if let_in(deployed, keys, asked)} == {route}

@@ -170,6 +170,11 @@ def test_when_it_is_terminated_then_the_timeline_says_what_the_capture_has(site:
     assert "open an incident for that" in line
     assert entries(incident, "instance changed") == [line.partition(": ")[2]]
     assert [one for one in sweep().instances if "terminated" in one] == []
+    # What replaces it is another instance.
+    _, replacement = site.instance()
+    assert sweep().instances == []
+    assert site.ours(replacement) == []
+    assert [one.id for one in incidents.listed("open")] == [incident]
 
 
 def test_when_it_is_shutting_down_then_it_is_gone_and_nothing_more_of_it_is_mirrored(site: Site) -> None:
