@@ -48,8 +48,8 @@ def schema() -> Schema:
             "type": _text("What the sender calls this kind of alert; rules of the policy match it."),
             "time": {
                 "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
-                "description": "When it was seen last: ISO 8601, or seconds or milliseconds of the epoch. Without "
-                "it the moment counts at which the alert is received.",
+                "description": "When what it reports was seen last, not when it was detected: ISO 8601, or seconds or "
+                "milliseconds of the epoch. Without it the moment counts at which the alert is received.",
             },
             "technique": _one_or_several(
                 {"type": "string", "pattern": _TECHNIQUE, "examples": ["T1071.004"]}, "Of MITRE ATT&CK."

@@ -462,6 +462,44 @@ class TestTargets:
         both = {"instance_id": before, "network_interface_id": moved}
         assert decided(generic(both, time=earlier), "both")["instance_id"] == before
 
+    def test_fails_when_the_interface_was_attached_between_the_event_and_its_detection(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where a detector runs on a schedule."""
+        decides(monkeypatch, CAPTURE)
+        instance, _ = site.instance()
+        moved = site.attach(instance)
+        [described] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[moved])["NetworkInterfaces"]
+        attached = described["Attachment"]["AttachTime"]
+        happened, detected = attached - timedelta(seconds=60), attached
+        times = {"event_time": as_text(happened), "detection_time": as_text(detected)}
+        address = [
+            {"kind": "ip", "value": described["PrivateIpAddress"]},
+            {"kind": "aws_vpc_id", "value": site.vpc},
+        ]
+        for number, entities in enumerate([[{"kind": "aws_eni_id", "value": moved}], address]):
+            document = {**sample("hunters"), **times, "entities": entities}
+            why = why_unmatched(document, "hunters", f"between_{number}")
+            assert f"after what it reports was seen last, at {as_text(happened)}: " in why
+        # Where a lead has no other time, that of its detection counts.
+        del document["event_time"]
+        assert decided(document, "only detected", "hunters")["instance_id"] == instance
+
+    def test_when_a_lead_of_before_a_release_is_detected_after_it_then_it_does_not_contain_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        contains_now(site, monkeypatch)
+        released = as_text(utc_now() - timedelta(minutes=5))
+        monkeypatch.setattr(joining, "last_release", lambda _: containments.released_at(released))
+        now = as_text(utc_now())
+        for number, (happened, action) in enumerate([(released, "capture"), (now, "contain_now")]):
+            document = lead(site.instance()[0]) | {
+                "uuid": f"lead-{number}",
+                "event_time": happened,
+                "detection_time": now,
+            }
+            assert decided(document, f"msg_{number}", "hunters")["action"] == action
+
     @pytest.mark.parametrize("ahead", [None, timedelta(hours=2)])
     def test_fails_when_the_interface_was_attached_after_the_alert_was_received(
         self, site: Site, monkeypatch: pytest.MonkeyPatch, ahead: timedelta | None
@@ -563,7 +601,7 @@ class TestTargets:
 
         def lead(*entities: tuple[str, str]) -> dict[str, Any]:
             listed = [{"kind": kind, "value": value} for kind, value in entities]
-            return sample("hunters") | {"detection_time": now, "entities": listed}
+            return sample("hunters") | {"event_time": now, "entities": listed}
 
         its, vpc = ("aws_instance_id", one), ("aws_vpc_id", site.vpc)
         wrong = why_unmatched(lead(its, ("ip", "10.0.1.11"), vpc), "hunters", "wrong")

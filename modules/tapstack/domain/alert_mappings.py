@@ -94,8 +94,8 @@ class AlertMapping:
             By default the document is one alert.
         title: One sentence.
         type: What the tool calls this kind of alert; rules of the policy match it.
-        time: When it was seen last: in ISO 8601, or in seconds or milliseconds of the epoch. The moment at which it was
-            received counts where it says none.
+        time: When what it reports was seen last, not when it was detected: in ISO 8601, or in seconds or milliseconds
+            of the epoch. The moment at which it was received counts where it says none.
         technique: Of ATT&CK, such as T1071.004, or with its name behind it, as in `T1071 - Application Layer Protocol`;
             one, or a list.
         tactics: Of ATT&CK, by name or id, or id and name; one, or a list.
@@ -279,7 +279,8 @@ def _of_preset(name: str) -> _Preset:
             AlertMapping(
                 match="uuid && detector",
                 alert_id="uuid",
-                time="detection_time || event_time",
+                # Some detectors run on a schedule: what they find happened before they detected it.
+                time="event_time || detection_time",
                 severity="risk || score",
                 title="name || detector",
                 type="detector",
@@ -300,7 +301,7 @@ def _of_preset(name: str) -> _Preset:
             held="entities[].kind",
             held_words="entities of the kinds",
             places={
-                "time": "detection_time or event_time",
+                "time": "event_time or detection_time",
                 "severity": "risk or score",
                 "title": "name or detector",
                 "account_id": "entity of the kind aws_account_id",

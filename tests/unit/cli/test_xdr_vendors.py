@@ -43,7 +43,7 @@ EXPECTED: Final[dict[str, dict[str, Any]]] = {
         "severity": 7.0,
         "level": "high",
         "techniques": ["T1071", "T1071.001"],
-        "last_seen": "2026-11-26T12:00:00Z",
+        "last_seen": "2026-11-26T11:57:30Z",
         "instance_ids": [INSTANCE],
     },
     "cortex": {
@@ -52,7 +52,7 @@ EXPECTED: Final[dict[str, dict[str, Any]]] = {
         "severity": 7.0,
         "level": "high",
         "techniques": ["T1071.001"],
-        "last_seen": "2026-11-26T12:00:00Z",
+        "last_seen": "2026-11-26T11:59:00Z",
         **BY_ADDRESS,
     },
 }
@@ -178,6 +178,21 @@ def test_fails_when_a_vendor_names_no_instance_for_certain(
     found = tried(vendor, _changed(vendor, at, value), capsys)
     assert found["alerts"] == []
     assert reason in str(found["unmatched"])
+
+
+@pytest.mark.parametrize(
+    ("vendor", "at", "value"),
+    [
+        ("elastic", f"{FIRST}/kibana/alert/original_time", None),  # such as of a rule on machine learning
+        ("cortex", "events", None),
+        ("cortex", "events", []),
+    ],
+)
+def test_when_a_vendor_does_not_say_when_it_happened_then_the_time_of_detection_counts(
+    vendor: str, at: str, value: Any, capsys: Printed
+) -> None:
+    [alert] = tried(vendor, _changed(vendor, at, value), capsys)["alerts"]
+    assert (alert["last_seen"], alert["left_out"]) == ("2026-11-26T12:00:00Z", [])
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,11 @@ def lead(risk: str, entities: list[dict[str, str]]) -> dict[str, Any]:
         risk: a word, such as high.
         entities: what it is about, each with its kind and value.
     """
+    now = as_text(utc_now())
     return {
         "uuid": str(uuid.uuid4()),
-        "detection_time": as_text(utc_now()),
+        "event_time": now,
+        "detection_time": now,
         "risk": risk,
         "detector": "aws_vpc_flow_beaconing",
         "name": "Beaconing: the same 96 bytes to 203.0.113.7:443 every 60 seconds",
