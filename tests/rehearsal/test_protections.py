@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jmespath
 import pytest
 
 from strictmoto.account import Account
@@ -13,6 +15,7 @@ from strictmoto.company import Company, found_company
 from strictmoto.testing.checkpoint import made_once
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.settings.load import parse_deployment
+from tapstack.settings.problems import DeploymentError
 from tapstack.workspace import protections
 from tapstack.workspace.credentials import try_credentials
 from tapstack.workspace.protections import Found, find_dependents, find_protections
@@ -27,9 +30,9 @@ INCIDENT = "inc-20260102t030405-k3v9x0ab"
 OURS = [{"Key": "tapstack:deployment", "Value": "tap"}, {"Key": "tapstack:site", "Value": "ward"}]
 Find = Callable[..., Found]
 BOTH = ("ward-response", "ward")
-FORGOTTEN_BUCKET = (
-    "or, where terraform state rm took the bucket out of the state, set its tag tapstack:deletion-protection to off"
-)
+PROTECTED = {"Key": "tapstack:deletion-protection", "Value": "on"}
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000001"
+LANDING, ACCESS_LOGS = BUCKETS = ("tap-ward-xdr-123456789012", "tap-ward-xdr-access-123456789012")
 
 
 @pytest.fixture
@@ -144,75 +147,139 @@ def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_fou
     assert not found(company, "ward", more="    remove_packet_basics: true\n").protections
 
 
+def forgotten(bucket: str) -> str:
+    return (
+        "or, where terraform state rm took the bucket out of the state, remove its tag tapstack:deletion-protection, "
+        f'and no other: aws s3api put-bucket-tagging --bucket {bucket} --tagging "$(aws s3api get-bucket-tagging --bucket '
+        f'{bucket} --query "{{TagSet: TagSet[?Key!=\'tapstack:deletion-protection\']}}" --output json)"'
+    )
+
+
+def telemetry(company: Company, landing: str, find: Find = find_protections) -> Found:
+    """What protects the telemetry of a site with a landing, from its destruction or from a deploy."""
+    deployment = parse_deployment(
+        f"project: tap\nsites: {{ward: {{region: eu-central-1, vpc_id: {company.shop.id}, "
+        f"xdr: {{landing: {{{landing}}}}}}}}}"
+    )
+    access = try_credentials(deployment, ["ward-xdr"]).access
+    return find(deployment, ["ward-xdr"], access, "deployment.yaml")
+
+
+def make_buckets(account: Account, *, with_objects: bool = True) -> None:
+    s3 = account.client("s3")
+    for name in BUCKETS:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [*OURS, PROTECTED]})
+        if with_objects:
+            s3.put_object(Bucket=name, Key="flow/a", Body=b"x")
+
+
+def unprotect_buckets(account: Account) -> None:
+    for name in BUCKETS:
+        account.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{**PROTECTED, "Value": "off"}]})
+
+
 def test_when_buckets_keep_telemetry_then_the_setting_that_protects_them_is_named(
     aws_account: Account, company: Company
 ) -> None:
-    s3, names = aws_account.client("s3"), ("tap-ward-xdr-123456789012", "tap-ward-xdr-access-123456789012")
-
-    def tag(value: str) -> None:
-        tags = [{"Key": "tapstack:deletion-protection", "Value": value}]
-        for name in names:
-            s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-
-    for name in names:
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    tag("on")
-    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
-    for name in names:
-        s3.put_object(Bucket=name, Key="flow/a", Body=b"x")
-    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found(
+    make_buckets(aws_account, with_objects=False)
+    assert telemetry(company, "") == Found()
+    for name in BUCKETS:
+        aws_account.client("s3").put_object(Bucket=name, Key="flow/a", Body=b"x")
+    assert telemetry(company, "") == Found(
         [
             f"ward-xdr: the bucket {name}, which holds objects, has deletion protection: set "
             "sites.ward.xdr.landing.deletion_protection to false in deployment.yaml, and run make deploy "
-            f'ARGS="ward-xdr"; {FORGOTTEN_BUCKET}'
-            for name in names
+            f'ARGS="ward-xdr"; {forgotten(name)}'
+            for name in BUCKETS
         ]
     )
-    tag("off")
-    assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
+    unprotect_buckets(aws_account)
+    assert telemetry(company, "") == Found()
+
+
+@pytest.mark.parametrize(
+    ("landing", "out"),
+    [
+        ("bucket: lake", "bucket"),
+        (f"bucket: {LANDING}", "bucket"),
+        (f"bucket: lake, bucket_key_arn: {KEY}", "bucket and bucket_key_arn"),
+        ("access_log_bucket: logs", "access_log_bucket"),
+    ],
+)
+def test_when_the_file_names_other_buckets_then_a_destroy_is_refused_with_advice_that_the_deploy_takes(
+    aws_account: Account, company: Company, landing: str, out: str
+) -> None:
+    make_buckets(aws_account)
+    assert telemetry(company, landing) == Found(
+        [
+            f"ward-xdr: the bucket {name}, which holds objects, has deletion protection: set "
+            f"sites.ward.xdr.landing.deletion_protection to false in deployment.yaml, take {out} out beside it, and "
+            f'run make deploy ARGS="ward-xdr"; {forgotten(name)}'
+            for name in BUCKETS
+        ]
+    )
+    # With the other settings beside it the advice would not do: the file, or the deploy, is refused.
+    if "access" in landing:
+        assert telemetry(company, f"{landing}, deletion_protection: false", find_dependents).protections
+    else:
+        with pytest.raises(DeploymentError, match="deletion_protection has no effect with bucket"):
+            telemetry(company, f"{landing}, deletion_protection: false")
+    assert telemetry(company, "deletion_protection: false", find_dependents) == Found()
+
+
+def test_when_the_file_names_other_buckets_and_only_the_landing_holds_objects_then_its_protection_alone_is_lifted(
+    aws_account: Account, company: Company
+) -> None:
+    make_buckets(aws_account, with_objects=False)
+    aws_account.client("s3").put_object(Bucket=LANDING, Key="flow/a", Body=b"x")
+    [refused] = telemetry(company, "access_log_bucket: logs").protections
+    assert "to false in deployment.yaml, and run make deploy" in refused
+    assert telemetry(company, "access_log_bucket: logs, deletion_protection: false", find_dependents) == Found()
+
+
+def test_when_terraform_has_forgotten_a_bucket_then_the_command_removes_its_protection_and_no_other_tag(
+    aws_account: Account, company: Company
+) -> None:
+    make_buckets(aws_account)
+    s3, landing = aws_account.client("s3"), f"bucket: {LANDING}"
+    for refused in telemetry(company, landing, find_dependents).protections:
+        [query] = re.findall(r'--query "(.+?)" ', refused)
+        [bucket] = set(re.findall(r"--bucket (\S+)", refused))
+        s3.put_bucket_tagging(Bucket=bucket, Tagging=jmespath.search(query, s3.get_bucket_tagging(Bucket=bucket)))
+        assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == OURS
+    assert telemetry(company, landing, find_dependents) == telemetry(company, landing) == Found()
 
 
 def test_when_the_file_names_other_buckets_than_those_that_keep_telemetry_then_a_deploy_is_refused(
     aws_account: Account, company: Company
 ) -> None:
-    s3, names = aws_account.client("s3"), ("tap-ward-xdr-123456789012", "tap-ward-xdr-access-123456789012")
-
-    def tag(value: str) -> None:
-        for name in names:
-            tags = [{"Key": "tapstack:deletion-protection", "Value": value}]
-            s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-
     def dependents(landing: str) -> Found:
-        deployment = parse_deployment(
-            f"project: tap\nsites: {{ward: {{region: eu-central-1, vpc_id: {company.shop.id}, "
-            f"xdr: {{landing: {{{landing}}}}}}}}}"
-        )
-        access = try_credentials(deployment, ["ward-xdr"]).access
-        return find_dependents(deployment, ["ward-xdr"], access, "deployment.yaml")
+        return telemetry(company, landing, find_dependents)
 
     def refused(name: str, setting: str) -> str:
         return (
             f"ward-xdr: the bucket {name}, which holds objects, has deletion protection, and this deploy would delete "
             f"it: take sites.ward.xdr.landing.{setting} out of deployment.yaml; if it is to be deleted with its "
             f'objects, first run make deploy ARGS="ward-xdr" without {setting}, and with '
-            f"sites.ward.xdr.landing.deletion_protection set to false; {FORGOTTEN_BUCKET}"
+            f"sites.ward.xdr.landing.deletion_protection set to false; {forgotten(name)}"
         )
 
     assert dependents("bucket: lake") == Found()
-    for name in names:
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    tag("on")
+    make_buckets(aws_account, with_objects=False)
     assert dependents("bucket: lake") == Found()
-    for name in names:
-        s3.put_object(Bucket=name, Key="a", Body=b"x")
+    for name in BUCKETS:
+        aws_account.client("s3").put_object(Bucket=name, Key="a", Body=b"x")
     assert dependents("") == dependents("keep_days: 90, deletion_protection: false") == Found()
-    for bucket in ("lake", names[0]):
-        assert dependents(f"bucket: {bucket}") == Found([refused(name, "bucket") for name in names])
-    only_logs = Found([refused(names[1], "access_log_bucket")])
+    for bucket in ("lake", LANDING):
+        assert dependents(f"bucket: {bucket}") == Found([refused(name, "bucket") for name in BUCKETS])
+    both = Found([refused(name, "bucket and bucket_key_arn") for name in BUCKETS])
+    assert dependents(f"bucket: lake, bucket_key_arn: {KEY}") == both
+    only_logs = Found([refused(ACCESS_LOGS, "access_log_bucket")])
     assert dependents("access_log_bucket: logs") == only_logs
     assert dependents("access_log_bucket: logs, deletion_protection: false") == only_logs
-    tag("off")
-    for landing in ("bucket: lake", f"bucket: {names[0]}", "access_log_bucket: logs"):
+    unprotect_buckets(aws_account)
+    for landing in ("bucket: lake", f"bucket: {LANDING}", "access_log_bucket: logs"):
         assert dependents(landing) == Found()
 
 

@@ -42,10 +42,6 @@ _MIRRORING: Final = {
     "filter": ("describe_traffic_mirror_filters", "TrafficMirrorFilters"),
 }
 """The operations of EC2 that describe what a response may use, and their results."""
-_FORGOTTEN_BUCKET: Final = (
-    f"or, where terraform state rm took the bucket out of the state, set its tag {DELETION_PROTECTION_TAG} to off"
-)
-"""The way out where Terraform no longer manages a bucket, and so neither deletes it nor changes its tags."""
 _NO_ROLE: Final = "NoSuchEntity"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
@@ -251,11 +247,13 @@ def _protected_table(at: _DeployedSite) -> Iterator[str]:
 
 
 def _protected_buckets(at: _DeployedSite) -> Iterator[str]:
-    for access_logs in (False, True):
-        if (name := _undeletable_bucket(at, access_logs=access_logs)) is not None:
-            what = f"the bucket {name}, which holds objects,"
-            lift = _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name))
-            yield f"{lift}; {_FORGOTTEN_BUCKET}"
+    kept = {one: name for one in (False, True) if (name := _undeletable_bucket(at, access_logs=one)) is not None}
+    # A deploy with these settings has no protection to lift, or is refused because it would delete the bucket.
+    without = next((given for one in kept if (given := _names_another(at, access_logs=one))), ())
+    for name in kept.values():
+        what = f"the bucket {name}, which holds objects,"
+        lift = _switched_on(at, what, "xdr.landing.deletion_protection", xdr_stack_name(at.name), without=without)
+        yield f"{lift}; {_where_forgotten(name)}"
 
 
 def _buckets_that_go(at: _DeployedSite) -> Iterator[str]:
@@ -263,19 +261,41 @@ def _buckets_that_go(at: _DeployedSite) -> Iterator[str]:
 
     It would fail only once their policies and their blocks of public access are gone.
     """
-    assert at.site.xdr is not None
-    landing, here = at.site.xdr.landing, f"sites.{at.name}.xdr.landing"
-    given = "bucket" if landing.bucket is not None else "access_log_bucket" if landing.access_log_bucket else None
+    here = f"sites.{at.name}.xdr.landing"
     for access_logs in (False, True):
-        if given is None or (given == "access_log_bucket" and not access_logs):
+        if not (given := " and ".join(_names_another(at, access_logs=access_logs))):
             continue
         if (name := _undeletable_bucket(at, access_logs=access_logs)) is not None:
             yield (
                 f"the bucket {name}, which holds objects, has deletion protection, and this deploy would delete it: "
                 f"take {here}.{given} out of {at.file}; if it is to be deleted with its objects, first run "
                 f'make deploy ARGS="{xdr_stack_name(at.name)}" without {given}, and with {here}.deletion_protection '
-                f"set to false; {_FORGOTTEN_BUCKET}"
+                f"set to false; {_where_forgotten(name)}"
             )
+
+
+def _names_another(at: _DeployedSite, *, access_logs: bool) -> tuple[str, ...]:
+    """Return the settings of the landing with which Terraform makes no such bucket."""
+    landing = at.site.xdr.landing if at.site.xdr is not None else None
+    if landing is None:
+        return ()
+    if landing.bucket is not None:
+        # A key is refused without the bucket that it encrypts.
+        return ("bucket", "bucket_key_arn") if landing.bucket_key_arn is not None else ("bucket",)
+    return ("access_log_bucket",) if access_logs and landing.access_log_bucket is not None else ()
+
+
+def _where_forgotten(bucket: str) -> str:
+    """Return the way out where Terraform no longer manages a bucket, and so neither deletes it nor changes its tags.
+
+    The command writes all other tags again: S3 takes a bucket's tags as a whole.
+    """
+    others = f"{{TagSet: TagSet[?Key!='{DELETION_PROTECTION_TAG}']}}"
+    return (
+        f"or, where terraform state rm took the bucket out of the state, remove its tag {DELETION_PROTECTION_TAG}, and "
+        f'no other: aws s3api put-bucket-tagging --bucket {bucket} --tagging "$(aws s3api get-bucket-tagging '
+        f'--bucket {bucket} --query "{others}" --output json)"'
+    )
 
 
 def _undeletable_bucket(at: _DeployedSite, *, access_logs: bool) -> str | None:
@@ -313,9 +333,11 @@ def _table(at: _DeployedSite) -> str:
     return incidents_table_name(at.deployment.project, at.name)
 
 
-def _switched_on(at: _DeployedSite, what: str, setting: str, stack: str) -> str:
+def _switched_on(at: _DeployedSite, what: str, setting: str, stack: str, *, without: Sequence[str] = ()) -> str:
+    """Return what lifts a protection: a setting, without others that stand beside it."""
+    out = f", take {' and '.join(without)} out beside it" if without else ""
     return (
-        f"{what} has deletion protection: set sites.{at.name}.{setting} to false in {at.file}, and run "
+        f"{what} has deletion protection: set sites.{at.name}.{setting} to false in {at.file}{out}, and run "
         f'make deploy ARGS="{stack}"'
     )
 
