@@ -150,8 +150,8 @@ def test_when_the_file_lost_an_appliance_whose_stack_it_had_named_then_it_is_fou
 def forgotten(bucket: str) -> str:
     return (
         "or, where terraform state rm took the bucket out of the state, remove its tag tapstack:deletion-protection, "
-        f'and no other: aws s3api put-bucket-tagging --bucket {bucket} --tagging "$(aws s3api get-bucket-tagging --bucket '
-        f'{bucket} --query "{{TagSet: TagSet[?Key!=\'tapstack:deletion-protection\']}}" --output json)"'
+        f'and no other: aws s3api put-bucket-tagging --bucket {bucket} --tagging "$(aws s3api get-bucket-tagging '
+        f'--bucket {bucket} --query "{{TagSet: TagSet[?Key!=\'tapstack:deletion-protection\']}}" --output json)"'
     )
 
 
