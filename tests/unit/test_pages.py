@@ -56,6 +56,21 @@ def test_every_json_of_a_page_can_be_copied(page: Path) -> None:
         assert json.loads(block)
 
 
+_COMMAND = re.compile(r"^(?:\$ |\w+=\S+ )*((?:\.venv/bin/)?tapstack) [a-z]", re.MULTILINE)
+"""Those of Tapstack that a page shows in a block: after a prompt, or after variables of the environment."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_when_a_page_shows_commands_then_the_shell_finds_the_program(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = [block for block in _FENCE.finditer(text) if _COMMAND.search(block[0])]
+    ways = {way for block in blocks for way in _COMMAND.findall(block[0])}
+    assert len(ways) <= 1, "a page that has both ways is copied from in the wrong one"
+    if ways == {"tapstack"}:
+        before = text[: blocks[0].start()]
+        assert before.count("`. .venv/bin/activate`") == text.count("`. .venv/bin/activate`") == 1
+
+
 def test_when_a_page_says_what_a_name_is_then_the_code_agrees() -> None:
     page = " ".join((ROOT / "docs" / "deployment-file.md").read_text().split())
     assert "1 to 40 lower-case letters, digits and hyphens, beginning with a letter." in page
