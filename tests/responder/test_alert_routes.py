@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from strictmoto.account import REGION, Account
 from strictmoto.faults import Fault
 from tapstack.domain.alert_mappings import AlertSource
-from tapstack.domain.callers import iam_caller
+from tapstack.domain.callers import Caller, iam_caller, token_caller
 from tapstack.domain.function_variables import ALERT_QUEUE, OVERLAP
 from tapstack.domain.kept_alerts import KeptAlert, kept_alert
 from tapstack.domain.operations import LARGEST_BODY
@@ -53,6 +53,8 @@ ALERT: dict[str, Any] = {
     "target": {"instance_id": "i-0123456789abcdef0"},
 }
 IAM = {"iam": {"userArn": "arn:aws:iam::123456789012:user/soar", "userId": "AIDASOAR"}}
+ISSUER = "https://login.example.com"
+TOKEN = {"jwt": {"claims": {"iss": ISSUER, "sub": "soar"}, "scopes": ["alert"]}}
 
 
 @pytest.fixture(autouse=True)
@@ -551,31 +553,49 @@ class TestQueue:
         [told] = site.events("Tapstack Alert")
         assert item(told["alerts"][0]["decisions"][0]["incident_id"])["instance_id"] == instance
 
-    @pytest.mark.parametrize("way", ["alerts", "webhooks"])
+    @pytest.mark.parametrize(
+        ("who", "sender", "other"),
+        [
+            (IAM, iam_caller(IAM["iam"]["userArn"], IAM["iam"]["userId"]), OTHER),
+            (TOKEN, token_caller(ISSUER, "soar"), token_caller(ISSUER, "ben")),
+        ],
+        ids=["signature", "token"],
+    )
     def test_fails_when_whoever_sent_an_alert_approves_what_a_rule_requests_about_it(
-        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch, way: str
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch, who: Any, sender: Caller, other: Caller
     ) -> None:
+        incident = self.asks(site, queue, monkeypatch, lambda document: alert(document, who=who))
+        assert "a person other than the sender must approve" in site.messages()[-1]["Message"]
+        with pytest.raises(OtherPersonNeeded, match=f"policy:soar requested .* {incident}, for an alert you sent,"):
+            requests.decide(incident, "approved", by=sender)
+        assert requests.decide(incident, "approved", by=other).containment_state == "containing"
+        assert item(incident)["containment"]["decided_by"] == other.name
+
+    def test_when_a_webhook_brought_an_alert_then_any_person_approves_what_a_rule_requests_about_it(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = self.asks(site, queue, monkeypatch, webhook)
+        # Its sender is no person that could approve anything.
+        assert "The policy requested it: any person with the right to approve may." in site.messages()[-1]["Message"]
+        sender = iam_caller(IAM["iam"]["userArn"], IAM["iam"]["userId"])
+        assert requests.decide(incident, "approved", by=sender).containment_state == "containing"
+
+    def asks(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch, send: Callable[[Any], tuple[int, dict[str, Any]]]
+    ) -> str:
+        """Have an alert sent, about which a rule requests a containment; return the incident, which asks for it."""
         settings = {"modes": ["approval"], "groups": {site.vpc: {"quarantine": site.group}}}
         monkeypatch.setenv("TAPSTACK_SETTINGS", json.dumps({**site.settings, "containment": settings}))
         decides(monkeypatch, Rule("all", "contain_on_approval"))
         instance, _ = site.instance()
         document = {**ALERT, "target": {"instance_id": instance}}
-        assert (alert(document) if way == "alerts" else webhook(document))[0] == 202
+        assert send(document)[0] == 202
         [kept] = waiting(site, queue)
         assert findings_handler.handler(self.records(kept.as_json()), None) == {"batchItemFailures": []}
         [told] = site.events("Tapstack Alert")
         incident = str(told["alerts"][0]["decisions"][0]["incident_id"])
         steps.decide(incident)
-        mail, sender = site.messages()[-1]["Message"], iam_caller(IAM["iam"]["userArn"], IAM["iam"]["userId"])
-        if way == "webhooks":
-            # Its sender is no person that could approve anything.
-            assert "The policy requested it: any person with the right to approve may." in mail
-            assert requests.decide(incident, "approved", by=sender).containment_state == "containing"
-            return
-        assert "a person other than the sender must approve" in mail
-        with pytest.raises(OtherPersonNeeded, match=f"policy:soar requested .* {incident}, for an alert you sent,"):
-            requests.decide(incident, "approved", by=sender)
-        assert requests.decide(incident, "approved", by=OTHER).containment_state == "containing"
+        return incident
 
     def test_when_one_of_a_batch_fails_then_it_alone_comes_again(
         self, aws_account: Account, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
