@@ -12,6 +12,9 @@ import pytest
 from joserfc import jwk, jwt
 
 from strictmoto.account import Account
+from tapstack.domain.alert_mappings import AlertSource
+from tapstack.domain.kept_alerts import KeptAlert, kept_alert
+from tapstack.domain.policy_rules import Rule
 from tapstack.response.authorization import Authorization
 from tests.api.conftest import Answer, Caller
 from tests.response_by_hand import IMAGE, Deployed, deploy
@@ -31,8 +34,10 @@ RIGHTS = Authorization.jwt(
         "contain_now": ["now"],
         "decide": ["approve"],
         "override": ["lead"],
+        "alert": ["send"],
     },
 )
+EVERY_SCOPE = frozenset({"read", *(scope for scopes in RIGHTS.scopes_of.values() for scope in scopes)})
 KEY = jwk.RSAKey.generate_key(2048, {"kid": "one"})
 
 
@@ -51,6 +56,11 @@ class Tokens:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         return Caller(self.deployed)(method, path, body, headers, signed=False)
 
+    def kept(self) -> list[KeptAlert]:
+        """The alerts that were kept, in order."""
+        sent = self.deployed.account.recorder.records(service="sqs", action="SendMessage")
+        return [kept_alert(record.call.parameters["MessageBody"]) for record in sent]
+
     def instance(self, **tags: str) -> str:
         named = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}]
         made = self.deployed.ec2.run_instances(
@@ -67,11 +77,24 @@ class Tokens:
         return self.post(path, scope, {"instance_id": instance or self.instance(), "reason": "beacons"}, **more)
 
 
+def but(scope: str) -> str:
+    """All scopes but one."""
+    return " ".join(sorted(EVERY_SCOPE - {scope}))
+
+
 @pytest.fixture(scope="module")
 def tokens(aws_account_server: Account) -> Iterator[Tokens]:
     aws_account_server.reset()
     aws_account_server.issuers.add(ISSUER, [KEY.as_dict(private=False)])
-    yield Tokens(deploy(aws_account_server, containment={"modes": ["approval", "now"]}, authorization=RIGHTS))
+    yield Tokens(
+        deploy(
+            aws_account_server,
+            containment={"modes": ["approval", "now"]},
+            authorization=RIGHTS,
+            alerts={"soar": AlertSource("generic")},
+            policy=[Rule("all", "contain_on_approval")],
+        )
+    )
     aws_account_server.reset()
 
 
@@ -125,8 +148,7 @@ def test_when_a_right_has_a_scope_then_a_token_needs_that_and_no_other(
 ) -> None:
     incident = tokens.open("/incidents/contain-now", "open now").json["incident"]["id"]
     path = path.replace("{id}", incident)
-    every = {"read", *(one for scopes in RIGHTS.scopes_of.values() for one in scopes)}
-    refused = tokens.call(method, path, " ".join(sorted(every - {scope})), body)
+    refused = tokens.call(method, path, but(scope), body)
     assert (refused.status, refused.json) == (403, {"message": "Forbidden"})
     answer = tokens.call(method, path, scope, body)
     # It is let in, also where the function refuses to release what is being contained.
@@ -154,3 +176,36 @@ def test_when_a_protection_is_overridden_then_a_token_needs_that_right_and_anoth
     assert (alone.status, alone.problem) == (403, "other-person-needed")
     approved = tokens.post(f"/incidents/{incident}/approve", "approve", {}, subject="ben")
     assert approved.json["containment"]["state"] == "containing"
+
+
+def test_fails_when_a_token_without_the_scope_sends_an_alert(tokens: Tokens) -> None:
+    before = tokens.kept()
+    answer = tokens.post("/alerts/soar", but("send"), {"version": "1", "alert_id": "a-0"})
+    assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
+    assert tokens.kept() == before
+
+
+def test_when_a_token_has_the_scope_then_its_alert_is_kept_in_its_name_and_another_subject_approves(
+    tokens: Tokens,
+) -> None:
+    instance = tokens.instance()
+    document = {"version": "1", "alert_id": "a-1", "severity": "high", "target": {"instance_id": instance}}
+    answer = tokens.post("/alerts/soar", "send", document, subject="tool")
+    assert (answer.status, answer.json["kept"], answer.json["mapped"]) == (202, True, True)
+    kept = tokens.kept()[-1]
+    assert (kept.source, kept.caller, kept.person) == ("soar", "tool", f"token {ISSUER} tool")
+
+    def asked() -> list[dict[str, Any]]:
+        listed = tokens.call("GET", "/incidents?limit=100", "view").json["incidents"]
+        return [one for one in listed if one["instance_id"] == instance]
+
+    until = time.monotonic() + 30
+    while not (found := asked()):
+        assert time.monotonic() < until, "no incident was opened"
+        time.sleep(0.1)
+    [incident] = found
+    assert incident["containment"]["asked_by"] == "policy:soar"
+    approve = f"/incidents/{incident['id']}/approve"
+    refused = tokens.post(approve, "approve", {}, subject="tool")
+    assert (refused.status, refused.problem) == (403, "other-person-needed")
+    assert tokens.post(approve, "approve", {}, subject="ben").json["containment"]["decided_by"] == "ben"
