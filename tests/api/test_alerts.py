@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -232,7 +233,8 @@ def test_when_a_secret_is_set_and_a_lead_sent_then_status_shows_the_incident(
     sent = "kept    cli-1\nmapped  yes: the policy decides about it; tapstack xdr status shows what came of it\n"
     assert capsys.readouterr().out == sent
     # Deliveries of one id at the same moment: the one that finds the incident may record its outcome first.
-    outcomes(xdr, capsys, "webhooks/cli-1")
+    sent_as = f"webhooks/cli-1/{hashlib.sha256(document).hexdigest()[:16]}"
+    outcomes(xdr, capsys, sent_as)
     incident = opened(call, instance)
     monkeypatch.setattr("sys.stdin", io.StringIO(secret))
     assert xdr("send", "lead.json", "--source", "cli", "--secret-file", "-", "--id", "cli-1") == 0
@@ -245,7 +247,7 @@ def test_when_a_secret_is_set_and_a_lead_sent_then_status_shows_the_incident(
     flow = "flow/AWSLogs/1/vpcflowlogs/eu-central-1/2026/01"
     for key in (f"{flow}/02/a.gz", f"{flow}/03/b.gz", "unmatched/soc/2026/01/03/c.json"):
         deployed.account.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"")
-    found = outcomes(xdr, capsys, "webhooks/cli-1")
+    found = outcomes(xdr, capsys, sent_as)
     assert found["problems"] == []
     arrived = {one["prefix"]: one for one in found["arrived"]}
     assert (arrived["flow/"]["objects"], arrived["incidents/v1/"]["last"]) == (1, None)
@@ -253,7 +255,7 @@ def test_when_a_secret_is_set_and_a_lead_sent_then_status_shows_the_incident(
     assert found["queues"][f"{DEPLOYMENT}-{SITE}-response-alerts-dead-letters"] == 0
     assert xdr("status") == 0
     out = capsys.readouterr().out
-    assert "cli      webhooks/cli-1" in out
+    assert f"cli      {sent_as}" in out
     assert f"capture {incident['id']}" in out
     assert "nothing yet" in out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import json
 import time
@@ -140,6 +141,11 @@ def alert(document: Any = ALERT, *, source: str = "soar", who: Any = IAM, **head
     return conforms("alerts", handler.handler(event("alerts", source, body, sent, authorizer=who), None))
 
 
+def delivered(id_: str = "msg_1", document: Any = ALERT) -> str:
+    """By what a delivery of a webhook is known."""
+    return f"webhooks/{id_}/{hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]}"
+
+
 def of_path(answered: tuple[int, dict[str, Any]], source: str) -> tuple[int, dict[str, Any]]:
     """An answer as it is of another source, which it names by the path alone."""
     status, body = answered
@@ -160,7 +166,7 @@ class TestWebhooks:
     ) -> None:
         assert webhook() == (202, {"kept": True, "mapped": True, "id": "msg_1"})
         [kept] = waiting(site, queue)
-        assert (kept.source, kept.delivery, json.loads(kept.document)) == ("soc", "webhooks/msg_1", ALERT)
+        assert (kept.source, kept.delivery, json.loads(kept.document)) == ("soc", delivered(), ALERT)
         assert '"AlertsKept":[1.0]' in capsys.readouterr().out
 
     def test_when_the_package_of_the_standard_signs_then_it_is_kept(self, site: Site, queue: str) -> None:
@@ -198,7 +204,25 @@ class TestWebhooks:
         self, site: Site, queue: str
     ) -> None:
         assert webhook() == webhook()
-        assert {kept.delivery for kept in waiting(site, queue)} == {"webhooks/msg_1"}
+        assert {kept.delivery for kept in waiting(site, queue)} == {delivered()}
+
+    def test_when_an_update_comes_under_the_same_id_then_it_is_decided_about_and_each_comes_once(
+        self, site: Site, queue: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where a relay sends with the id of an alert."""
+        decides(monkeypatch, Rule("all", "capture"))
+        first = {**ALERT, "severity": "medium", "target": {"instance_id": site.instance()[0]}}
+        for document in (first, update := {**first, "severity": "critical"}, first, update):
+            assert webhook(document) == (202, {"kept": True, "mapped": True, "id": "msg_1"})
+            kept = next(one for one in waiting(site, queue) if json.loads(one.document) == document)
+            records = TestQueue().records(kept.as_json())
+            assert findings_handler.handler(records, None) == {"batchItemFailures": []}
+        told = site.events("Tapstack Alert")
+        assert [one["delivery"] for one in told] == [delivered(document=one) for one in (first, update)]
+        opened, updated = (one["alerts"][0]["decisions"][0] for one in told)
+        assert (opened["action"], updated["action"]) == ("capture", "updated")
+        assert opened["incident_id"] == updated["incident_id"]
+        assert item(opened["incident_id"])["severity"] == "critical"
 
     @pytest.mark.parametrize("character", ["ä", "\x7f", "\uffff", '\\"', "\\\\"], ids=ascii)
     def test_when_the_largest_document_is_kept_then_it_fits_into_a_message(
@@ -531,7 +555,7 @@ class TestQueue:
         assert status == 503
         aws_account.faults.clear()
         assert webhook()[0] == 202
-        assert {kept.delivery for kept in waiting(site, queue)} == {"webhooks/msg_1"}
+        assert {kept.delivery for kept in waiting(site, queue)} == {delivered()}
 
     def records(self, *bodies: str) -> dict[str, Any]:
         return {

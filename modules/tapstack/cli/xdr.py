@@ -77,7 +77,9 @@ def _add_send(actions: Any) -> None:
         help=f"file with the secret of the source, - for standard input; ${SECRET_VARIABLE} by default",
     )
     sender.add_argument(
-        "--id", metavar="ID", help="sent again with the same id, it is the same alert; a random one by default"
+        "--id",
+        metavar="ID",
+        help="the same document sent again with the same id is the same delivery; a random one by default",
     )
     sender.add_argument("--json", action="store_true", help="print the API's response")
     _refuse_secret(sender)

@@ -72,7 +72,7 @@ def send(
         source_name: a source of the deployment.
         url: of the API.
         secret_file: holds the secret; `-` for `source`. `$TAPSTACK_WEBHOOK_SECRET` by default.
-        webhook_id: sent again with the same id, the alert is the same; a random one by default.
+        webhook_id: the same document sent again with the same id is the same delivery; a random one by default.
         as_json: print the answer of the API.
         source: standard input.
         out: receives the result.

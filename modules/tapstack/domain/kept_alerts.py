@@ -19,7 +19,8 @@ class KeptAlert:
 
     Attributes:
         source: that it came from: a name of `response.alerts.sources`, or `securityhub`.
-        delivery: the id that its sender gave it; sent again it is the same alert.
+        delivery: by what it is known when it comes again. Where a tool sent it: the way, the id that the tool gave it,
+            and the hash of its body.
         received_at: when it came, as `as_text` writes it.
         document: what came, as text.
         caller: whom the gateway says that it came from; None where it knew none, as of webhooks and of events.

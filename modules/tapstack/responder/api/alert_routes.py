@@ -80,8 +80,7 @@ def _send_alert(event: dict[str, Any]) -> Answer:
         said = "must have 1 to 256 printable characters of ASCII, without blanks and full stops"
         where = "Idempotency-Key"
         raise Problem("invalid-request", f"{where} {said}", [{"where": where, "problem": said}]) from None
-    # Another body is another alert: an answer that it is kept is true of each.
-    delivery = f"alerts/{sent_as}/{hashlib.sha256(body).hexdigest()[:16]}"
+    delivery = _delivery("alerts", sent_as, body)
     alert = KeptAlert(source, delivery, as_text(utc_now()), body.decode(), caller.name, caller.person)
     return _kept(alert, sent_as, document)
 
@@ -105,8 +104,22 @@ def _send_webhook(event: dict[str, Any]) -> Answer:
         count(WEBHOOKS_REFUSED if known and is_signed(_headers(event)) else WEBHOOKS_UNKNOWN)
         kind = refused.kind if isinstance(refused, Problem) else "not-authenticated"
         raise Problem(kind, REFUSED) from None
-    kept = KeptAlert(source, f"webhooks/{webhook_id}", as_text(utc_now()), body.decode())
+    kept = KeptAlert(source, _delivery("webhooks", webhook_id, body), as_text(utc_now()), body.decode())
     return _kept(kept, webhook_id, document)
+
+
+def _delivery(way: str, sent_as: str, body: bytes) -> str:
+    """Return by what a delivery is known when it comes again.
+
+    Another body under the same id is another delivery, because the answer says of each that it is kept: senders use the
+    id of an alert for its updates, too. What it reports again changes nothing.
+
+    Args:
+        way: by which it came; no caller takes an id of a webhook.
+        sent_as: the id of its sender.
+        body: its bytes.
+    """
+    return f"{way}/{sent_as}/{hashlib.sha256(body).hexdigest()[:16]}"
 
 
 def _of_callers() -> list[str]:
@@ -141,7 +154,7 @@ def _kept(alert: KeptAlert, sent_as: str, document: Any) -> Answer:
     """Keep an alert and answer so.
 
     Args:
-        alert: as it came. Each way has ids of its own: no caller takes those of a webhook.
+        alert: as it came.
         sent_as: the id of its sender.
         document: what it says.
     """

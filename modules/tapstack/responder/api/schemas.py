@@ -433,7 +433,8 @@ WEBHOOK_ID: Final[Schema] = {
     "minLength": 1,
     "maxLength": 256,
     "pattern": r"^[!-\-/-~]+$",
-    "description": "Sent again with the same id, an alert is the same delivery, and its outcome the first one.",
+    "description": "Sent again with the same id and body, an alert is the same delivery, and its outcome the first "
+    "one. Another body is another delivery.",
 }
 TIMESTAMP: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,12}$"}
 SIGNATURE: Final[Schema] = {"type": "string", "minLength": 1}
