@@ -79,7 +79,7 @@ def schema() -> Schema:
                     "private_ip": {
                         "type": "string",
                         "pattern": _ADDRESS,
-                        "description": "A private IPv4 address of it, with vpc_id.",
+                        "description": "The primary private IPv4 address of an interface of it, with vpc_id.",
                     },
                     "vpc_id": _id("vpc", "The VPC of the address: addresses repeat in other VPCs."),
                 },

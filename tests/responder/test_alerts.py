@@ -433,10 +433,32 @@ class TestTargets:
         second = site.attach(instance)
         described = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[second])["NetworkInterfaces"][0]
         by_address = {"private_ip": described["PrivateIpAddress"], "vpc_id": site.vpc}
-        site.ec2.assign_private_ip_addresses(NetworkInterfaceId=primary, PrivateIpAddresses=["10.0.1.99"])
-        by_secondary = {"private_ip": "10.0.1.99", "vpc_id": site.vpc}
-        for number, target in enumerate(({"network_interface_id": primary}, by_address, by_secondary)):
+        for number, target in enumerate(({"network_interface_id": primary}, by_address)):
             assert decided(generic(target, time=as_text(utc_now())), f"msg_{number}")["instance_id"] == instance
+
+    def test_fails_when_the_address_is_a_further_one_which_may_have_moved(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where a pod or a cluster has it: it moves, and the interface stays attached."""
+        decides(monkeypatch, CAPTURE)
+        (before, first), (after, second) = site.instance(), site.instance()
+        further = {"PrivateIpAddresses": ["10.0.1.99"]}
+        by_address = {"private_ip": "10.0.1.99", "vpc_id": site.vpc}
+        site.ec2.assign_private_ip_addresses(NetworkInterfaceId=first, **further)
+        seen = as_text(utc_now())
+        site.ec2.unassign_private_ip_addresses(NetworkInterfaceId=first, **further)
+        site.ec2.assign_private_ip_addresses(NetworkInterfaceId=second, **further)
+        assert why_unmatched(generic(by_address, time=seen)) == (
+            f"alert soc:a-1: the address 10.0.1.99 in {site.vpc} is a further one of {second}, and EC2 does not say "
+            "since when: which instance had it then is not known. Let the tool send the id of the instance, or of its "
+            "interface"
+        )
+        # Beside what is certain it speaks against nothing, wherever it is now.
+        for number, target in enumerate(({"instance_id": before}, {"network_interface_id": first})):
+            document = generic({**target, **by_address}, alert_id=f"a-{number}", time=seen)
+            assert decided(document, f"both_{number}")["instance_id"] == before
+        document = generic({"instance_id": after, **by_address}, alert_id="a-9", time=seen)
+        assert decided(document, "holder")["instance_id"] == after
 
     def test_fails_when_the_interface_was_attached_after_the_alert(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -965,6 +987,8 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
     instances = [site.instance(PrivateIpAddress=f"10.0.1.1{n}") for n in range(2)]
     ids, interfaces = [one for one, _ in instances], [eni for _, eni in instances]
     addresses = {"10.0.1.10": ids[0], "10.0.1.11": ids[1]}
+    # A further address is of nobody for certain.
+    site.ec2.assign_private_ip_addresses(NetworkInterfaceId=interfaces[1], PrivateIpAddresses=["10.0.1.19"])
     owners = dict(zip(interfaces, ids, strict=True))
     none = "0123456789abcdef0"
     junk: list[Any] = [None, "", "x", 5, [], {}, True, "i-\n"]
@@ -983,7 +1007,7 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
             ),
             "network_interface_id": st.sampled_from([*interfaces, f"eni-{none}", *alike(interfaces[0]), *junk]),
             "private_ip": st.sampled_from(
-                [*addresses, "10.0.9.9", "010.0.1.10", list(addresses), "::1", *alike("10.0.1.10"), *junk]
+                [*addresses, "10.0.1.19", "10.0.9.9", "010.0.1.10", list(addresses), "::1", *alike("10.0.1.10"), *junk]
             ),
             "vpc_id": st.sampled_from([site.vpc, f"vpc-{none}", *alike(site.vpc), *junk]),
         },

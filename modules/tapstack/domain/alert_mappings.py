@@ -104,7 +104,8 @@ class AlertMapping:
         instance_id: The instance. All of these keys that answer something must agree, otherwise the alert is unmatched.
         instance_arn: The instance, by its ARN; its account and Region must be those of `account_id` and `region`.
         network_interface_id: An interface of the instance.
-        private_ip: A private IPv4 address of the instance; needs `vpc_id`. Beside the keys above only one counts.
+        private_ip: The primary private IPv4 address of an interface of the instance; needs `vpc_id`. Beside the keys
+            above only one counts.
         vpc_id: The VPC of the address; a literal in single quotes names a fixed one.
         guardduty_finding: Id or ARN of the GuardDuty finding that the alert passes on.
         archived: True where the tool has settled the alert: responders are then only notified.

@@ -66,8 +66,8 @@ class Target:
     Attributes:
         instance_ids: instances, each once; more than one only where the alert is about each of them.
         network_interface_id: an interface. Beside one instance it must be that one's, where it is attached.
-        private_ip: a private IPv4 address; with `vpc_id`, because addresses repeat in other VPCs. Beside an instance or
-            an interface it must not be that of another instance.
+        private_ip: the primary private IPv4 address of an interface; with `vpc_id`, because addresses repeat in other
+            VPCs. Beside an instance or an interface it must not be that of another instance.
         vpc_id: the VPC of the address.
     """
 

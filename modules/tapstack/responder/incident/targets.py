@@ -2,13 +2,15 @@
 
 Source: Amazon EC2 API Reference, DescribeNetworkInterfaces (filters network-interface-id, addresses.private-ip-address
 and vpc-id; an interface that is attached to an instance has the instance's id in its attachment, and since when).
+Amazon EC2 User Guide, "Secondary IP addresses for your EC2 instances": only a secondary address moves to another
+interface, at any time; EC2 does not say when it did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from tapstack.domain.alerts import Alert, AlertInstance, Target
 from tapstack.domain.incidents import as_moment, as_text
@@ -140,8 +142,9 @@ def _checked_owner(alert: Alert, target: Target, named: list[str]) -> str | None
         asked.append((f"address {address} in {vpc_id}", _by_address(address, vpc_id)))
     for what, filters in asked:
         described = _interfaces(filters)
-        owner = None if _attached_since(alert, described) else _owner(described)
-        # What is unknown, attached to none, or attached after the alert, speaks against nothing.
+        is_further = _ADDRESS in filters and _with_further(described, filters[_ADDRESS]) is not None
+        owner = None if is_further or _attached_since(alert, described) else _owner(described)
+        # What is unknown, attached to none, attached after the alert, or free to move speaks against nothing.
         if owner is not None and owner not in named:
             raise Unresolved(f"it names {_said(target, named)}, but its {what} is that of {owner}")
         owners[what] = owner
@@ -160,6 +163,11 @@ def _of_address(alert: Alert, address: str, vpc_id: str) -> str:
     if len(found) != 1:
         number = f"{len(found)} network interfaces have" if found else "no network interface has"
         raise Unresolved(f"{number} the address {address} in {vpc_id}")
+    if (interface := _with_further(found, address)) is not None:
+        raise Unresolved(
+            f"the address {address} in {vpc_id} is a further one of {interface}, and EC2 does not say since when: "
+            "which instance had it then is not known. Let the tool send the id of the instance, or of its interface"
+        )
     return _attached(alert, found, f"the interface with the address {address} in {vpc_id}")
 
 
@@ -192,8 +200,16 @@ def _said(target: Target, found: list[str]) -> str:
     return ", ".join(found) if target.instance_ids else f"{target.network_interface_id} of {found[0]}"
 
 
+_ADDRESS: Final = "addresses.private-ip-address"
+
+
 def _by_address(address: str, vpc_id: str) -> dict[str, str]:
-    return {"addresses.private-ip-address": address, "vpc-id": vpc_id}
+    return {_ADDRESS: address, "vpc-id": vpc_id}
+
+
+def _with_further(found: list[dict[str, Any]], address: str) -> str | None:
+    """Return the interface that has an address as a further one, which can move at any time; None where none has."""
+    return next((item["NetworkInterfaceId"] for item in found if item.get("PrivateIpAddress") != address), None)
 
 
 def _interfaces(filters: Mapping[str, str]) -> list[dict[str, Any]]:
