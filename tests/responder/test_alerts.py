@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.ec2.models import ec2_backends
 
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
-from tapstack.domain.alert_mappings import AlertMapping, AlertSource
+from tapstack.domain.alert_mappings import AlertMapping, AlertSource, preset
 from tapstack.domain.alerts import Alert, Target
 from tapstack.domain.console import instance_page
 from tapstack.domain.incident_events import DETAIL_TYPE
@@ -778,6 +779,44 @@ class TestUnmatched:
             assert handler.handler({"Records": records}, None) == {"batchItemFailures": []}
         assert capsys.readouterr().out.count('"AlertsUnmatched":[1.0]') == 1
 
+    def test_when_the_bucket_refuses_it_then_operators_are_notified_once_and_it_is_tried_again(
+        self, site: Site, landing: Any
+    ) -> None:
+        landing.delete_bucket(Bucket=LANDING)
+        delivery = kept(generic({}))
+        for _ in range(3):
+            with pytest.raises(ClientError, match="NoSuchBucket"):
+                receive_kept(delivery)
+            [message] = site.messages()
+            lines = message["Message"].splitlines()
+            assert lines[3].startswith(f"Kept:     s3://{LANDING}/unmatched/soc/")
+            assert lines[4] == (
+                "          not yet, NoSuchBucket: 'The specified bucket does not exist': it is tried again, and is a "
+                "dead letter at last"
+            )
+        region = {"LocationConstraint": site.ec2.meta.region_name}
+        landing.create_bucket(Bucket=LANDING, CreateBucketConfiguration=region)
+        result = receive_kept(delivery)
+        # As the notification says.
+        assert lines[3] == f"Kept:     {result['kept_as']}"
+        assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == len(site.messages()) == 1
+
+    def test_when_another_alert_of_the_document_fails_then_it_is_kept_and_notified_of_all_the_same(
+        self, site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(findings, "decide", fails)
+        event = security_hub(FINDING_ARN, site.instance()[0])
+        event["detail"]["findings"].append({**event["detail"]["findings"][0], "Resources": []})
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="broken"):
+                handler.handler(event, None)
+            [message] = site.messages()
+            assert "not matched to exactly one instance" in message["Subject"]
+            assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
+
     def test_when_there_is_no_landing_then_it_is_notified_all_the_same(self, site: Site) -> None:
         assert receive_kept(kept(generic({})))["kept_as"] is None
         assert (
@@ -866,6 +905,37 @@ def test_when_one_alert_of_a_document_fails_then_the_others_are_decided_about(
     failing.clear()
     assert len(handler.handler(event, None)["alerts"]) == 2
     assert len(list(incidents.listed("open"))) == 2
+
+
+def test_when_one_alert_of_a_document_goes_on_failing_then_operators_are_notified_of_the_others_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch)
+    ids = [site.instance()[0] for _ in range(2)]
+    documents = [generic({"instance_id": one}, alert_id=one) for one in ids]
+    mapping = replace(preset("generic"), match="alerts", each="alerts")
+    monkeypatch.setitem(SOURCES, "several", AlertSource(mapping=mapping))
+    real, failing = findings.decide, [True]
+
+    def decide(alert: Alert, *args: Any, **more: Any) -> list[dict[str, Any]]:
+        if failing and alert.instances[0].id == ids[0]:
+            raise RuntimeError("broken")
+        return real(alert, *args, **more)
+
+    monkeypatch.setattr(findings, "decide", decide)
+    delivery = kept({"alerts": documents}, source="several")
+    # What could not be recorded is published again, rather than not at all.
+    site.account.faults.add(Fault("TransactWriteItems", "lost before", times=4))
+    # It is tried again for longer than an hour.
+    for hour, published in (("03", 1), ("03", 2), ("03", 2), ("04", 2)):
+        monkeypatch.setattr(notified, "this_hour", lambda hour=hour: f"2026-01-02T{hour}")
+        with pytest.raises(RuntimeError, match="broken"):
+            receive_kept(delivery)
+        site.account.faults.clear()
+        assert [f"Instance: {ids[1]}\n" in one["Message"] for one in site.messages()] == [True] * published
+    failing.clear()
+    assert len(receive_kept(delivery)["alerts"]) == 2
+    assert [f"Instance: {ids[0]}\n" in one["Message"] for one in site.messages()] == [False, False, True]
 
 
 def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_completes_it_once(

@@ -22,6 +22,7 @@ from tapstack.domain.own_names import ALERTS_UNMATCHED
 from tapstack.domain.telemetry import UNMATCHED
 from tapstack.responder.alert_sources import alert_sources
 from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.errors import said_by
 from tapstack.responder.environment import environment
 from tapstack.responder.incident import finding_notices, findings
 from tapstack.responder.incident.targets import Unresolved, resolved
@@ -52,7 +53,8 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         as, or None.
 
     Raises:
-        Exception: of the first alert that failed, once the others are decided about; the same delivery again continues.
+        Exception: of the bucket, or of the first alert that failed, once the others are decided about and operators are
+            notified; the same delivery again continues.
     """
     if (before := store.outcome(kept)) is not None:
         return before
@@ -73,6 +75,8 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
             about: dict[str, Any] = {"alert": alert.shown_id, "type": alert.type, "decisions": []}
             alerts.append(about)
             decided += [(about, one) for one in decisions]
+    # Before a failure is raised: the same alert may fail each time.
+    kept_as = _keep(kept, unmatched) if unmatched else None
     if errors:
         raise errors[0]
     # A document has 100 alerts at most, each about 100 instances at most.
@@ -87,7 +91,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
         "alerts": [about for about in alerts if about["decisions"]],
         "left_out": left_out,
         "unmatched": unmatched[:_EVENT_REASONS],
-        "kept_as": _keep(kept, unmatched) if unmatched else None,
+        "kept_as": kept_as,
     }
     notifications.emit(notifications.ALERT_EVENT, result)
     if store.record(kept, result) and unmatched:
@@ -120,18 +124,28 @@ def _mapped(kept: KeptAlert) -> Mapped:
 
 
 def _keep(kept: KeptAlert, reasons: list[str]) -> str | None:
-    """Keep an unmatched document in the landing, and notify of it, at most once an hour for each source."""
-    address, bucket = None, environment().landing_bucket
+    """Keep an unmatched document in the landing, and notify of it, at most once an hour for each source.
+
+    Raises:
+        Exception: the bucket did not take it; operators are notified all the same, because it may never do.
+    """
+    address, bucket, refused = None, environment().landing_bucket, None
     if bucket is not None:
         key = _key(kept)
         content = json.dumps({**asdict(kept), "unmatched": reasons})
-        client("s3").put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json")
         address = f"s3://{bucket}/{key}"
+        try:
+            client("s3").put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json")
+        except Exception as error:
+            refused = error
     # The hour of the delivery: one that comes again is of the same.
     hour = kept.received_at[:13]
     if not store.was_notified(kept.source, hour):
-        notifications.publish(*finding_notices.unmatched(kept.source, kept.document, reasons, address))
+        why = None if refused is None else said_by(refused)
+        notifications.publish(*finding_notices.unmatched(kept.source, kept.document, reasons, address, why))
         store.mark_notified(kept.source, hour)
+    if refused is not None:
+        raise refused
     return address
 
 

@@ -136,7 +136,9 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
     return f"{_prefix()} GuardDuty: an event that is no finding", "\n".join(lines) + "\n"
 
 
-def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str | None) -> tuple[str, str]:
+def unmatched(
+    source: str, document: str, reasons: Sequence[str], kept_as: str | None, refused: str | None = None
+) -> tuple[str, str]:
     """Return subject and text about an alert that names no instance for certain.
 
     Args:
@@ -144,6 +146,7 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         document: what came.
         reasons: why it is unmatched.
         kept_as: the address of the object that it is kept as; None where there is no bucket for it.
+        refused: why the bucket did not take it yet; none where it did.
     """
     shown = title_of(source)
     reading = "tapstack xdr try --source " + shlex.quote(source)
@@ -153,6 +156,7 @@ def unmatched(source: str, document: str, reasons: Sequence[str], kept_as: str |
         *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
         *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
         f"Kept:     {kept_as or 'not stored, because this site has no telemetry bucket (xdr)'}",
+        *([f"          not yet, {refused}: it is tried again, and is a dead letter at last"] if refused else []),
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
         f"Further ones of {shown} in this hour are kept and counted (metric {ALERTS_UNMATCHED}), without a "

@@ -281,16 +281,21 @@ def _notify_so_often(source: str, kind: str, known_by: tuple[str, ...], notice: 
     Args:
         source: of the alert.
         kind: what is counted apart.
-        known_by: by what it is known when it comes again, because the function was killed before it notified: it is
-            counted once. What nothing is known of is another one each time, so that no repetition is a flood.
+        known_by: by what it is known when it comes again, because the function was killed, or another alert of its
+            delivery failed: it is counted once, and not notified of again. What nothing is known of is another one each
+            time, so that no repetition is a flood.
         notice: returns subject and text, given whether it is the `last` of the hour.
     """
     of = hashlib.sha256(json.dumps(known_by).encode()).hexdigest() if known_by else uuid.uuid4().hex
+    if known_by and notified.was_published(source, of):
+        return
     number = notified.count_alert(source, kind, of, most=NOTIFIED_IN_AN_HOUR)
     if number is None:
         count(ALERTS_NOT_NOTIFIED)
         return
     notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))
+    if known_by:
+        notified.mark_published(source, of)
 
 
 def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:

@@ -105,6 +105,26 @@ def count_alert(source: str, kind: str, of: str, *, most: int) -> int | None:
     return _counted(key, f"{kind} of {source} in {hour}", day, of, most)
 
 
+def was_published(source: str, of: str) -> bool:
+    """Return whether operators were notified of an alert of a source.
+
+    Args:
+        source: of the alert.
+        of: what it is known by, as `count_alert` counts it.
+    """
+    return table.read(_published_key(source, of)) is not None
+
+
+def mark_published(source: str, of: str) -> None:
+    """Record that operators were notified of an alert of a source, for as long as the outcome of a delivery is kept."""
+    item = {"ttl": lifetimes.after(lifetimes.UNUSED)}
+    table.write_together([table.put({**_published_key(source, of), **pack_item(item)})])
+
+
+def _published_key(source: str, of: str) -> dict[str, Any]:
+    return request_key("published", (source,), of)
+
+
 def _counted(key: dict[str, Any], what: str, until: int, of: str, most: int) -> int | None:
     counted = table.change(
         key,
