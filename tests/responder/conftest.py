@@ -7,15 +7,17 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.metrics import Metrics
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 
 from strictmoto.account import ACCOUNT_ID, REGION, Account
 from strictmoto.testing.checkpoint import made_once
-from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request
+from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE, read_request, utc_now
 from tapstack.rehearsal.packet_basics import publish_template
 from tapstack.responder.aws import clients
 from tapstack.responder.capture.interfaces import prepare
@@ -82,10 +84,13 @@ class Site:
         return str(made["NetworkInterface"]["NetworkInterfaceId"])
 
     def instance(self, kind: str = "m5.large", subnet: str | None = None, **more: Any) -> tuple[str, str]:
-        """An instance, and its primary interface."""
+        """An instance that has run for an hour, and its primary interface."""
         made = self.ec2.run_instances(
             ImageId=IMAGE, MinCount=1, MaxCount=1, InstanceType=kind, SubnetId=subnet or self.subnet, **more
         )["Instances"][0]
+        # Tests begin captures up to twenty minutes ago: none was before the instance.
+        launched = ec2_backends[ACCOUNT_ID][REGION].get_instance(made["InstanceId"])
+        launched.launch_time = utc_now() - timedelta(hours=1)
         return made["InstanceId"], made["NetworkInterfaces"][0]["NetworkInterfaceId"]
 
     def attach(self, instance: str, index: int = 1) -> str:

@@ -119,6 +119,25 @@ def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_captu
     assert len(site.ours()) == 1
 
 
+@pytest.mark.parametrize(
+    ("starts", "said"), [(False, "was stopped"), (True, "the capture lacks packets between stop and start")]
+)
+def test_when_it_stops_before_the_first_sweep_then_that_is_reported(site: Site, starts: bool, said: str) -> None:
+    instance, _ = site.instance()
+    incident = prepared(instance)
+    capture_steps.start(incident)
+    site.ec2.stop_instances(InstanceIds=[instance])
+    if starts:
+        site.ec2.start_instances(InstanceIds=[instance])
+        started = utc_now() + timedelta(minutes=1)
+        ec2_backends[ACCOUNT_ID][REGION].get_instance(instance).launch_time = started
+    [line] = sweep().instances
+    assert said in line
+    assert entries(incident, "instance changed") == [line.partition(": ")[2]]
+    assert len(mails(site, "instance changed")) == 1
+    assert sweep().instances == []
+
+
 def test_when_it_stops_again_then_responders_are_notified_again(site: Site) -> None:
     incident, instance = capturing(site)
     sweep()

@@ -25,6 +25,7 @@ from tapstack.responder.store.incidents import Incident, IncidentInterface
 Described = dict[str, Any]
 
 _REASON: Final = 200
+_RUNNING: Final = "running since "
 
 
 def follow() -> tuple[list[str], list[str]]:
@@ -58,7 +59,7 @@ def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
     before = incident.instance_state
     if before == now:
         return []
-    said = None if before is None else _said(incident, before, now, instance)
+    said = _said(incident, before, now, instance) if _is_change(incident, before, now) else None
     # What it was before has the time of its last start: it may stop again.
     if not incidents.record_instance_state(incident, now, said, f"instance {now} after {before}"):
         return []
@@ -66,6 +67,14 @@ def _changed_state(incident: Incident, instance: Described | None) -> list[str]:
         return []
     _notify_of_change(incidents.get(incident.id))
     return [f"{incident.id}: {said}"]
+
+
+def _is_change(incident: Incident, before: str | None, now: str) -> bool:
+    """Whether an instance is not as it was; where no sweep has seen it before, as it was when mirroring began."""
+    if before is not None or not now.startswith(_RUNNING):
+        return True
+    began = incident.opened_at if incident.packets is None else incident.packets.since
+    return now.removeprefix(_RUNNING) > began
 
 
 def _notify_of_change(incident: Incident) -> None:
@@ -81,11 +90,11 @@ def _state_of(instance: Described | None) -> str:
     if instance is None or instance["State"]["Name"] in GONE_STATES:
         return "terminated"
     if instance["State"]["Name"] in RUNNING_STATES:
-        return f"running since {as_text(instance['LaunchTime'])}"
+        return f"{_RUNNING}{as_text(instance['LaunchTime'])}"
     return "stopped"
 
 
-def _said(incident: Incident, before: str, now: str, instance: Described | None) -> str:
+def _said(incident: Incident, before: str | None, now: str, instance: Described | None) -> str:
     """Return what the capture has and lacks after a change of the instance's state."""
     reason = str((instance or {}).get("StateTransitionReason") or "")
     at = re.search(r"\((\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) GMT\)", reason)
@@ -102,7 +111,7 @@ def _said(incident: Incident, before: str, now: str, instance: Described | None)
             f"{name} was stopped{when}{why}: nothing is captured while it is stopped, and its memory is lost. The "
             "sessions stay, and are billed"
         )
-    began = now.removeprefix("running since ")
+    began = now.removeprefix(_RUNNING)
     gap = "while it was stopped" if before == "stopped" else "between stop and start"
     return f"{name} was started at {began}: it is captured again from then, and the capture lacks packets {gap}"
 
