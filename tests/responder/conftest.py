@@ -200,6 +200,12 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
 
 
+@pytest.fixture(autouse=True)
+def _answering() -> None:
+    """Services that did not answer another test are called again: each test is an invocation of its own."""
+    clients.call_unanswered_again()
+
+
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch) -> None:
     """The execution of each incident runs: the sweeper starts no other."""

@@ -967,7 +967,7 @@ def test_when_the_bus_does_not_take_the_event_then_the_outcome_is_recorded_and_a
     decides(monkeypatch, CAPTURE)
     event = security_hub(FINDING_ARN, site.instance()[0])
     # Longer than the client tries, for telemetry as well.
-    site.account.faults.add(Fault("PutEvents", "server error", times=8))
+    site.account.faults.add(Fault("PutEvents", "server error", times=4))
     result = handler.handler(event, None)
     site.account.recorder.clear()
     assert handler.handler(event, None) == result

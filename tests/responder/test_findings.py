@@ -221,7 +221,7 @@ def test_when_the_bus_does_not_take_the_event_then_a_sweep_delivers_it(
 ) -> None:
     decides(monkeypatch, CAPTURE)
     # Longer than the client tries, for telemetry as well.
-    site.account.faults.add(Fault("PutEvents", "server error", times=8))
+    site.account.faults.add(Fault("PutEvents", "server error", times=4))
     decision = decided(finding(site.instance()[0]))
     site.account.recorder.clear()
     assert [line.partition(",")[0] for line in sweep().delivered] == ["Tapstack Finding: to default"]

@@ -403,7 +403,7 @@ def test_when_one_does_not_answer_for_long_then_it_is_tried_again_and_then_left_
 def test_when_one_answers_again_then_the_next_try_delivers_to_it_alone(site: Site, topics: list[str]) -> None:
     site.client("sns").create_topic(Name="deleted")
     incident = capturing(site)
-    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    site.account.faults.add(Fault("PutEvents", "server error", times=2))
     with pytest.raises(ClientError):
         incident_steps.notify(incident)
     for _ in range(2):
@@ -439,7 +439,7 @@ def test_when_an_event_is_delivered_late_then_it_has_the_time_that_it_is_of(
 ) -> None:
     then = utc_now() - timedelta(hours=3)
     monkeypatch.setattr(undelivered, "utc_now", lambda: then)
-    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    site.account.faults.add(Fault("PutEvents", "server error", times=2))
     notifications.emit("Tapstack Finding", {"finding": "f"})
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:subscriber"
     allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}

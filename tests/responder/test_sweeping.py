@@ -314,7 +314,7 @@ class TestNotificationThatMirroringHasStarted:
         incident, _ = capturing_incident(site)
         began(incident, START_WITHIN)
         # As often as a client tries: it is delivered later in the same sweep.
-        site.account.faults.add(Fault("Publish", "server error", times=4))
+        site.account.faults.add(Fault("Publish", "server error", times=2))
         report = sweep()
         assert (report.problems, len(report.delivered)) == ([], 2)
         assert site.messages()[-1]["Message"].startswith("This notification is of ")

@@ -318,7 +318,7 @@ def test_when_the_bus_does_not_take_events_then_the_incident_goes_on_and_the_swe
     course: Course,
 ) -> None:
     site = course.shop.site
-    site.account.faults.add(Fault("PutEvents", "server error", times=4))
+    site.account.faults.add(Fault("PutEvents", "server error", times=2))
     incident = str(course.call(opened, course.shop.database))
     site.account.faults.clear()
     assert len(item(incident)["owed"]) == 1

@@ -13,6 +13,7 @@ from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from tapstack.domain.own_names import METRICS_NAMESPACE, METRICS_SERVICE, metric_dimensions
+from tapstack.responder.aws.clients import call_unanswered_again
 from tapstack.responder.aws.errors import transient_as_try_again
 from tapstack.responder.environment import environment
 
@@ -21,7 +22,7 @@ logger = Logger(service=METRICS_SERVICE)
 
 @contextmanager
 def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
-    """Log and measure one step; a transient error is raised as TryAgain.
+    """Log and measure one step, which is all of an invocation; a transient error is raised as TryAgain.
 
     Args:
         step: such as `capture.start`; the dimension of the metrics.
@@ -30,6 +31,8 @@ def observed(step: str, incident_id: str | None = None) -> Iterator[Metrics]:
     metrics = Metrics(namespace=METRICS_NAMESPACE, service=METRICS_SERVICE)
     metrics.add_dimension("step", step)
     logger.append_keys(step=step, incident_id=incident_id)
+    # Lambda has one process serve many invocations.
+    call_unanswered_again()
     began = time.perf_counter()
     outcome = "Failed"
     try:

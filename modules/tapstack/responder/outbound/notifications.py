@@ -7,6 +7,7 @@ characters, a message 256 KB); Amazon EventBridge API Reference, PutEvents.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -23,7 +24,7 @@ from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
-from tapstack.responder.aws.clients import client
+from tapstack.responder.aws.clients import delivering
 from tapstack.responder.aws.errors import is_transient, said_by
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -45,6 +46,8 @@ _ERRORS: Final = (BotoCoreError, ClientError, TryAgain)
 TRIED_AGAIN: Final = 8
 """How often a step of the workflow is tried again after a transient error of its notification, before that is left to
 the sweeper: below what the workflow retries (`response.states`), so that no step fails because of it."""
+DELIVER_SECONDS: Final = 60
+"""How long a sweep, which has 300 seconds, goes on with what was not delivered before; the rest is the next one's."""
 STARTED: Final = "capturing"
 """What operators are notified of when mirroring has started."""
 _SUBJECT: Final = 100
@@ -67,10 +70,11 @@ def notify_once(
     """Notify operators and subscribers of an incident, once for each `what`, or for each `once` where that is given.
 
     What does not arrive the sweeper delivers later: nothing fails because of a notification, and nothing that was done
-    or decided is left undone because of one. A function that is killed before the notification is recorded sends it
-    again. Without `to_operators` subscribers alone are notified. `tries` is how often the caller tries again after a
-    transient error: steps of the workflow do within seconds, and no other caller is sure to be called as often. Return
-    whether this call notified.
+    or decided is left undone because of one. A service that does not answer is waited for once in an invocation
+    (`aws.clients.delivering`): time is left to keep what failed. A function that is killed before the notification is
+    recorded sends it again. Without `to_operators` subscribers alone are notified. `tries` is how often the caller
+    tries again after a transient error: steps of the workflow do within seconds, and no other caller is sure to be
+    called as often. Return whether this call notified.
 
     Raises:
         ClientError, BotoCoreError, TryAgain: a transient error, where tries are left.
@@ -142,7 +146,8 @@ def _deliver(one: Undelivered) -> None:
 
 def _send(topic_arn: str, subject: str, text: str) -> None:
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in subject)
-    client("sns").publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
+    with delivering("sns") as sns:
+        sns.publish(TopicArn=topic_arn, Subject=plain[:_SUBJECT], Message=_within_limit(text))
 
 
 def _keep(one: Undelivered, error: Exception) -> None:
@@ -158,16 +163,18 @@ def _count_failure(destination: str, error: Exception) -> None:
 
 
 def deliver() -> tuple[list[str], list[str]]:
-    """Deliver what was not delivered, the oldest first.
+    """Deliver what was not delivered, the oldest first, for up to `DELIVER_SECONDS`.
 
-    A topic that does not take one gets no further one in this sweep: it may take until its timeout each time.
+    A topic that does not take one gets no further one in this sweep: it would refuse each of them.
 
     Returns:
         A line for each that was delivered, and one for each topic, or bus, that does not take any.
     """
-    named = environment()
+    named, began = environment(), time.monotonic()
     lines, failed = list[str](), dict[str, Exception]()
     for one in undelivered.listed():
+        if time.monotonic() - began >= DELIVER_SECONDS:
+            break
         if one.destination not in (*named.topic_arns, named.event_bus):
             # It was taken out of the deployment since.
             undelivered.forget(one)
@@ -245,7 +252,8 @@ def _put_event(one: Undelivered) -> None:
         "EventBusName": one.destination,
         **({} if one.since is None else {"Time": as_time(one.since)}),
     }
-    answer = client("events").put_events(Entries=[entry])
+    with delivering("events") as events:
+        answer = events.put_events(Entries=[entry])
     if answer.get("FailedEntryCount"):
         raise TryAgain(f"the event bus did not take the event: {quoted(answer['Entries'][0].get('ErrorMessage', ''))}")
 
