@@ -292,6 +292,12 @@ def topics(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return arns
 
 
+def notifies(monkeypatch: pytest.MonkeyPatch, *arns: str) -> None:
+    """Deploy with these topics."""
+    monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(arns))
+    environment.cache_clear()
+
+
 def taken(site: Site) -> list[tuple[str, str]]:
     """Which topic took which notification."""
     records = site.account.recorder.records(service="sns", action="Publish")
@@ -330,10 +336,52 @@ class TestATopicThatRefuses:
         self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident_steps.notify(capturing(site))
-        monkeypatch.setenv("TAPSTACK_TOPIC_ARN", topics[0])
-        environment.cache_clear()
-        assert sweep().problems == []
+        notifies(monkeypatch, topics[0], topics[2])
+        assert sweep().problems == [
+            f"{topics[1]}, which is not notified any more: 1 notification dropped, because no topic was added in its "
+            "place"
+        ]
         assert list(undelivered.listed()) == []
+        assert sweep().problems == []
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2]]
+
+    def test_when_its_arn_is_mended_then_the_right_topic_gets_what_was_kept_and_no_other_gets_it_twice(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = capturing(site)
+        incident_steps.notify(incident)
+        mended = topics[1].replace(":deleted", ":responders")
+        notifies(monkeypatch, topics[0], mended, topics[2])
+        # It is not there yet either, and then it is.
+        assert sweep().problems == [f"{mended}: NotFound: 'Endpoint does not exist'"]
+        site.client("sns").create_topic(Name="responders")
+        [line] = sweep().delivered
+        assert line.startswith(f"[tapstack frankfurt] medium {incident}: mirroring started: to {mended}, since 20")
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2], mended]
+        assert taken(site)[2][1].startswith("This notification is of 20")
+        assert sweep().delivered == []
+
+    def test_when_a_wrong_arn_is_undone_then_the_topic_of_before_gets_what_was_kept(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident_steps.notify(capturing(site))
+        notifies(monkeypatch, topics[0], topics[1].replace(":deleted", ":delted"), topics[2])
+        assert len(sweep().problems) == 1
+        site.client("sns").create_topic(Name="deleted")
+        notifies(monkeypatch, *topics)
+        assert len(sweep().delivered) == 1
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2], topics[1]]
+
+    def test_when_two_are_replaced_by_one_then_it_gets_each_notification_once(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site.client("sns").delete_topic(TopicArn=topics[2])
+        incident_steps.notify(capturing(site))
+        site.client("sns").create_topic(Name="responders")
+        new = topics[1].replace(":deleted", ":responders")
+        notifies(monkeypatch, topics[0], new)
+        assert len(sweep().delivered) == 1
+        assert [topic for topic, _ in taken(site)] == [topics[0], new]
 
     def test_when_it_refuses_for_a_week_then_it_gets_nothing_of_before(
         self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch

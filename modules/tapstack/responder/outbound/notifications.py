@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
 from tapstack.domain.containment_settings import Mode
+from tapstack.domain.counts import counted
 from tapstack.domain.incidents import SWEEP_MINUTES, as_time, extend_command, undo_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE, NOTIFICATIONS_UNDELIVERED
@@ -83,7 +85,7 @@ def notify_once(
     taken = notified.taken_by(incident, mark)
     if taken is None:
         return False
-    every = [Undelivered(topic_arn, subject, text) for topic_arn in environment().topic_arns if to_operators]
+    every = _to_topics(subject, text) if to_operators else []
     every.append(_event(INCIDENT_EVENT, {"what": what, **incident.where.as_dict(), **incidents.shown(incident)}))
     left = [one for one in every if one.destination not in taken]
     failed = _deliver_each(left)
@@ -123,7 +125,12 @@ def publish_to_any(subject: str, text: str) -> None:
 
 def _publish(subject: str, text: str) -> dict[Undelivered, Exception]:
     """Return what topics did not take, with their errors."""
-    return _deliver_each(Undelivered(topic_arn, subject, text) for topic_arn in environment().topic_arns)
+    return _deliver_each(_to_topics(subject, text))
+
+
+def _to_topics(subject: str, text: str) -> list[Undelivered]:
+    topics = environment().topic_arns
+    return [Undelivered(topic_arn, subject, text, topics) for topic_arn in topics]
 
 
 def _deliver_each(every: Iterable[Undelivered]) -> dict[Undelivered, Exception]:
@@ -165,20 +172,25 @@ def _count_failure(destination: str, error: Exception) -> None:
 def deliver() -> tuple[list[str], list[str]]:
     """Deliver what was not delivered, the oldest first, for up to `DELIVER_SECONDS`.
 
-    A topic that does not take one gets no further one in this sweep: it would refuse each of them.
+    A topic that does not take one gets no further one in this sweep: it would refuse each of them. What was kept for
+    one that was taken out of the deployment since goes to those that were added.
 
     Returns:
-        A line for each that was delivered, and one for each topic, or bus, that does not take any.
+        A line for each that was delivered, and one for each topic, or bus, that does not take any, or is gone.
     """
     named, began = environment(), time.monotonic()
-    lines, failed = list[str](), dict[str, Exception]()
-    for one in undelivered.listed():
+    there = {*named.topic_arns, named.event_bus}
+    lines, failed, dropped = list[str](), dict[str, Exception](), Counter[str]()
+    # Before anything is delivered: a sweep that is killed in between delivers nothing twice.
+    for one in (one for one in undelivered.listed() if one.destination not in there):
         if time.monotonic() - began >= DELIVER_SECONDS:
             break
-        if one.destination not in (*named.topic_arns, named.event_bus):
-            # It was taken out of the deployment since.
-            undelivered.forget(one)
-        elif one.destination not in failed:
+        if not _readdress(one):
+            dropped[one.destination] += 1
+    for one in (one for one in undelivered.listed() if one.destination in there):
+        if time.monotonic() - began >= DELIVER_SECONDS:
+            break
+        if one.destination not in failed:
             try:
                 # An event has the time that it is of.
                 _deliver(one if one.destination == named.event_bus else _late(one))
@@ -188,7 +200,28 @@ def deliver() -> tuple[list[str], list[str]]:
             else:
                 undelivered.forget(one)
                 lines.append(f"{one.subject}: to {one.destination}, since {one.since}")
-    return lines, [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
+    problems = [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
+    problems += [
+        f"{destination}, which is not notified any more: {counted(count, 'notification')} dropped, "
+        "because no topic was added in its place"
+        for destination, count in dropped.items()
+    ]
+    return lines, problems
+
+
+def _readdress(one: Undelivered) -> bool:
+    """Keep for topics that were added since what was for one that is gone; return whether there are any.
+
+    Those that were there before took it, or have it kept for them. An event is for the bus alone.
+    """
+    now = environment().topic_arns
+    added = [topic_arn for topic_arn in now if topic_arn not in one.topics] if one.topics else []
+    # The one that is gone has not got it, if it should come back.
+    topics = tuple({*one.topics, *now} - {one.destination})
+    for topic_arn in added:
+        undelivered.keep(replace(one, destination=topic_arn, topics=topics))
+    undelivered.forget(one)
+    return bool(added)
 
 
 def _late(one: Undelivered) -> Undelivered:

@@ -13,7 +13,7 @@ from tapstack.domain.table_names import TO_DELIVER
 from tapstack.responder.store import lifetimes, table
 from tapstack.responder.store.keys import undelivered_key
 
-_NAMES = {"destination": "destination", "subject": "subject", "text": "text", "ttl": "ttl"}
+_NAMES = {"destination": "destination", "subject": "subject", "text": "text", "topics": "topics", "ttl": "ttl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class Undelivered:
         destination: the ARN of a topic, or the name of the event bus.
         subject: of the notification, or the type of the event.
         text: of the notification, or the detail of the event as JSON.
+        topics: all that a notification was for: each took it, or has it kept for it, too. None of an event.
         since: when it was to be delivered; none before it is kept.
     """
 
     destination: str
     subject: str
     text: str
+    topics: tuple[str, ...] = ()
     since: str | None = None
 
 
@@ -37,14 +39,15 @@ def keep(one: Undelivered) -> None:
     """Keep it for the sweeper."""
     table.change(
         undelivered_key(one.destination, one.subject, one.text),
-        "SET #destination = :destination, #subject = :subject, #text = :text, listing = :listing, "
-        "opened_at = if_not_exists(opened_at, :now), #ttl = :ttl",
+        "SET #destination = :destination, #subject = :subject, #text = :text, #topics = :topics, listing = :listing, "
+        "opened_at = if_not_exists(opened_at, :since), #ttl = :ttl",
         values={
             "destination": one.destination,
             "subject": one.subject,
             "text": one.text,
+            "topics": list(one.topics),
             "listing": TO_DELIVER,
-            "now": as_text(utc_now()),
+            "since": one.since or as_text(utc_now()),
             "ttl": lifetimes.after(lifetimes.UNDELIVERED),
         },
         names=_NAMES,
@@ -57,14 +60,16 @@ def listed() -> Iterator[Undelivered]:
     for item in table.listed(TO_DELIVER):
         # DynamoDB deletes what has expired within days.
         if item["ttl"] > now:
-            yield Undelivered(item["destination"], item["subject"], item["text"], item["opened_at"])
+            yield Undelivered(
+                item["destination"], item["subject"], item["text"], tuple(item["topics"]), item["opened_at"]
+            )
 
 
 def forget(one: Undelivered) -> None:
     """Record that it is delivered, or has no destination any more: it is listed no more."""
     table.change(
         undelivered_key(one.destination, one.subject, one.text),
-        "SET #ttl = :now REMOVE listing, opened_at, #destination, #subject, #text",
+        "SET #ttl = :now REMOVE listing, opened_at, #destination, #subject, #text, #topics",
         values={"now": lifetimes.now()},
         names=_NAMES,
     )
