@@ -800,6 +800,10 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
                 "FindImage", ["ssm:GetParameters"], f"arn:aws:ssm:{region}::parameter/aws/service/*", by_cloudformation
             ),
         ],
+        "plan.json": [
+            # Before a response is destroyed, or deployed without a source of alerts, whether alerts wait in its queues.
+            allow("CheckAlerts", ["sqs:GetQueueUrl"], f"arn:aws:sqs:{region}:{account}:tapstack-*-response-*", {}),
+        ],
         "state-key.json": [
             allow(
                 "UseStateKey",

@@ -296,6 +296,56 @@ def test_when_only_telemetry_is_destroyed_then_what_protects_the_response_does_n
     assert found(company, "ward-xdr", more="    xdr: {}\n") == Found()
 
 
+HUNTERS = (
+    "response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}, "
+    "alerts: {sources: {hunters: {preset: hunters, webhook: true}}}}, xdr: {}"
+)
+
+
+@pytest.mark.parametrize("find", [find_protections, find_dependents], ids=["destroy", "deploy"])
+def test_when_alerts_wait_that_were_answered_as_kept_then_their_queues_are_not_deleted(
+    aws_account: Account, company: Company, find: Find
+) -> None:
+    sqs, names = aws_account.client("sqs"), ("tap-ward-response-alerts", "tap-ward-response-alerts-dead-letters")
+    # A destroy deletes them with the response, a deploy without the last source.
+    settings = HUNTERS if find is find_protections else GIVEN
+
+    def said() -> Found:
+        return of_file(company, settings, "ward-response", find=find)
+
+    assert said() == Found()
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
+    assert said() == Found()
+    for url, alerts in zip(urls, (2, 1), strict=True):
+        for _ in range(alerts):
+            sqs.send_message(QueueUrl=url, MessageBody="{}")
+    # One that a function has just received is not lost either.
+    sqs.receive_message(QueueUrl=urls[0])
+    purge = [
+        f"or, where they are not needed, delete them (aws sqs purge-queue --queue-url {url} --region eu-central-1)"
+        for url in urls
+    ]
+    assert said() == Found(
+        [
+            f"ward-response: the queue {names[0]}, which would be deleted, holds 2 alerts: have their tools send no "
+            f"more, and wait until tapstack xdr status shows none; {purge[0]}",
+            f"ward-response: the queue {names[1]}, which would be deleted, holds 1 alert: have them decided about (aws "
+            f"sqs start-message-move-task --source-arn arn:aws:sqs:eu-central-1:123456789012:{names[1]} --region "
+            f"eu-central-1); {purge[1]}",
+        ]
+    )
+    for url in urls:
+        sqs.purge_queue(QueueUrl=url)
+    assert said() == Found()
+
+
+def test_when_a_deploy_keeps_a_source_then_alerts_may_wait(aws_account: Account, company: Company) -> None:
+    sqs = aws_account.client("sqs")
+    url = sqs.create_queue(QueueName="tap-ward-response-alerts")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert of_file(company, HUNTERS, "ward-response", find=find_dependents) == Found()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_when_the_table_is_protected_then_the_setting_is_named(
     aws_account: Account, company: Company, on: bool

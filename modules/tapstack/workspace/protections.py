@@ -28,10 +28,12 @@ from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import split_sources
 from tapstack.domain.telemetry import landing_bucket_name
+from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name
 from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
+from tapstack.workspace.xdr_status import messages_in
 
 _NO_TAGGED_BUCKET: Final = ("NoSuchBucket", "NoSuchTagSet")
 _VALUES_OF_A_FILTER: Final = 200
@@ -317,6 +319,37 @@ def _undeletable_bucket(at: _DeployedSite, *, access_logs: bool) -> str | None:
         return None
     found = s3.list_object_versions(Bucket=name, MaxKeys=1)
     return name if found.get("Versions") or found.get("DeleteMarkers") else None
+
+
+def _kept_alerts(at: _DeployedSite) -> Iterator[str]:
+    """Find alerts of other tools that were answered as kept, in queues that are deleted with what takes alerts."""
+    sqs, project = at.access.client("sqs"), at.deployment.project
+    partition, region = at.access.arn.split(":")[1], at.access.region
+    waiting, failed = alert_queue_name(project, at.name), alert_dead_letters_name(project, at.name)
+    for name in (waiting, failed):
+        try:
+            count = messages_in(sqs, name)
+        except sqs.exceptions.QueueDoesNotExist:
+            continue
+        if not count:
+            continue
+        arn = f"arn:{partition}:sqs:{region}:{at.access.account}:{name}"
+        first = (
+            "have their tools send no more, and wait until tapstack xdr status shows none"
+            if name == waiting
+            else f"have them decided about (aws sqs start-message-move-task --source-arn {arn} --region {region})"
+        )
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        yield (
+            f"the queue {name}, which would be deleted, holds {counted(count, 'alert')}: {first}; or, where they are "
+            f"not needed, delete them (aws sqs purge-queue --queue-url {url} --region {region})"
+        )
+
+
+def _kept_alerts_that_go(at: _DeployedSite) -> Iterator[str]:
+    """Find alerts in the queues that a deploy would delete, because the file has no source of alerts any more."""
+    if at.site.response is not None and not at.site.response.alerts.sources:
+        yield from _kept_alerts(at)
 
 
 def _response_left_out(at: _DeployedSite) -> Iterator[str]:
@@ -921,6 +954,7 @@ _OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "open incidents": _open_incidents,
     "contained instances": _contained,
     "launched appliances": _launched_appliance,
+    "alerts that wait": _kept_alerts,
 }
 _OF_XDR: Final[Mapping[str, _Check]] = {
     "deletion protection of the buckets of telemetry": _protected_buckets,
@@ -933,6 +967,7 @@ _OF_DEPLOYED_RESPONSE: Final[Mapping[str, _Check]] = {
     "contained instances": _contained_by_what_goes,
     "prior states of contained instances": _restored_no_longer,
     "launched appliances": _launched_with_another_role,
+    "alerts that wait": _kept_alerts_that_go,
 }
 _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "failed creations of the appliance": _failed_appliance,
