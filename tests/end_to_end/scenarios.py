@@ -130,11 +130,11 @@ def a_critical_incident_takes_the_place_of_a_low_one(its: Scenarios) -> None:
     assert [_states(response, one).count("mirrored") for one in (low, critical)] == [9, 1]
     said = {entry["what"] for one in (low, critical) for entry in response.show(one)["timeline"]}
     assert {"place given", "place taken"} < said
-    assert len(_mails(response, "place given to a more severe incident")) == 1
+    assert len(mails(response, "place given to a more severe incident")) == 1
     response.end(critical)
     assert response.sweep()["places"] == 1
     assert _states(response, low) == ["mirrored"] * 10
-    assert len(_mails(response, "mirrored after waiting")) == 1
+    assert len(mails(response, "mirrored after waiting")) == 1
     response.end(low)
     for interface in made:
         ec2.delete_network_interface(NetworkInterfaceId=interface)
@@ -235,7 +235,7 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
         for number in range(3):
             find(response, instance, f"further-{number}")
         wait_for(lambda: len(_joined(response, incident)) == 3, lambda: f"joined: {_joined(response, incident)}")
-        wait_for(lambda: len(_mails(response, "joined by another alert")) == 3, lambda: str(_mails(response, "")))
+        wait_for(lambda: len(mails(response, "joined by another alert")) == 3, lambda: str(mails(response, "")))
         # One that comes again says nothing new.
         events = len(_emitted(response, "findings"))
         find(response, instance, "further-0")
@@ -247,7 +247,7 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
     assert {entry["detail"].partition(",")[0] for entry in _joined(response, incident)} == {
         f"finding further-{number}" for number in range(3)
     }
-    assert len(_mails(response, "joined by another alert")) == 3
+    assert len(mails(response, "joined by another alert")) == 3
     assert len(response.sessions()) == 1
     response.end(incident)
 
@@ -324,6 +324,11 @@ def _no_pause(_: float) -> None:
     """The account answers at once."""
 
 
+def findings_received(response: DeployedResponse) -> list[Record]:
+    """Return what the function that receives findings emitted about them."""
+    return _emitted(response, "findings")
+
+
 def _emitted(response: DeployedResponse, function: str) -> list[Record]:
     """Return the events of a function about alerts and findings, not those about the incidents that they open."""
     return [
@@ -333,7 +338,7 @@ def _emitted(response: DeployedResponse, function: str) -> list[Record]:
     ]
 
 
-def _mails(response: DeployedResponse, what: str) -> list[str]:
+def mails(response: DeployedResponse, what: str) -> list[str]:
     """Return the subjects of notifications on one of the topics that end so."""
     subjects = [
         record.call.parameters["Subject"]
@@ -375,11 +380,11 @@ def a_topic_is_deleted_for_a_while(its: Scenarios) -> None:
         assert response.open("web-1", alert_id="edr-2")["id"] == incident["id"]
         wait_for(lambda: bool(_emitted(response, "findings")), lambda: f"{response.records('findings')}")
     response.until_waiting(incident)
-    assert _mails(response, "") == []
+    assert mails(response, "") == []
     sns.create_topic(Name=response.topic_arn.rpartition(":")[2])
     # What began the capture, and the two alerts.
     assert response.sweep()["delivered"] == 3
-    assert len(_mails(response, "joined by another alert")) == 2
+    assert len(mails(response, "joined by another alert")) == 2
     response.end(incident)
 
 
@@ -515,7 +520,7 @@ def the_sweeper_repairs_sessions_that_others_change(its: Scenarios) -> None:
     assert {entry["session_id"] for entry in shown["interfaces"]} == {
         session["TrafficMirrorSessionId"] for session in response.sessions()
     }
-    assert len(_mails(response, f"{incident['id']}: mirroring repaired")) == 2
+    assert len(mails(response, f"{incident['id']}: mirroring repaired")) == 2
     assert response.sweep()["repaired"] == 0
     response.end(incident)
     assert response.sessions() == []
@@ -559,12 +564,12 @@ def the_sweeper_watches_the_packets(its: Scenarios) -> None:
         [response.company.instances["web-2"]],
     )
     assert shown["timeline"][-1]["what"] == "no packets seen"
-    assert len(_mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
-    assert _mails(response, f"{seen['id']}: NO PACKETS SEEN") == []
+    assert len(mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
+    assert mails(response, f"{seen['id']}: NO PACKETS SEEN") == []
     timelines = [response.show(one)["timeline"] for one in (seen, unseen)]
     response.sweep()
     assert [response.show(one)["timeline"] for one in (seen, unseen)] == timelines
-    assert len(_mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
+    assert len(mails(response, f"{unseen['id']}: NO PACKETS SEEN")) == 1
     response.end(seen)
     response.end(unseen)
 
@@ -782,9 +787,16 @@ def heard_by(response: DeployedResponse) -> Any:
 
 
 def find(
-    response: DeployedResponse, instance: str, finding_id: str, *, severity: float = 8.0, account: str = ACCOUNT_ID
+    response: DeployedResponse,
+    instance: str,
+    finding_id: str,
+    *,
+    severity: float = 8.0,
+    account: str = ACCOUNT_ID,
+    last_seen: str | None = None,
 ) -> None:
     """Have GuardDuty find something on an instance."""
+    service = {"serviceName": "guardduty", "resourceRole": "ACTOR", "count": 1, "archived": False}
     detail = {
         "schemaVersion": "2.0",
         "accountId": account,
@@ -792,7 +804,7 @@ def find(
         "id": finding_id,
         "type": "UnauthorizedAccess:EC2/TorClient",
         "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance, "tags": []}},
-        "service": {"serviceName": "guardduty", "resourceRole": "ACTOR", "count": 1, "archived": False},
+        "service": service if last_seen is None else {**service, "eventLastSeen": last_seen},
         "severity": severity,
         "title": "Tor",
     }
