@@ -40,6 +40,7 @@ LEFT_ALONE: Final = frozenset({None, "rejected", "released"})
 _APPROVE: Final = Path(__file__).resolve().parents[2] / "docs/iam/responders/approve.json"
 LANDING: Final = "security-lake"
 """The bucket that alerts are kept in which lead to no instance."""
+_MESSAGES: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.15
 """Seconds: each look costs as much of the processor as a call of a function does."""
@@ -446,10 +447,14 @@ class DeployedResponse:
         self.forget()
 
     def until_handled(self) -> None:
-        """Wait until no function has an event in hand: a retry finds nothing of what was done in an empty table."""
+        """Wait until no function has an event in hand, and no alert waits: a retry finds nothing in an empty table."""
+        sqs = self.account.client("sqs")
+        queue = sqs.get_queue_url(QueueName=f"{self.prefix}-alerts")["QueueUrl"]
 
         def busy() -> list[str]:
-            return sorted(name for name in in_hand() if name.startswith(f"{self.prefix}-"))
+            counted = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=_MESSAGES)["Attributes"]
+            alerts = [f"{self.prefix}-alerts"] if any(int(counted[name]) for name in _MESSAGES) else []
+            return alerts + sorted(name for name in in_hand() if name.startswith(f"{self.prefix}-"))
 
         wait_for(lambda: not busy(), lambda: f"still with events in hand: {busy()}")
 

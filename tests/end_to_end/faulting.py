@@ -20,7 +20,7 @@ from strictmoto.front.answers import is_read
 from strictmoto.lambda_.service import service
 from strictmoto.recorder import Record
 from strictmoto.testing.snapshot import Snapshot, differences
-from tapstack.cli.incident_api import ServiceError
+from tapstack.cli.incident_api import ServiceError, UserError
 from tapstack.domain.incidents import undo_command
 from tests.end_to_end.comparing import all_resources, delete_evidence
 from tests.end_to_end.containment_paths import bring_back
@@ -32,7 +32,8 @@ STUBBORN: Final = 4
 """AWS's clients in the functions try so often: a fault that lasts as long is what the function sees."""
 _SLOW_SECONDS: Final = 8.5
 _SLOW_SECONDS_OF_API: Final = 4.5
-"""Longer than the clients wait: those of the API are quick to give up."""
+"""Longer than the clients wait: those of the functions behind the API are quick to give up."""
+_BEHIND_THE_API: Final = frozenset({"api", "alerts"})
 
 _BESIDE_MINUTES: Final = 1440
 _BESIDE_SECONDS: Final = 0.5 * _BESIDE_MINUTES * 60 * SCALE
@@ -168,7 +169,7 @@ class Runner:
         with self._struck(point, kind) as struck:
             try:
                 end, why = self._meet_containing(path) if path.contains else self._meet(path)
-            except (NotThereError, ServiceError, AssertionError) as error:
+            except (NotThereError, ServiceError, UserError, AssertionError) as error:
                 end, why = OTHERWISE, str(error)
         if end != OTHERWISE and not struck():
             end = MISSED
@@ -357,7 +358,7 @@ def sample(points: Iterable[Point], *, reads: bool) -> Iterator[tuple[Point, Way
 
 
 def _fault(response: DeployedResponse, point: Point, kind: Way) -> Fault:
-    slow = _SLOW_SECONDS_OF_API if point.role == "api" else _SLOW_SECONDS
+    slow = _SLOW_SECONDS_OF_API if point.role in _BEHIND_THE_API else _SLOW_SECONDS
     assert kind.kind != "killed"
     return Fault(
         point.action,

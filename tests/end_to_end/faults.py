@@ -38,7 +38,7 @@ from tests.end_to_end.paths import PATHS
 
 REPORT: Final = PROJECT / "docs" / "faults.md"
 JOURNAL: Final = PROJECT / "build" / "faults.jsonl"
-_HOW: Final = """\
+HOW: Final = """\
 `lost before` and `lost after` cut the connection of every call that changes something, before and after its effect,
 and `killed after` kills the function when it has had its effect, each once. A read leaves everything as the last change
 left it. So reads are lost, and their functions killed after them, at the first call of each action of a function on
@@ -47,7 +47,11 @@ tries of AWS's client, so that the function sees it, `timed out` answers after t
 that misses the last creation. A fault is not triggered where its call is not made, or where nothing was created before
 a read that should be late.
 Paths that share calls with another one, because a function does the same on both, are tried with the calls of the other
-functions only."""
+functions only.
+
+The function `telemetry` is on none of the paths: the stack of telemetry is not deployed here. In
+[tests of its own](../tests/responder/test_telemetry_writer.py) its write fails or is lost, and its event comes again.
+"""
 ROLES: Final = {"incidents-workflow": "the workflow itself"}
 
 
@@ -161,7 +165,7 @@ def render(endings: list[Ending], known: Mapping[str, int]) -> str:
         "",
         *(f"- {counts[end]} {end}" for end in ENDS if counts[end]),
         "",
-        *_HOW.splitlines(),
+        *HOW.splitlines(),
         *(_part(len(endings), most, [path for path in paths if tried[path] >= known.get(path, 0)])),
         "",
         "## By path",

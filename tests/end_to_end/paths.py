@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from strictmoto.cloudwatch.metrics import Measurement
 from tapstack.domain.incidents import TAG_EXPIRES
+from tapstack.responder.store.items import unpack_item
 from tests.end_to_end import containment_paths as containment
-from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+from tests.end_to_end.deployed import LANDING, DeployedResponse, Incident, wait_for
 from tests.end_to_end.payments import PAYMENTS
 from tests.end_to_end.scenarios import find, heard_by
 from tests.end_to_end.walking import Walk
+from tests.end_to_end.webhooks import send_webhook, webhook_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,48 @@ def _joined(walk: Walk) -> Incident:
             lambda: f"the finding did not join: {response.show(incident)['timeline']}",
         )
     return response.end(incident)
+
+
+def _by_webhook(walk: Walk) -> Incident:
+    """Another tool sends an alert about an address that no instance has, and one about an instance."""
+    response = walk.response
+    ec2, s3 = response.account.client("ec2"), response.account.client("s3")
+    instance, vpc = response.company.instances["web-1"], response.company.shop.id
+    [described] = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    address = described["Instances"][0]["PrivateIpAddress"]
+    secret = webhook_secret(response)
+    send_webhook(response, secret, f"{walk.key}-none", {"private_ip": "10.255.255.254", "vpc_id": vpc})
+    # One after the other: together they may be one batch of the queue, or two.
+    unmatched = _outcome(response, f"{walk.key}-none")
+    kept = [one["Key"] for one in s3.list_objects_v2(Bucket=LANDING).get("Contents", [])]
+    for key in kept:
+        s3.delete_object(Bucket=LANDING, Key=key)
+    assert [f"s3://{LANDING}/{key}" for key in kept] == [unmatched["kept_as"]]
+    send_webhook(response, secret, walk.key, {"private_ip": address, "vpc_id": vpc})
+    outcome = _outcome(response, walk.key)
+    opened = [decision["incident_id"] for alert in outcome["alerts"] for decision in alert["decisions"]]
+    assert len(opened) == 1, outcome
+    incident = {"id": opened[0]}
+    response.until(incident, "capturing")
+    response.until_waiting(incident)
+    assert response.read(incident)["alert_id"] == f"soc:{walk.key}"
+    return response.end(incident)
+
+
+def _outcome(response: DeployedResponse, webhook_id: str) -> dict[str, Any]:
+    """Return what came of a webhook, once its function has done all that it does about it."""
+    found: list[dict[str, Any]] = []
+
+    def recorded() -> bool:
+        items = map(unpack_item, response.items())
+        # Behind the id is the hash of the body.
+        found[:] = [one for one in items if str(one.get("delivery")).startswith(f"webhooks/{webhook_id}/")]
+        return bool(found)
+
+    wait_for(recorded, lambda: f"nothing came of {webhook_id}: {response.records('findings')[-5:]}")
+    response.until_handled()
+    outcome: dict[str, Any] = found[0]["outcome"]
+    return outcome
 
 
 def _repaired(walk: Walk) -> Incident:
@@ -159,6 +203,12 @@ PATHS: Final = {
             _joined,
             beside=("database",),
             roles=frozenset({"api", "findings"}),
+        ),
+        Path(
+            "keep an unmatched webhook, be opened by another, close",
+            _by_webhook,
+            beside=("database",),
+            roles=frozenset({"alerts", "findings"}),
         ),
         Path("be repaired and watched by the sweeper, close", _repaired, beside=("database",), roles=_SWEEPING),
         Path("capture until the time is up", _expire, beside=("database",)),

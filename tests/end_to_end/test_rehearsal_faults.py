@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.end_to_end import faults
 from tests.end_to_end.deployed import SITE, DeployedResponse
 from tests.end_to_end.faulting import (
     FAILED,
@@ -24,7 +25,7 @@ from tests.end_to_end.faulting import (
 )
 from tests.end_to_end.paths import PATHS, WORKFLOW
 
-LAUNCH, JOIN, JOINED, REPAIRED, EXPIRE, FAIL, CONTAIN, *_rest = PATHS
+LAUNCH, JOIN, JOINED, BY_WEBHOOK, REPAIRED, EXPIRE, FAIL, CONTAIN, *_rest = PATHS
 APPROVED, OVERRIDDEN, PROTECTED, REJECTED, BY_DEFAULT, WITH_ALERT, OVERWRITTEN, KEPT, SHARED, OVERTAKEN, DENIED = _rest
 FAULTS = [
     (Point(LAUNCH, "appliance", "cloudformation", "CreateStack", 1), KILLED),
@@ -62,6 +63,8 @@ MORE = [
     (Point(LAUNCH, "appliance", "cloudformation", "DeleteStack", 1), KILLED),
     (Point(LAUNCH, "appliance", "ec2", "CreateSnapshots", 1), LOST_FOR_LONG),
     (Point(JOINED, "findings", "sns", "Publish", 1), KILLED),
+    # The alert is kept, and its sender gets no answer: it sends the same again.
+    (Point(BY_WEBHOOK, "alerts", "sqs", "SendMessage", 2), KILLED),
     # The snapshots are taken, and not recorded.
     (Point(CONTAIN, "containment", "ec2", "CreateSnapshots", 1), LOST_AFTER),
     (Point(CONTAIN, "release", "ec2", "ModifyNetworkInterfaceAttribute", 1), LOST_FOR_LONG),
@@ -102,3 +105,8 @@ def test_when_there_is_a_path_then_a_fault_on_it_is_tried() -> None:
 def test_fails_when_a_named_call_is_never_made(runner: Runner) -> None:
     """Otherwise a point that no longer exists would pass for ever."""
     assert runner.meet(Point(FAIL, "prepare", "ec2", "DescribeImages", 1), SERVER_ERROR).end == MISSED
+
+
+def test_when_the_page_says_how_faults_are_tried_then_these_are_the_words_of_the_program() -> None:
+    """A change of the words needs no sweep, which takes hours."""
+    assert faults.HOW in faults.REPORT.read_text(encoding="utf-8")
