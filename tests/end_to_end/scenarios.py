@@ -16,14 +16,13 @@ from strictmoto.faults import Fault
 from strictmoto.iam.enforcement import needed_for
 from strictmoto.recorder import Record
 from strictmoto.testing.resource_conditions import attributes_now, tags_now
-from tapstack.cli.incident_api import Headers, IncidentApi
 from tapstack.domain.incident_events import DETAIL_TYPE as TELEMETRY
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_EXPIRES, TAG_INCIDENT, TAG_SITE
-from tapstack.domain.webhook_secrets import webhook_secret_name
-from tapstack.domain.webhook_signatures import new_secret, read_secret, signed_headers
 from tapstack.rehearsal.packet_basics import vendor_client
 from tests.end_to_end.appliance_templates import NESTED, everything, nested_updated, nesting, updated, with_role
 from tests.end_to_end.deployed import LANDING, DeployedResponse, Incident, wait_for
+from tests.end_to_end.webhooks import send_webhook, webhook_secret
+from tests.unit.domain.alerts import sample
 
 NESTED_TEMPLATE: Final = "nested-templates/nested.template"
 """Bucket and key of a template within the appliance's, in the site's own account."""
@@ -253,7 +252,7 @@ def several_findings_about_an_instance_join_one_incident(its: Scenarios) -> None
 
 
 def other_tools_raise_alerts(its: Scenarios) -> None:
-    """Security Hub brings what GuardDuty found, and another tool names the instance by its address, and one of none."""
+    """Security Hub brings what GuardDuty found, in both forms; another tool names an address, and one of none."""
     response = its.response
     instance = response.company.instances["web-1"]
     bucket = response.account.client("s3")
@@ -264,19 +263,20 @@ def other_tools_raise_alerts(its: Scenarios) -> None:
         response.until(incident, "capturing")
         find(response, instance, "found")
         wait_for(lambda: len(_emitted(response, "findings")) == 2, lambda: f"{_emitted(response, 'findings')}")
+        _find_by_security_hub_v2(response, instance, "found-later")
+        wait_for(lambda: len(_joined(response, incident)) == 1, lambda: f"joined: {_joined(response, incident)}")
     [described] = response.account.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
     address = described["Instances"][0]["PrivateIpAddress"]
     vpc = response.company.shop.id
-    secret = new_secret()
-    name = webhook_secret_name("tapstack", response.site, "soc")
-    response.account.client("secretsmanager").put_secret_value(SecretId=name, SecretString=secret)
-    _send(response, secret, "soc-1", {"private_ip": address, "vpc_id": vpc})
-    _send(response, secret, "soc-2", {"private_ip": "10.255.255.254", "vpc_id": vpc})
-    wait_for(lambda: len(_joined(response, incident)) == 1, lambda: f"joined: {_joined(response, incident)}")
+    secret = webhook_secret(response)
+    send_webhook(response, secret, "soc-1", {"private_ip": address, "vpc_id": vpc})
+    send_webhook(response, secret, "soc-2", {"private_ip": "10.255.255.254", "vpc_id": vpc})
+    wait_for(lambda: len(_joined(response, incident)) == 2, lambda: f"joined: {_joined(response, incident)}")
     wait_for(lambda: bool(bucket.list_objects_v2(Bucket=LANDING)["KeyCount"]), lambda: "nothing is unmatched")
     assert [one["id"] for one in opened(response)] == [incident["id"]]
     assert (incident["source"], incident["alert_id"]) == ("securityhub", "found")
-    assert [entry["detail"].partition(",")[0] for entry in _joined(response, incident)] == ["alert soc:soc-1"]
+    joined = [entry["detail"].partition(",")[0] for entry in _joined(response, incident)]
+    assert joined == ["finding found-later", "alert soc:soc-1"]
     [kept] = bucket.list_objects_v2(Bucket=LANDING)["Contents"]
     assert kept["Key"].startswith("unmatched/soc/20")
     bucket.delete_object(Bucket=LANDING, Key=kept["Key"])
@@ -309,19 +309,23 @@ def _find_by_security_hub(response: DeployedResponse, instance: str, finding_id:
         )
 
 
-def _send(response: DeployedResponse, secret: str, alert_id: str, target: dict[str, str]) -> None:
-    """Send an alert of another tool as a webhook."""
-
-    def sign(_method: str, _url: str, body: bytes | None, headers: Headers) -> Headers:
-        return headers | signed_headers(read_secret(secret), alert_id, int(time.time()), body or b"")
-
-    document = {"version": "1", "alert_id": alert_id, "severity": "high", "target": target}
-    answer = IncidentApi(response.endpoint, sign, pause=_no_pause).post("/webhooks/soc", document, repeatable=True)
-    assert answer == {"kept": True, "mapped": True, "id": alert_id}
-
-
-def _no_pause(_: float) -> None:
-    """The account answers at once."""
+def _find_by_security_hub_v2(response: DeployedResponse, instance: str, finding_id: str) -> None:
+    event = sample("securityhub_ocsf")
+    [finding] = event["detail"]["findings"]
+    finding["cloud"] |= {"account": {"uid": ACCOUNT_ID}, "region": REGION}
+    finding["finding_info"]["uid"] = f"arn:aws:guardduty:{REGION}:{ACCOUNT_ID}:detector/d/finding/{finding_id}"
+    finding["resources"] = [
+        {
+            "type": "AWS::EC2::Instance",
+            "uid": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{instance}",
+            "region": REGION,
+        }
+    ]
+    # A finding about the configuration of the instance: the rule does not take it.
+    other = {**finding, "class_uid": 2003, "finding_info": {**finding["finding_info"], "uid": "configuration"}}
+    for one in (other, finding):
+        published = {name: event[name] for name in ("source", "detail-type")}
+        response.account.service_events.publish({**published, "detail": {"findings": [one]}})
 
 
 def findings_received(response: DeployedResponse) -> list[Record]:
