@@ -756,9 +756,13 @@ def render(policies: Mapping[str, Collection[Need]]) -> dict[str, str]:
     # Whoever has another one has the first, and whoever applies has both for planning.
     first, second = _PLANNED["xdr"]
     by_first = set(policies.get(first, ()))
+    # Before a response is destroyed, or deployed without a source of alerts, whether alerts wait in its queues.
+    queues = {need for need in by_first if need.action == "sqs:GetQueueAttributes"}
+    by_first |= {replace(need, action="sqs:GetQueueUrl") for need in queues}
     allowed = {first: set[Need](), second: by_first}
     planned = by_first | set(policies.get(second, ()))
-    statements = {name: list(_statements(set(needs) - allowed.get(name, planned))) for name, needs in policies.items()}
+    every = {name: by_first if name == first else set(needs) for name, needs in policies.items()}
+    statements = {name: list(_statements(needs - allowed.get(name, planned))) for name, needs in every.items()}
     for name, unseen in _unseen().items():
         statements.setdefault(name, []).extend(unseen)
     return {
@@ -799,10 +803,6 @@ def _unseen() -> dict[str, list[dict[str, Any]]]:
             allow(
                 "FindImage", ["ssm:GetParameters"], f"arn:aws:ssm:{region}::parameter/aws/service/*", by_cloudformation
             ),
-        ],
-        "plan.json": [
-            # Before a response is destroyed, or deployed without a source of alerts, whether alerts wait in its queues.
-            allow("CheckAlerts", ["sqs:GetQueueUrl"], f"arn:aws:sqs:{region}:{account}:tapstack-*-response-*", {}),
         ],
         "state-key.json": [
             allow(

@@ -155,8 +155,7 @@ def test_when_the_role_that_plans_reads_user_data_then_it_may_only_that_of_the_d
     recording = deploying.Recording(
         [("plan", "production", call) for call in allowed], {launched[0]: {"tapstack:deployment": "tapstack"}}
     )
-    # The second is that for checks.
-    rendered, _ = json.loads(deploying.render(deploying.by_policy(recording))["plan.json"])["Statement"]
+    [rendered] = json.loads(deploying.render(deploying.by_policy(recording))["plan.json"])["Statement"]
     written = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))["Statement"]
     assert rendered in written
     assert deploying.refusals(recording, {"plan.json": {"Statement": written}}) == []

@@ -504,9 +504,21 @@ class TestTargets:
             document = {**sample("hunters"), **times, "entities": entities}
             why = why_unmatched(document, "hunters", f"between_{number}")
             assert f"after what it reports was seen last, at {as_text(happened)}: " in why
-        # Where a lead has no other time, that of its detection counts.
+        # Where a lead has no other time that can be read, that of its detection counts.
         del document["event_time"]
         assert decided(document, "only detected", "hunters")["instance_id"] == instance
+
+    @pytest.mark.parametrize("unread", ["26/Nov/2026:11:50:00 +0000", ["2026-11-26", "yesterday"], {"at": 1}, -5])
+    def test_fails_when_the_interface_was_attached_after_the_one_time_that_can_be_read(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, unread: Any
+    ) -> None:
+        decides(monkeypatch, CAPTURE)
+        moved = site.attach(site.instance()[0])
+        [described] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[moved])["NetworkInterfaces"]
+        detected = as_text(described["Attachment"]["AttachTime"] - timedelta(seconds=60))
+        times = {"event_time": unread, "detection_time": detected}
+        document = {**sample("hunters"), **times, "entities": [{"kind": "aws_eni_id", "value": moved}]}
+        assert f"after what it reports was seen last, at {detected}: " in why_unmatched(document, "hunters")
 
     def test_when_a_lead_of_before_a_release_is_detected_after_it_then_it_does_not_contain_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

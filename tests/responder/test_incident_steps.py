@@ -21,7 +21,8 @@ from tapstack.responder.errors import Conflict, TryAgain, UnknownIncident
 from tapstack.responder.incident import commands
 from tapstack.responder.incident import steps as incident_steps
 from tapstack.responder.outbound import executions, notifications
-from tapstack.responder.store import incidents, lifetimes, undelivered
+from tapstack.responder.store import incidents, lifetimes, table, undelivered
+from tapstack.responder.store.keys import undelivered_key
 from tapstack.responder.store.undelivered import Undelivered
 from tapstack.responder.sweeper import sweep
 from tapstack.response import states
@@ -360,6 +361,23 @@ class TestATopicThatRefuses:
         assert [topic for topic, _ in taken(site)] == [topics[0], topics[2], mended]
         assert taken(site)[2][1].startswith("This notification is of 20")
         assert sweep().delivered == []
+
+    def test_when_an_earlier_version_kept_it_then_it_is_delivered_all_the_same(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident_steps.notify(capturing(site))
+        site.account.faults.add(Fault("PutEvents", "server error", times=2))
+        notifications.emit("Tapstack Finding", {"finding": "f"})
+        kept = list(undelivered.listed())
+        for one in kept:
+            table.change(undelivered_key(one.destination, one.subject, one.text), "REMOVE topics")
+        mended = topics[1].replace(":deleted", ":responders")
+        site.client("sns").create_topic(Name="responders")
+        notifies(monkeypatch, topics[0], mended, topics[2])
+        report = sweep()
+        # Which topics took it is not known: each gets it.
+        assert (len(kept), len(report.delivered), report.problems) == (2, 4, [])
+        assert [topic for topic, _ in taken(site)].count(mended) == 1
 
     def test_when_a_wrong_arn_is_undone_then_the_topic_of_before_gets_what_was_kept(
         self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch

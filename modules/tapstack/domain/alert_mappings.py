@@ -95,7 +95,8 @@ class AlertMapping:
         title: One sentence.
         type: What the tool calls this kind of alert; rules of the policy match it.
         time: When what it reports was seen last, not when it was detected: in ISO 8601, or in seconds or milliseconds
-            of the epoch. The moment at which it was received counts where it says none.
+            of the epoch. Of a list the first that is such a time. The moment at which it was received counts where
+            it says none.
         technique: Of ATT&CK, such as T1071.004, or with its name behind it, as in `T1071 - Application Layer Protocol`;
             one, or a list.
         tactics: Of ATT&CK, by name or id, or id and name; one, or a list.
@@ -281,7 +282,7 @@ def _of_preset(name: str) -> _Preset:
                 match="uuid && detector",
                 alert_id="uuid",
                 # Some detectors run on a schedule: what they find happened before they detected it.
-                time="event_time || detection_time",
+                time="[event_time, detection_time]",
                 severity="risk || score",
                 title="name || detector",
                 type="detector",
@@ -671,7 +672,7 @@ class _Reading:
             archived=self._lenient("archived", Part.truth, default=False),
             # Titles of other tools may have words of attackers in them, which must not disarm an alert.
             sample=(of_guardduty and title.startswith(SAMPLE_PREFIX)) or SAMPLE_INSTANCE in target.instance_ids,
-            last_seen=self._lenient("time", _moment, None),
+            last_seen=self._time(),
             of_guardduty=of_guardduty,
             detected_in=detected_in,
             left_out=tuple(self.left_out)[:_LISTED],
@@ -696,6 +697,15 @@ class _Reading:
             self.left_out[str(violation)] = None
             return default
         return part.or_else(lambda found: read(_only(found)), default)
+
+    def _time(self) -> str | None:
+        """Return the time; of several, the first that is one."""
+        try:
+            part = self._part("time")
+        except RuleViolation as violation:
+            self.left_out[str(violation)] = None
+            return None
+        return next(filter(None, (one.or_else(_moment, None) for one in _listed(part))), None)
 
     def _one(self, name: str, read: Any) -> Any:
         """Return the one value of a field; None where there is none.

@@ -186,6 +186,7 @@ def test_fails_when_a_vendor_names_no_instance_for_certain(
         ("elastic", f"{FIRST}/kibana/alert/original_time", None),  # such as of a rule on machine learning
         ("cortex", "events", None),
         ("cortex", "events", []),
+        ("cortex", "events", [{"event_timestamp": "11:59"}]),
     ],
 )
 def test_when_a_vendor_does_not_say_when_it_happened_then_the_time_of_detection_counts(

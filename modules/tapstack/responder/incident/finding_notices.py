@@ -159,8 +159,12 @@ def unmatched(
         *([f"          not yet, {refused}: it is tried again, and is a dead letter at last"] if refused else []),
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
-        f"Further ones of {shown} in this hour are kept and counted (metric {ALERTS_UNMATCHED}), without a "
-        "notification.",
+        f"Further ones of {shown} in this hour are "
+        + (
+            f"kept and counted (metric {ALERTS_UNMATCHED}), without a notification."
+            if refused is None
+            else "tried again likewise, without a notification."
+        ),
         "",
         "What to run next:",
     ]

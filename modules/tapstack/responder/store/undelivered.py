@@ -60,9 +60,9 @@ def listed() -> Iterator[Undelivered]:
     for item in table.listed(TO_DELIVER):
         # DynamoDB deletes what has expired within days.
         if item["ttl"] > now:
-            yield Undelivered(
-                item["destination"], item["subject"], item["text"], tuple(item["topics"]), item["opened_at"]
-            )
+            # An earlier version did not keep for which topics it was: for this one at least.
+            topics = item.get("topics", [item["destination"]] if item["destination"].startswith("arn:") else [])
+            yield Undelivered(item["destination"], item["subject"], item["text"], tuple(topics), item["opened_at"])
 
 
 def forget(one: Undelivered) -> None:
