@@ -155,6 +155,7 @@ def test_fails_where_a_suppression_has_no_reason(scanned: Scan, scan: Scanner, t
     assert f"{unexplained.address}: the suppression of {unexplained.check} has no comment" in result.messages
 
 
+@pytest.mark.long
 def test_fails_with_a_message_where_checkov_looks_different(scan: Scanner, terraform: Path, tmp_path: Path) -> None:
     # given a checkov whose runner lost the step, which is what a module loaded before does to it
     plug_in = tmp_path / "plug-in"

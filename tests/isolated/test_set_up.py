@@ -165,6 +165,7 @@ def test_fails_when_a_file_is_not_the_locked_one_and_shows_what_pip_says(project
     assert project.installed() == {"alpha": "1.0", "tapstack": "1.0"}
 
 
+@pytest.mark.long
 def test_when_it_is_stopped_half_way_then_two_at_once_make_it_whole(project: Project) -> None:
     project.lock(alpha=project.wheel("alpha", "1.0"))
     with project.start() as process:

@@ -93,6 +93,7 @@ def test_when_it_runs_then_the_printed_variables_reach_the_company_and_no_proxy(
         process.communicate(timeout=30)
 
 
+@pytest.mark.long
 def test_fails_when_the_port_is_taken() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -29,7 +29,7 @@ def scratch() -> Iterator[Path]:
     [
         ("An AWS account on this machine", "Ctrl-C", True, 128 + signal.SIGINT),
         pytest.param("listening on", "SIGTERM", False, 128 + signal.SIGTERM, marks=pytest.mark.long),
-        ("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT),
+        pytest.param("Creation complete", "Ctrl-C", False, 128 + signal.SIGINT, marks=pytest.mark.long),
         pytest.param("  launching  stack", "close", True, 128 + signal.SIGHUP, marks=pytest.mark.long),
     ],
 )
