@@ -286,7 +286,7 @@ class Bench:
             found = {}
             for page in pages.paginate(TableName=f"{NAME}-incidents", **of_listing(ALERTS)):
                 for item in map(unpack_item, page["Items"]):
-                    if (name := item["delivery"].partition("/")[2]) in names:
+                    if (name := _id_of(item["delivery"])) in names:
                         found[name] = item["outcome"]
             if len(found) == len(names) or time.monotonic() > deadline:
                 return found
@@ -334,6 +334,11 @@ class Bench:
         return wrong
 
 
+def _id_of(delivery: str) -> str:
+    """Return the id of a webhook, which a delivery names before the hash of its body."""
+    return delivery.split("/")[1]
+
+
 class _Done:
     """Counts the outcomes that functions record, as they do."""
 
@@ -355,7 +360,7 @@ class _Done:
             return
         for entry in record.call.parameters["Entries"]:
             if entry["DetailType"] == "Tapstack Alert":
-                self._left.discard(json.loads(entry["Detail"])["delivery"].partition("/")[2])
+                self._left.discard(_id_of(json.loads(entry["Detail"])["delivery"]))
         if not self._left:
             self._last = self._last or time.monotonic()
             self._all.set()
