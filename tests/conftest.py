@@ -112,6 +112,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         in_the_account = directories[0] in IN_THE_ACCOUNT or path.stem.startswith("test_rehearsal")
         if in_the_account and path not in IN_THE_FIRST_COMMAND:
             item.add_marker(pytest.mark.rehearsal)
+        # A sixth of the time of the fast tests was that of one in a hundred, which try made-up examples.
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.thorough)
     items.sort(key=lambda item: order_of(item.nodeid))
 
 
