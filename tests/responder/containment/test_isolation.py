@@ -490,6 +490,30 @@ class TestOptions:
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
 
+    @pytest.mark.parametrize("other", [False, True])
+    def test_when_it_is_contained_again_and_ec2_shows_them_late_then_no_others_are_taken(
+        self, shop: Shop, other: bool
+    ) -> None:
+        shop.set(snapshots=True)
+        first = asked(shop.database)
+        shop.site.account.faults.add(Fault("DescribeSnapshots", "late", call=1))
+        isolation.contain(first)
+        if other:
+            isolation.contain(asked(shop.database))
+        else:
+            ask_again(first)
+            isolation.contain(first)
+        shop.site.account.faults.clear()
+        tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
+        assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
+    def test_when_they_are_asked_for_since_then_the_next_containment_takes_them(self, shop: Shop) -> None:
+        isolation.contain(asked(shop.database))
+        shop.set(snapshots=True)
+        isolation.contain(asked(shop.database))
+        tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
+        assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
     def test_when_a_volume_is_detached_before_the_snapshots_then_they_are_taken_once(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
