@@ -23,7 +23,7 @@ from tests.strictmoto.ec2.mirroring.network import REGION
 ACCOUNT = "300000000001"
 SOURCES_PER_TARGET = 3
 STEPS = 80
-EXAMPLES = 50
+EXAMPLES = 30
 
 # Mostly numbers that are right, and often taken.
 
