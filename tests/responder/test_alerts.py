@@ -108,6 +108,19 @@ def lead(instance: str, finding_named: str | None = None) -> dict[str, Any]:
     return {**sample("hunters"), "entities": entities, **of_guardduty}
 
 
+def failing_about(monkeypatch: pytest.MonkeyPatch, instance_id: str) -> list[bool]:
+    """Let every decision about an instance fail, until what is returned is cleared."""
+    real, failing = findings.decide, [True]
+
+    def decide(alert: Alert, *args: Any, **more: Any) -> list[dict[str, Any]]:
+        if failing and alert.instances[0].id == instance_id:
+            raise RuntimeError("broken")
+        return real(alert, *args, **more)
+
+    monkeypatch.setattr(findings, "decide", decide)
+    return failing
+
+
 def why_unmatched(document: Any, source: str = "soc", delivery: str = "msg_1") -> str:
     result = receive_kept(kept(document, delivery, source))
     assert result["alerts"] == []
@@ -902,14 +915,7 @@ def test_when_one_alert_of_a_document_fails_then_the_others_are_decided_about(
     ids = [site.instance()[0] for _ in range(2)]
     event = security_hub(FINDING_ARN, ids[0])
     event["detail"]["findings"] += security_hub(f"{FINDING_ARN[:-1]}0", ids[1])["detail"]["findings"]
-    real, failing = findings.decide, [True]
-
-    def decide(alert: Alert, *args: Any, **more: Any) -> list[dict[str, Any]]:
-        if failing and alert.instances[0].id == ids[0]:
-            raise RuntimeError("broken")
-        return real(alert, *args, **more)
-
-    monkeypatch.setattr(findings, "decide", decide)
+    failing = failing_about(monkeypatch, ids[0])
     for _ in range(2):
         with pytest.raises(RuntimeError, match="broken"):
             handler.handler(event, None)
@@ -927,14 +933,7 @@ def test_when_one_alert_of_a_document_goes_on_failing_then_operators_are_notifie
     documents = [generic({"instance_id": one}, alert_id=one) for one in ids]
     mapping = replace(preset("generic"), match="alerts", each="alerts")
     monkeypatch.setitem(SOURCES, "several", AlertSource(mapping=mapping))
-    real, failing = findings.decide, [True]
-
-    def decide(alert: Alert, *args: Any, **more: Any) -> list[dict[str, Any]]:
-        if failing and alert.instances[0].id == ids[0]:
-            raise RuntimeError("broken")
-        return real(alert, *args, **more)
-
-    monkeypatch.setattr(findings, "decide", decide)
+    failing = failing_about(monkeypatch, ids[0])
     delivery = kept({"alerts": documents}, source="several")
     # What could not be recorded is published again, rather than not at all.
     site.account.faults.add(Fault("TransactWriteItems", "lost before", times=4))
@@ -1069,7 +1068,7 @@ def test_when_a_target_is_changed_in_any_way_then_the_right_instance_is_meant_or
     instances = [site.instance(PrivateIpAddress=f"10.0.1.1{n}") for n in range(2)]
     ids, interfaces = [one for one, _ in instances], [eni for _, eni in instances]
     addresses = {"10.0.1.10": ids[0], "10.0.1.11": ids[1]}
-    # A further address is of nobody for certain.
+    # A further address may have moved: it names no instance.
     site.ec2.assign_private_ip_addresses(NetworkInterfaceId=interfaces[1], PrivateIpAddresses=["10.0.1.19"])
     owners = dict(zip(interfaces, ids, strict=True))
     none = "0123456789abcdef0"
