@@ -31,6 +31,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"tapstack.domain", "tapstack.settings", "tapstack.responder.store.deployed"},
         {"boto3", "botocore"},
     ),
+    "tapstack.packets": ({"tapstack.domain"}, set()),
     "tapstack.kernel": (set(), {"jsii"}),
     "tapstack.bindings": ({"tapstack.domain", "tapstack.kernel"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
