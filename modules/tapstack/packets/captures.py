@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -94,13 +94,22 @@ class CaptureReader:
     Attributes:
         name: as messages have it.
         cut: where and how the capture ends in the middle of a record, in words; None as long as it does not.
+        read: bytes of the file so far, compressed or not.
     """
 
-    def __init__(self, file: _Readable, name: str = "capture") -> None:
-        """Read from a file; `name` is for messages."""
-        self.name = name
+    def __init__(self, file: Readable, name: str = "capture", *, chunk: int = CHUNK) -> None:
+        """Read from a file.
+
+        Args:
+            file: gives bytes.
+            name: for messages.
+            chunk: bytes read at a time.
+        """
+        self.name, self._chunk = name, chunk
+        self.read = 0
         self.cut: str | None = None
         self._file = file
+        self._inflater: _Inflater | None = None
         # What was read and not used yet, and the offset in the capture at which it begins.
         self._buffer, self._base = b"", 0
 
@@ -111,7 +120,7 @@ class CaptureReader:
             CaptureError: the bytes are of no capture, or from some offset on not what its format allows.
         """
         if self._fill(0, 4) and self._buffer.startswith(_GZIP):
-            self._file, self._buffer = _Inflater(self._file, self._buffer), b""
+            self._inflater, self._buffer = _Inflater(self._read_file, self._buffer), b""
             self._fill(0, 4)
         magic = self._buffer[:4]
         if magic in _PCAP:
@@ -129,10 +138,11 @@ class CaptureReader:
         self._base += position
         while there < size:
             try:
-                chunk = self._file.read(max(CHUNK, size - there))
-            except zlib.error as error:
+                chunk = self._read_more(max(self._chunk, size - there))
+            except (zlib.error, OSError) as error:
                 self._buffer = b"".join(parts)
-                raise CaptureError(self.name, self._base + there, f"damaged gzip data: {error}") from None
+                problem = f"cannot be read: {error}" if isinstance(error, OSError) else f"damaged gzip data: {error}"
+                raise CaptureError(self.name, self._base + there, problem) from None
             if not chunk:
                 break
             parts.append(chunk)
@@ -140,12 +150,20 @@ class CaptureReader:
         self._buffer = b"".join(parts) if len(parts) > 1 else parts[0]
         return there >= size
 
+    def _read_more(self, size: int) -> bytes:
+        return self._read_file(size) if self._inflater is None else self._inflater.read(size)
+
+    def _read_file(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.read += len(data)
+        return data
+
     def _error(self, position: int, problem: str) -> CaptureError:
         return CaptureError(self.name, self._base + position, problem)
 
     def _ends(self, position: int, what: str) -> None:
         """Note that the capture ends inside something, unless it ends just before."""
-        if isinstance(self._file, _Inflater) and not self._file.complete:
+        if self._inflater is not None and not self._inflater.complete:
             self.cut = f"{self.name}: ends inside its gzip data, after {self._base + len(self._buffer)} bytes"
         elif len(self._buffer) > position:
             self.cut = f"{self.name}: ends at byte {self._base + len(self._buffer)}, inside {what}"
@@ -292,8 +310,11 @@ def _read_interface(order: str, buffer: bytes, position: int, end: int) -> _Cloc
     return _Clock(Interface(link_type, name), snap_length, multiplier, divisor, offset)
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+class Readable(Protocol):
+    """What a capture is read from: a binary file, or anything else that gives bytes and none at its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes, and at least one before the end."""
 
 
 class _Inflater:
@@ -302,8 +323,8 @@ class _Inflater:
     Unlike `gzip.GzipFile` it gives all that is before damage, and before an end in the middle.
     """
 
-    def __init__(self, file: _Readable, first: bytes) -> None:
-        self._file, self._input = file, first
+    def __init__(self, read: Callable[[int], bytes], first: bytes) -> None:
+        self._read, self._input = read, first
         self._member = zlib.decompressobj(31)
 
     @property
@@ -311,11 +332,11 @@ class _Inflater:
         """Whether the last member that was read has its end."""
         return self._member.eof
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return up to so many bytes; none at the end."""
         while True:
             if not self._input:
-                self._input = self._file.read(_COMPRESSED_CHUNK)
+                self._input = self._read(_COMPRESSED_CHUNK)
                 if not self._input:
                     return b""
             if self._member.eof:
@@ -329,11 +350,11 @@ class _Inflater:
 
 
 @contextmanager
-def open_capture(path: str | PathLike[str]) -> Iterator[CaptureReader]:
-    """Open a capture by its path.
+def open_capture(path: str | PathLike[str], *, chunk: int = CHUNK) -> Iterator[CaptureReader]:
+    """Open a capture by its path; `chunk` as for `CaptureReader`.
 
     Raises:
         OSError: the file cannot be opened.
     """
     with open(path, "rb", buffering=0) as file:
-        yield CaptureReader(file, fspath(path))
+        yield CaptureReader(file, fspath(path), chunk=chunk)

@@ -62,8 +62,12 @@ def unwrap(
         link_type: of the capture.
         port: the UDP port that VXLAN was sent to.
     """
-    outer = decode_frame(data, start, end, link_type)
-    if outer.destination_port != port or outer.protocol != UDP or outer.transport is None or outer.length is None:
+    return copy_behind(data, decode_frame(data, start, end, link_type), port)
+
+
+def copy_behind(data: Octets, outer: Headers, port: int = PORT) -> Copy | None:
+    """Return what `unwrap` does, of a frame in `data` whose headers are decoded already."""
+    if outer.destination_port != port or outer.protocol != UDP or outer.transport is None:
         return None
     inner = outer.transport + 8 + HEADER
     if inner > outer.end:
@@ -73,9 +77,8 @@ def unwrap(
     wire = length - 8 - HEADER
     if wire < 0:
         return None
-    last = min(outer.end, inner + wire)
     vni = int.from_bytes(data[inner - 4 : inner - 1], "big")
-    return Copy(vni, inner, last, wire, outer)
+    return Copy(vni, inner, min(outer.end, inner + wire), wire, outer)
 
 
 def is_later_part(outer: Headers) -> bool:
