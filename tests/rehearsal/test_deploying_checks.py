@@ -113,6 +113,26 @@ def test_when_a_bucket_of_telemetry_is_to_be_deleted_then_the_role_that_applies_
     assert f"the bucket {bucket}, which holds objects, has deletion protection" in protection
 
 
+@pytest.mark.parametrize("policies", [[*PLANNING, *APPLYING], ["plan.json"]], ids=["applies", "plans"])
+def test_when_the_secret_of_a_webhook_is_to_be_deleted_then_both_roles_find_it(
+    policies: Sequence[str], aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, iam = aws_account.client("secretsmanager"), aws_account.client("iam")
+    name = "tapstack-production-response/webhooks/hunters"
+    arn = secrets.create_secret(Name=name, SecretString="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")["ARN"]
+    iam.create_role(RoleName="tapstack-production-response-alerts", AssumeRolePolicyDocument=TRUST)
+    read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": [arn]}
+    iam.put_role_policy(
+        RoleName="tapstack-production-response-alerts",
+        PolicyName="responder",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [read]}),
+    )
+    reached = access(aws_account, deployment, policies, monkeypatch)
+    warnings = find_dependents(deployment, STACKS, reached, "deployment.yaml").warnings
+    assert [one for one in warnings if f"deletes the secret {name} for good" in one]
+    assert not [one for one in warnings if "not checked: secrets" in one]
+
+
 def test_when_the_role_that_plans_asks_then_it_warns_of_the_two_that_it_may_not_ask(
     aws_account: Account, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

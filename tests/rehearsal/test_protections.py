@@ -23,6 +23,7 @@ from tests.in_process import answered_in_process as answered_in_process
 from tests.response_by_hand import create_table
 from tests.sampling import sampled
 from tests.strictmoto.test_shared_targets import MEMBER, Member
+from tests.strictmoto.trusting import TRUST
 
 URL = "https://s3.amazonaws.com/awsmp-fulfillment-cf-templates-prod/a/b.template"
 LAUNCH = f"{{template_url: '{URL}', subnet_id: subnet-0123456789abcdef0, remote_access_cidr: 10.0.0.0/8}}"
@@ -344,6 +345,98 @@ def test_when_a_deploy_keeps_a_source_then_alerts_may_wait(aws_account: Account,
     url = sqs.create_queue(QueueName="tap-ward-response-alerts")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert of_file(company, HUNTERS, "ward-response", find=find_dependents) == Found()
+
+
+def test_when_a_queue_is_asked_how_many_alerts_wait_then_its_url_is_asked_for_once(
+    aws_account: Account, company: Company
+) -> None:
+    sqs = aws_account.client("sqs")
+    url = sqs.create_queue(QueueName="tap-ward-response-alerts")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    aws_account.recorder.clear()
+    assert len(of_file(company, HUNTERS, "ward-response").protections) == 1
+    asked = [found.requested["QueueName"] for found in aws_account.recorder.records(action="GetQueueUrl")]
+    assert asked.count("tap-ward-response-alerts") == 1
+
+
+def test_when_findings_and_sweeps_failed_then_a_destroy_does_not_delete_the_queue_that_keeps_them(
+    aws_account: Account, company: Company
+) -> None:
+    sqs, name = aws_account.client("sqs"), "tap-ward-response-dead-letters"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    assert of_file(company, GIVEN, "ward-response") == Found()
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert of_file(company, GIVEN, "ward-response") == Found(
+        [
+            f"ward-response: the queue {name}, which would be deleted, holds 1 dead letter (findings and sweeps that "
+            f"could not be delivered, or failed): read them (aws sqs receive-message --queue-url {url} "
+            "--max-number-of-messages 10 --region eu-central-1), and open an incident about each instance that needs "
+            f"one; or, where they are not needed, delete them (aws sqs purge-queue --queue-url {url} --region "
+            "eu-central-1)"
+        ]
+    )
+    # A deploy keeps it.
+    assert of_file(company, GIVEN, "ward-response", find=find_dependents) == Found()
+    sqs.purge_queue(QueueUrl=url)
+    assert of_file(company, GIVEN, "ward-response") == Found()
+
+
+SECRET = "tap-ward-response/webhooks/hunters"
+
+
+def deploy_webhook(account: Account, *, with_value: bool = True) -> None:
+    """Make what a response with the source hunters has of it: the secret, and a function's role that may read it."""
+    secrets, iam = account.client("secretsmanager"), account.client("iam")
+    arn = secrets.create_secret(Name=SECRET)["ARN"]
+    if with_value:
+        secrets.put_secret_value(SecretId=arn, SecretString="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    iam.create_role(RoleName="tap-ward-response-alerts", AssumeRolePolicyDocument=TRUST)
+    keep = {"Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:eu-central-1:123456789012:tap-ward-response-alerts"}
+    read = {"Action": "secretsmanager:GetSecretValue", "Resource": [arn]}
+    statements = [{"Effect": "Allow", **one} for one in (keep, read)]
+    iam.put_role_policy(
+        RoleName="tap-ward-response-alerts",
+        PolicyName="responder",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("hunters: {preset: hunters, webhook: true}", "hunters-xdr: {preset: hunters, webhook: true}"),
+        (", webhook: true", ""),
+        (", alerts: {sources: {hunters: {preset: hunters, webhook: true}}}", ""),
+    ],
+    ids=["renamed", "without webhooks", "taken out"],
+)
+def test_when_a_deploy_would_delete_the_secret_of_a_webhook_then_a_warning_says_what_to_do(
+    aws_account: Account, company: Company, before: str, after: str
+) -> None:
+    settings = HUNTERS.replace(before, after)
+    assert settings != HUNTERS
+    assert of_file(company, settings, "ward-response", find=find_dependents) == Found()
+    deploy_webhook(aws_account)
+    assert of_file(company, HUNTERS, "ward-response", find=find_dependents) == Found()
+    assert of_file(company, settings, "ward-response", find=find_dependents) == Found(
+        [],
+        [
+            "ward-response: deployment.yaml has no source hunters with webhook: true any more: this deploy deletes the "
+            f"secret {SECRET} for good, and the webhooks of its tool are then refused, and lost. To keep it, put "
+            "sites.ward.response.alerts.sources.hunters back, with webhook: true; if it was renamed, afterwards run "
+            "tapstack xdr rotate-secret --source NAME, and give the tool the new secret and the new address; if it is "
+            "to go, first have the tool send no more"
+        ],
+    )
+    aws_account.client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    assert of_file(company, settings, "ward-response", find=find_dependents) == Found()
+
+
+def test_when_the_secret_of_a_webhook_never_had_a_value_then_no_tool_loses_it(
+    aws_account: Account, company: Company
+) -> None:
+    deploy_webhook(aws_account, with_value=False)
+    assert of_file(company, GIVEN, "ward-response", find=find_dependents) == Found()
 
 
 @pytest.mark.parametrize("on", [True, False])

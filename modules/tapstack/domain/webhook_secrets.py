@@ -35,6 +35,11 @@ def webhook_secret_name(deployment: str, site: str, source: str) -> str:
     return f"{response_name(deployment, site)}/webhooks/{source}"
 
 
+def alert_function_name(deployment: str, site: str) -> str:
+    """Return the name of the function that keeps alerts, which is that of its role, too."""
+    return name_within(response_name(deployment, site), "alerts")
+
+
 def alert_queue_name(deployment: str, site: str) -> str:
     """Return the name of the queue in which alerts wait."""
     return name_within(response_name(deployment, site), "alerts", QUEUE_NAME)

@@ -20,7 +20,13 @@ from tapstack.domain.filter_changes import first_loss, rules_in_between
 from tapstack.domain.filter_rules import MirrorRule, PortRange, Traffic, number_rules
 from tapstack.domain.incidents import TAG_DEPLOYMENT, TAG_INCIDENT, TAG_SITE
 from tapstack.domain.instance_states import PRESENT_STATES
-from tapstack.domain.names import incidents_table_name, launched_boundary_name, response_stack_name, xdr_stack_name
+from tapstack.domain.names import (
+    dead_letters_name,
+    incidents_table_name,
+    launched_boundary_name,
+    response_stack_name,
+    xdr_stack_name,
+)
 from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
@@ -28,12 +34,12 @@ from tapstack.domain.quarantine import DEFAULT_NAME
 from tapstack.domain.sessions import SessionBook
 from tapstack.domain.sources import split_sources
 from tapstack.domain.telemetry import landing_bucket_name
-from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_queue_name
+from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_function_name, alert_queue_name
 from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
-from tapstack.workspace.xdr_status import messages_in
+from tapstack.workspace.xdr_status import messages_at
 
 _NO_TAGGED_BUCKET: Final = ("NoSuchBucket", "NoSuchTagSet")
 _VALUES_OF_A_FILTER: Final = 200
@@ -45,8 +51,12 @@ _MIRRORING: Final = {
 }
 """The operations of EC2 that describe what a response may use, and their results."""
 _NO_ROLE: Final = "NoSuchEntity"
+_NO_SECRET: Final = "ResourceNotFoundException"
 _POLICY_OF_APPLIANCE: Final = "appliance"
 """The name that `ApplianceRole` gives the policy of the role."""
+_POLICY_OF_FUNCTION: Final = "responder"
+"""The name that `ResponderFunction` gives the policy of the role."""
+_READS_SECRETS: Final = "secretsmanager:GetSecretValue"
 _ANOTHER_GROUP: Final = "give it another group"
 _NEVER_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Statuses of a stack whose creation failed: nothing but its deletion leads on (CloudFormation User Guide)."""
@@ -170,6 +180,7 @@ def find_dependents(
         _OF_DEPLOYED_XDR,
         outdir,
         left_by_capture=_LEFT_BY_DEPLOYED_CAPTURE,
+        left_by_response=_LEFT_BY_DEPLOYED_RESPONSE,
     )
 
 
@@ -184,6 +195,7 @@ def _find(
     outdir: str = "",
     *,
     left_by_capture: Mapping[str, _Check] | None = None,
+    left_by_response: Mapping[str, _Check] | None = None,
 ) -> Found:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -193,10 +205,10 @@ def _find(
         if name not in access:
             continue
         at = _DeployedSite(deployment, name, access[name], file, outdir, stacks)
-        refusing, leaving = (of_capture, left_by_capture or {}) if stack == name else (of_response, {})
+        refusing, leaving = (of_capture, left_by_capture) if stack == name else (of_response, left_by_response)
         if stack == xdr_stack_name(name):
-            refusing = of_xdr
-        for checks, lines in ((refusing, found.protections), (leaving, found.warnings)):
+            refusing, leaving = of_xdr, None
+        for checks, lines in ((refusing, found.protections), (leaving or {}, found.warnings)):
             for what, check in checks.items():
                 try:
                     lines.extend(f"{stack}: {line}" for line in check(at))
@@ -323,33 +335,115 @@ def _undeletable_bucket(at: _DeployedSite, *, access_logs: bool) -> str | None:
 
 def _kept_alerts(at: _DeployedSite) -> Iterator[str]:
     """Find alerts of other tools that were answered as kept, in queues that are deleted with what takes alerts."""
-    sqs, project = at.access.client("sqs"), at.deployment.project
-    partition, region = at.access.arn.split(":")[1], at.access.region
-    waiting, failed = alert_queue_name(project, at.name), alert_dead_letters_name(project, at.name)
-    for name in (waiting, failed):
-        try:
-            count = messages_in(sqs, name)
-        except sqs.exceptions.QueueDoesNotExist:
-            continue
-        if not count:
-            continue
-        arn = f"arn:{partition}:sqs:{region}:{at.access.account}:{name}"
+    waiting = alert_queue_name(at.deployment.project, at.name)
+    failed = alert_dead_letters_name(at.deployment.project, at.name)
+    if (there := _messages(at, waiting)) is not None:
+        first = "have their tools send no more, and wait until tapstack xdr status shows none"
+        yield _kept(at, waiting, there, counted(there.count, "alert"), first)
+    if (there := _messages(at, failed)) is not None:
+        partition, region = at.access.arn.split(":")[1], at.access.region
+        arn = f"arn:{partition}:sqs:{region}:{at.access.account}:{failed}"
+        first = f"have them decided about (aws sqs start-message-move-task --source-arn {arn} --region {region})"
+        yield _kept(at, failed, there, counted(there.count, "alert"), first)
+
+
+def _dead_letters(at: _DeployedSite) -> Iterator[str]:
+    """Find findings and sweeps that no function processed, in the queue that is deleted with the response."""
+    name = dead_letters_name(at.deployment.project, at.name)
+    if (there := _messages(at, name)) is not None:
         first = (
-            "have their tools send no more, and wait until tapstack xdr status shows none"
-            if name == waiting
-            else f"have them decided about (aws sqs start-message-move-task --source-arn {arn} --region {region})"
+            f"read them (aws sqs receive-message --queue-url {there.url} --max-number-of-messages 10 --region "
+            f"{at.access.region}), and open an incident about each instance that needs one"
         )
+        what = f"{counted(there.count, 'dead letter')} (findings and sweeps that could not be delivered, or failed)"
+        yield _kept(at, name, there, what, first)
+
+
+@dataclass(frozen=True)
+class _Messages:
+    """How many messages are in a queue, one at least, and its URL."""
+
+    count: int
+    url: str
+
+
+def _messages(at: _DeployedSite, name: str) -> _Messages | None:
+    """Return what is in a queue; None where there is no such queue, or nothing is in it."""
+    sqs = at.access.client("sqs")
+    try:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        yield (
-            f"the queue {name}, which would be deleted, holds {counted(count, 'alert')}: {first}; or, where they are "
-            f"not needed, delete them (aws sqs purge-queue --queue-url {url} --region {region})"
-        )
+    except sqs.exceptions.QueueDoesNotExist:
+        return None
+    count = messages_at(sqs, url)
+    return _Messages(count, url) if count else None
+
+
+def _kept(at: _DeployedSite, name: str, there: _Messages, what: str, first: str) -> str:
+    """Return that a queue holds what would be deleted with it, and what to do first."""
+    return (
+        f"the queue {name}, which would be deleted, holds {what}: {first}; or, where they are not "
+        f"needed, delete them (aws sqs purge-queue --queue-url {there.url} --region {at.access.region})"
+    )
 
 
 def _kept_alerts_that_go(at: _DeployedSite) -> Iterator[str]:
     """Find alerts in the queues that a deploy would delete, because the file has no source of alerts any more."""
     if at.site.response is not None and not at.site.response.alerts.sources:
         yield from _kept_alerts(at)
+
+
+def _webhook_secrets_that_go(at: _DeployedSite) -> Iterator[str]:
+    """Find the secrets that a deploy would delete, because the file has no such source of webhooks any more.
+
+    A secret without a value is none that a tool signs with.
+    """
+    from botocore.exceptions import ClientError
+
+    if at.site.response is None:
+        return
+    sources = at.site.response.alerts.to_domain().sources
+    for arn in _webhook_secrets(at):
+        # Secrets Manager adds a hyphen and six characters to the name.
+        name = arn.partition(":secret:")[2][:-7]
+        source = name.rpartition("/")[2]
+        if source in sources and sources[source].webhook:
+            continue
+        try:
+            described = at.access.client("secretsmanager").describe_secret(SecretId=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _NO_SECRET:
+                continue
+            raise
+        if described.get("VersionIdsToStages"):
+            yield (
+                f"{at.file} has no source {source} with webhook: true any more: this deploy deletes the secret {name} "
+                "for good, and the webhooks of its tool are then refused, and lost. To keep it, put "
+                f"sites.{at.name}.response.alerts.sources.{source} back, with webhook: true; if it was renamed, "
+                "afterwards run tapstack xdr rotate-secret --source NAME, and give the tool the new secret and the new "
+                "address; if it is to go, first have the tool send no more"
+            )
+
+
+def _webhook_secrets(at: _DeployedSite) -> list[str]:
+    """Return the ARNs of the deployed secrets: those that the function may read which takes webhooks.
+
+    A deploying role may list no secrets, and Terraform reads this policy, too.
+    """
+    from botocore.exceptions import ClientError
+
+    role = alert_function_name(at.deployment.project, at.name)
+    try:
+        policy = at.access.client("iam").get_role_policy(RoleName=role, PolicyName=_POLICY_OF_FUNCTION)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == _NO_ROLE:
+            return []
+        raise
+    return [
+        arn
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == _READS_SECRETS
+        for arn in statement["Resource"]
+    ]
 
 
 def _response_left_out(at: _DeployedSite) -> Iterator[str]:
@@ -955,6 +1049,7 @@ _OF_RESPONSE: Final[Mapping[str, _Check]] = {
     "contained instances": _contained,
     "launched appliances": _launched_appliance,
     "alerts that wait": _kept_alerts,
+    "dead letters": _dead_letters,
 }
 _OF_XDR: Final[Mapping[str, _Check]] = {
     "deletion protection of the buckets of telemetry": _protected_buckets,
@@ -976,6 +1071,9 @@ _OF_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "deletion protection of load balancers": _protected_load_balancers_that_go,
     "sessions of others": _sessions_on_what_goes,
     "instances in quarantine": _quarantined_by_what_goes,
+}
+_LEFT_BY_DEPLOYED_RESPONSE: Final[Mapping[str, _Check]] = {
+    "secrets of webhooks": _webhook_secrets_that_go,
 }
 _LEFT_BY_DEPLOYED_CAPTURE: Final[Mapping[str, _Check]] = {
     "the response that uses it": _response_not_deployed,

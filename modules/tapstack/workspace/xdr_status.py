@@ -116,7 +116,8 @@ def read_status(deployment: Deployment, site: str, access: Access) -> XdrStatus:
             status.arrived = list(_arrivals(access.client("s3"), status.bucket))
     for name in _queues(deployment, site):
         with _noting(status, f"the queue {name}"):
-            status.queues[name] = messages_in(access.client("sqs"), name)
+            sqs = access.client("sqs")
+            status.queues[name] = messages_at(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"])
     if settings.response is not None and any(
         source.webhook for source in settings.response.alerts.to_domain().sources.values()
     ):
@@ -199,13 +200,12 @@ def _page(s3: Any, bucket: str, prefix: str) -> tuple[list[str], list[dict[str, 
     return folders, objects
 
 
-def messages_in(sqs: Any, name: str) -> int:
+def messages_at(sqs: Any, url: str) -> int:
     """Return how many messages are in a queue, those that a function has just received among them; approximate.
 
     Raises:
         ClientError: there is no such queue, or IAM denies the call.
     """
-    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     return sum(
         int(value) for value in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"].values()

@@ -9,6 +9,7 @@ import pytest
 
 from tapstack import AlertSettings, AlertSource, Authorization, LandingBucket
 from tapstack.domain.operations import gateway_routes
+from tapstack.domain.webhook_secrets import alert_function_name
 from tests.synth.response.building import Response, existing
 from tests.synth.template import assert_equal
 from tests.unit.refusals import refusal
@@ -79,6 +80,17 @@ def test_when_alerts_wait_then_the_function_for_findings_gets_them_and_says_whic
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
     ]
+
+
+def test_when_a_deploy_asks_which_secrets_there_are_then_they_are_where_it_reads_them(made: Response) -> None:
+    """`tapstack deploy` warns of those that it would delete (tapstack.workspace.protections)."""
+    name = alert_function_name("ir", "a")
+    assert made.function("alerts")["function_name"] == name
+    assert name in [role["name"] for role in made.all("aws_iam_role")]
+    read = made.statements("AlertsFunction")["ReadSecrets"]
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", ["<secretsmanager_secret.arn>"])
+    policies = json.loads(made.text)["resource"]["aws_iam_role_policy"]
+    assert [one["name"] for key, one in policies.items() if "AlertsFunction" in key] == ["responder"]
 
 
 def test_when_a_source_has_webhooks_then_it_has_a_secret_and_its_value_is_not_in_the_state(made: Response) -> None:
