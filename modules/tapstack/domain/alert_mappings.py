@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -37,7 +37,7 @@ from tapstack.domain.incidents import TECHNIQUE_PATTERN, as_text
 from tapstack.domain.json_parts import Part
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.regions import AccountRegion
-from tapstack.domain.suggestions import did_you_mean
+from tapstack.domain.suggestions import did_you_mean, nearest
 from tapstack.domain.threats import TACTICS, tactic_named, tactics_of
 
 T = TypeVar("T")
@@ -72,6 +72,8 @@ _TARGETS: Final = ("instance_id", "instance_arn", "network_interface_id", "priva
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
 _SHOWN: Final = 10
 """How many keys or kinds of a document a message shows."""
+_NEARLY: Final = 0.85
+"""How alike the core of a name is to that which was meant: so that one letter is wrong, missing or too much."""
 _ADDRESS_ALONE: Final = "the address alone may be another instance's in another VPC"
 _MILLISECONDS: Final = 1e11
 """Above this a number is a time in milliseconds: in seconds it would be after the year 5000."""
@@ -206,6 +208,10 @@ class _Form:
         named = [key for key in _TARGETS if getattr(self.mapping, key) is not None]
         return f"it names no instance: {', '.join(named)} answer nothing"
 
+    def misnamed(self, _entry: object) -> Iterator[tuple[str, str]]:
+        """Yield the values that are not read because of a typing error in what names them, and what a message says."""
+        return iter(())
+
     def no_vpc(self, _entry: object) -> str:
         """Return why the address of an alert does not do."""
         return f"{self.place('vpc_id')}: is missing: {_ADDRESS_ALONE}"
@@ -224,6 +230,9 @@ class _Preset(_Form):
         held: an expression for what there may be in its place, as a list.
         held_words: what a message says before this list.
         places: where a value is, for each expression that is no plain path.
+        named: an expression for the names and values of the list that has the target, as pairs; none where there is no
+            such list.
+        names: those that are read of it, each with what its values are identifiers of.
     """
 
     name: AlertPreset
@@ -234,6 +243,8 @@ class _Preset(_Form):
     held: str
     held_words: str
     places: Mapping[str, str]
+    named: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, key: str) -> str:
         return self.places.get(key) or str(getattr(self.mapping, key))
@@ -261,12 +272,37 @@ class _Preset(_Form):
     def no_vpc(self, entry: object) -> str:
         return f"{_Form.no_vpc(self, entry)}; this alert has {self._held_by(entry)}"
 
+    def misnamed(self, entry: object) -> Iterator[tuple[str, str]]:
+        """Yield each value that has the form of what is read, under a name that is nearly, but not quite, its own.
+
+        The form is asked for as well, because documents have names of their own: aws_account_name is no typing error.
+        """
+        names = {_core(name): name for name in self.names}
+        found = _answer(self.named, entry) if self.named else None
+        for name, value in found if isinstance(found, list) else ():
+            if not isinstance(name, str) or name in self.names or not isinstance(value, str | int):
+                continue
+            meant = names.get(nearest(_core(name), names, at_least=_NEARLY) or "")
+            if meant is not None and _has_form(value, self.names[meant]):
+                of = f"{self.holder}: {quoted(name, 40)} with the value {quoted(str(value), 40)}"
+                yield str(value), f"{of} is not read: did you mean {meant}?"
+
     def _held_by(self, entry: object) -> str:
         if isinstance(held := _answer(self.held, entry), list) and held:
             different = dict.fromkeys(quoted(one, 40) for one in held)
             return f"{self.held_words} {', '.join(list(different)[:_SHOWN])}"
         holder = _answer(self.holder, entry)
         return f"no {self.holder}" if holder in _NOTHING else f"{self.holder} {quoted(holder)}"
+
+
+def _has_form(value: str | int, kind: str) -> bool:
+    return Part(str(value)).or_else(lambda part: part.identifier(kind), "") != ""
+
+
+def _core(name: str) -> str:
+    """Return the part of a name that says what it names: `account` of aws_account_id, AWS-Account and account_id."""
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    return letters.removeprefix("aws").removeprefix("ec2").removesuffix("id")
 
 
 @functools.cache
@@ -312,6 +348,11 @@ def _of_preset(name: str) -> _Preset:
                 "private_ip": "entity of the kind ip",
                 "vpc_id": "entity of the kind aws_vpc_id",
             },
+            named="entities[].[kind, value]",
+            # Not the address: that without its VPC, or the VPC without it, is unmatched or left out anyway.
+            names=MappingProxyType(
+                {"aws_account_id": "account", "aws_instance_id": "instance", "aws_eni_id": "network interface"}
+            ),
         )
     if name == "securityhub":
         return _Preset(
@@ -775,6 +816,11 @@ class _Reading:
             ids = of_arn
         interface = self._one("network_interface_id", lambda part: part.identifier("network interface"))
         address, vpc_id = self._address(is_needed=not ids and interface is None)
+        for value, why in self.form.misnamed(self.entry):
+            if value not in (*ids, interface, where.account_id):
+                raise RuleViolation(why)
+            # It changes nothing: the same was read, or holds by default.
+            self.left_out[why] = None
         return Target(tuple(ids), interface, address, vpc_id), where
 
     def _where(self, default: AccountRegion) -> AccountRegion:

@@ -11,8 +11,14 @@ _CURLY: Final = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
 _AROUND_A_VALUE: Final = re.compile(f"['\"][{_CURLY}]|[{_CURLY}]['\"]")
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is nearest to `word`, if any is near; none where several begin with it."""
+def nearest(word: str, known: Iterable[str], *, at_least: float = 0.6) -> str | None:
+    """Return the known word that is nearest to `word`, if any is near; none where several begin with it.
+
+    Args:
+        word: any.
+        known: those that there are.
+        at_least: how alike both are, 0 to 1, as difflib has it; 0.6 is for suggestions only.
+    """
     known = list(known)
     # contain_now is no likelier than contain_on_approval to be what contain meant.
     if sum(other.startswith((f"{word}_", f"{word}-")) for other in known) > 1:
@@ -22,7 +28,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     near = (
         near
         or [other for other in known if sorted(other) == sorted(word)]
-        or difflib.get_close_matches(word, known, n=1)
+        or difflib.get_close_matches(word, known, n=1, cutoff=at_least)
     )
     return near[0] if near else None
 

@@ -3,9 +3,9 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -386,6 +386,87 @@ class TestTargets:
         found = mapped({"rows": rows}, replace(MINE, match="keys(@)", each="rows"))
         assert found.alerts == ()
         assert found.unmatched[0].startswith("rows: expected a list of alerts, got ")
+
+
+class TestMisspelledKinds:
+    """Entities of a lead have the kinds that a workflow writes; a typing error there must not go unseen."""
+
+    OTHER: Final[Mapping[str, str]] = {
+        "aws_account_id": "444455556666",
+        "aws_instance_id": "i-0b000000000000002",
+        "aws_eni_id": "eni-0b000000000000002",
+    }
+
+    @staticmethod
+    def lead(kind: str, value: object, *others: str) -> Mapped:
+        """Return what becomes of a lead about the instance, with some other entities of the sample, and one more."""
+        document = sample("hunters")
+        kept = [one for one in document["entities"] if one["kind"] in ("aws_instance_id", *others)]
+        document["entities"] = [*kept, {"kind": kind, "value": value}]
+        return map_alerts("hunters", AlertSource("hunters"), document, home=HOME)
+
+    @pytest.mark.parametrize(
+        ("meant", "written"),
+        [
+            ("aws_account_id", "aws_acount_id"),
+            ("aws_account_id", "aws_accuont_id"),
+            ("aws_account_id", "aws_account"),
+            ("aws_account_id", "account_id"),
+            ("aws_account_id", "AWS-Account-Id"),
+            ("aws_instance_id", "aws_instnace_id"),
+            ("aws_instance_id", "instanceId"),
+            ("aws_instance_id", "aws_ec2_instance"),
+            ("aws_eni_id", "aws_eni"),
+            ("aws_eni_id", "aws_nei_id"),
+        ],
+    )
+    def test_fails_when_what_is_not_read_is_another_one_than_what_is(self, meant: str, written: str) -> None:
+        value = self.OTHER[meant]
+        said = f"entities: {written!r} with the value {value!r} is not read: did you mean {meant}?"
+        assert self.lead(written, value) == Mapped(unmatched=(said,))
+
+    def test_fails_when_the_account_is_a_number(self) -> None:
+        [why] = self.lead("aws_acount_id", 444455556666).unmatched
+        assert why.startswith("entities: 'aws_acount_id' with the value '444455556666' is not read")
+
+    @pytest.mark.parametrize(
+        ("written", "value"),
+        [
+            ("aws_acount_id", HOME.account_id),
+            ("aws_instance", INSTANCE),
+            ("aws_eni", "eni-0a000000000000001"),
+        ],
+    )
+    def test_when_it_changes_nothing_then_it_is_only_left_out(self, written: str, value: str) -> None:
+        found = self.lead(written, value, "aws_eni_id")
+        assert found.unmatched == ()
+        [left_out] = found.alerts[0].left_out
+        assert left_out.startswith(f"entities: {written!r} with the value {value!r} is not read: did you mean ")
+
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("aws_account_name", "production"),
+            ("aws_principal_account_id", "444455556666"),
+            ("aws_caller_account_id", "444455556666"),
+            ("aws_peer_instance_id", "i-0b000000000000002"),
+            ("aws_instance_type", "m5.large"),
+            ("aws_ami_id", "ami-0b000000000000002"),
+            ("aws_account", "production"),
+            ("phone", "444455556666"),
+            ("host", "i-0b000000000000002"),
+            ("", "444455556666"),
+            ("aws_acount_id", None),
+            ("aws_acount_id", True),
+            ("aws_acount_id", ["444455556666"]),
+        ],
+    )
+    def test_when_a_kind_is_none_of_ours_then_it_is_ignored(self, kind: str, value: object) -> None:
+        found = self.lead(kind, value)
+        assert found.unmatched == ()
+        [read] = found.alerts
+        assert read.target is not None
+        assert (read.target.instance_ids, read.left_out) == ((INSTANCE,), ())
 
 
 class TestMappings:
