@@ -43,6 +43,9 @@ READERS = f"""
                            thumbprints: [626d44e704d1ceabe3bf0d53397464ac8080142c]}}}}
         agent: {{preset: elastic, prefixes: [flow, feeds/edr], own: {{principals: ["{AGENT}"]}}}}
 """
+RESPONSE = """
+    response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}
+"""
 HUNTERS = f"""
         hunters: {{preset: hunters, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
 """
@@ -77,8 +80,10 @@ class Site:
         self._credentials = as_the_role_that_applies(account, "apply-xdr*.json")
         self.before = take_snapshot(account, region=REGION)
 
-    def deploy(self, readers: str, flow_logs: str = "{}", *, protected: bool = False) -> SiteDeployment:
-        """Synthesize, and return what Terraform deploys."""
+    def deploy(
+        self, readers: str, flow_logs: str = "{}", *, protected: bool = False, with_response: bool = False
+    ) -> SiteDeployment:
+        """Synthesize, and return what Terraform deploys: of a response what writes the events of its incidents."""
         text = f"""
 sites:
   ward:
@@ -91,7 +96,7 @@ sites:
       guardduty: {{detector_id: {self.detector}}}
       feeds: {{edr: {{principals: ["{AGENT}"]}}}}
       readers:{readers}
-"""
+{RESPONSE if with_response else ""}"""
         assert synthesize(parse_deployment(text), self._directory, self._directory / "out") == []
         stack = self._directory / "out" / "stacks" / "ward-xdr"
         return SiteDeployment(stack, self.account, lambda _: None, credentials=self._credentials)
@@ -142,8 +147,11 @@ def refused(call: Any, **arguments: Any) -> str:
 def test_when_telemetry_is_deployed_then_a_second_plan_is_empty_readers_read_and_destroy_deletes_all(
     site: Site,
 ) -> None:
-    deployed = site.deploy(READERS)
+    # With what writes events of incidents: its rule, its queue, its function.
+    deployed = site.deploy(READERS, with_response=True)
     outputs = deployed.apply()
+    [rule] = site.account.client("events", region=REGION).list_rules(NamePrefix="tapstack-ward-xdr")["Rules"]
+    assert rule["State"] == "ENABLED"
     bucket = outputs["landing_bucket"]
     assert bucket == f"tapstack-ward-xdr-{ACCOUNT_ID}"
     assert set(outputs["reader_role_arns"]) == set(outputs["reader_queue_urls"]) == {"vendor", "sentinel", "agent"}
