@@ -5,6 +5,7 @@ One preset of each shape of trust, with queues that share a prefix; then the pre
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ from joserfc import jwk, jwt
 from stacks.synthesis import synthesize
 from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.company import found_company
+from strictmoto.ec2.flow_records import Flow
+from strictmoto.identity.principals import Credentials, assume, found_role
 from strictmoto.testing.snapshot import differences, take_snapshot
 from tapstack.rehearsal.deployment import DeploymentFailedError, SiteDeployment
 from tapstack.settings.load import parse_deployment
@@ -31,6 +34,8 @@ REGION = "eu-central-1"
 ID = "7f0c2b9e-31d4-4a86-9c55-e2d18ab0f4c7"
 AGENT = f"arn:aws:iam::{ACCOUNT_ID}:role/agent"
 VENDOR = "444455556666"
+"""An account that reads, and whose flow logs the landing takes; from another one it takes none."""
+STRANGER = "777788889999"
 SESSION = f"MicrosoftSentinel_{ID}"
 ISSUER = "https://sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/"
 AUDIENCE = "api://1462b192-27f7-4cb9-8523-0f4ecb54b47e"
@@ -49,6 +54,11 @@ RESPONSE = """
 HUNTERS = f"""
         hunters: {{preset: hunters, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
 """
+
+
+def owner_of(account_id: str) -> str:
+    """Return the ARN of an administrator of another account."""
+    return f"arn:aws:iam::{account_id}:role/owner"
 
 
 def document(actions: str | list[str], principal: dict[str, str]) -> str:
@@ -97,9 +107,35 @@ sites:
       feeds: {{edr: {{principals: ["{AGENT}"]}}}}
       readers:{readers}
 {RESPONSE if with_response else ""}"""
-        assert synthesize(parse_deployment(text), self._directory, self._directory / "out") == []
-        stack = self._directory / "out" / "stacks" / "ward-xdr"
-        return SiteDeployment(stack, self.account, lambda _: None, credentials=self._credentials)
+        return self._synthesized(text, "ward-xdr", self._credentials)
+
+    def deploy_elsewhere(self, vpc_id: str, outputs: dict[str, Any]) -> SiteDeployment:
+        """Synthesize a site of the other account, whose flow logs go into this landing, as its outputs name it."""
+        text = f"""
+sites:
+  annex:
+    region: {REGION}
+    vpc_id: {vpc_id}
+    quarantine_security_group: false
+    xdr:
+      landing: {{bucket: {outputs["landing_bucket"]}, bucket_key_arn: "{outputs["landing_key_arn"]}"}}
+      flow_logs: {{}}
+"""
+        return self._synthesized(text, "annex-xdr", assume(owner_of(VENDOR), "terraform", REGION))
+
+    def _synthesized(self, text: str, stack: str, credentials: Credentials) -> SiteDeployment:
+        out = self._directory / stack
+        assert synthesize(parse_deployment(text), self._directory, out) == []
+        return SiteDeployment(out / "stacks" / stack, self.account, lambda _: None, credentials=credentials)
+
+    def network_of(self, account_id: str) -> tuple[str, str]:
+        """Return a VPC of another account, with an interface in it."""
+        found_role(owner_of(account_id))
+        ec2 = self.account.client("ec2", region=REGION, role_arn=owner_of(account_id))
+        [vpc] = ec2.describe_vpcs()["Vpcs"]
+        subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+        made = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+        return vpc["VpcId"], made
 
     def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
         """Return a client with an answer of STS, or without credentials."""
@@ -170,6 +206,7 @@ def test_when_telemetry_is_deployed_then_a_second_plan_is_empty_readers_read_and
         "AllowGuardDutyPut",
     ]
     _readers_read(site, outputs)
+    _other_accounts_deliver(site, outputs)
     deployed.destroy()
     assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
 
@@ -234,6 +271,37 @@ def _readers_read(site: Site, outputs: dict[str, Any]) -> None:
     iam.delete_role_policy(RoleName="agent", PolicyName="everything")
     reader = site.client("s3", site.as_agent(roles["agent"]))
     assert reader.get_object(Bucket=bucket, Key="feeds/edr/new.gz")["Body"].read() == b"z"
+
+
+def _other_accounts_deliver(site: Site, outputs: dict[str, Any]) -> None:
+    """Flow logs of an account that the landing lists land and are read; those of another one are refused by AWS."""
+    bucket, (vpc_id, interface) = outputs["landing_bucket"], site.network_of(VENDOR)
+    theirs = site.deploy_elsewhere(vpc_id, outputs)
+    theirs.apply()
+    assert theirs.changes() == {}
+    flow = Flow(interface, "198.51.100.9", "172.31.0.9", 50_000, 443)
+    [name] = site.account.flow_records.write(flow, region=REGION, account=VENDOR)
+    key = name.removeprefix(f"{bucket}/")
+    assert key.startswith(f"flow/AWSLogs/{VENDOR}/vpcflowlogs/{REGION}/")
+
+    credentials = site.as_sentinel(outputs["reader_role_arns"]["sentinel"])
+    reader, sqs = (site.client(service, credentials) for service in ("s3", "sqs"))
+    assert key in [each["Key"] for each in reader.list_objects_v2(Bucket=bucket, Prefix="flow/")["Contents"]]
+    found = reader.get_object(Bucket=bucket, Key=key)
+    assert found["SSEKMSKeyId"] == outputs["landing_key_arn"]
+    [_, record] = gzip.decompress(found["Body"].read()).decode().splitlines()
+    assert record.split()[:4] == ["2", VENDOR, interface, "198.51.100.9"]
+    [message] = sqs.receive_message(QueueUrl=outputs["reader_queue_urls"]["sentinel"])["Messages"]
+    assert key in message["Body"]
+
+    vpc_id, _ = site.network_of(STRANGER)
+    asked = {"TrafficType": "ALL", "LogDestinationType": "s3", "LogDestination": f"arn:aws:s3:::{bucket}/flow"}
+    stranger = site.account.client("ec2", region=REGION, role_arn=owner_of(STRANGER))
+    refusals = stranger.create_flow_logs(ResourceType="VPC", ResourceIds=[vpc_id], **asked)["Unsuccessful"]
+    assert [each["Error"]["Message"] for each in refusals] == [
+        f"Access Denied for LogDestination: {bucket}. Please check LogDestination permission"
+    ]
+    theirs.destroy()
 
 
 def test_fails_when_a_protected_bucket_holds_objects_and_their_key_stays(site: Site) -> None:
