@@ -152,10 +152,12 @@ class Admission:
     Attributes:
         groups: security groups of sources, each with the target's group that admits it.
         blocks: CIDR blocks, whose addresses are admitted whatever security groups they have.
+        unknown: why it could not be read; none where it was.
     """
 
     groups: Mapping[str, str] = field(default_factory=dict)
     blocks: tuple[str, ...] = ()
+    unknown: str | None = None
 
     def admits(self, address: str) -> bool:
         """Return whether packets from an address are admitted, whatever security groups it has."""
@@ -663,6 +665,8 @@ def _warnings(
         yield rules_warning(group, facts.open_groups[group], facts.region)
     if facts.unchecked_groups is not None:
         yield f"whether {', '.join(sorted(used))} {_UNCHECKED}: {facts.unchecked_groups}"
+    if facts.admission.unknown is not None:
+        yield f"whether its capture ends with its isolation is not known: {facts.admission.unknown}"
     for target in facts.other_targets:
         if target.sessions:
             yield (

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from strictmoto.faults import Fault
+from tapstack.rehearsal.packet_basics import template_body
 from tapstack.responder.containment import isolation
 from tapstack.responder.environment import environment
 from tests.responder.conftest import configure, item
@@ -27,6 +29,37 @@ def mirrors_to(shop: Shop, monkeypatch: pytest.MonkeyPatch, *rules: dict[str, An
     shop.set()
     environment.cache_clear()
     return str(group)
+
+
+def launched(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let packets go to an appliance that a stack creates; return the security group of its target."""
+    name = "tap-frankfurt-epb"
+    parameters = {
+        "VPCID": shop.company.shop.id,
+        "MgmtTrafficMirrorSubnetID": shop.company.shop.private[0],
+        "RemoteAccessCIDR": "192.0.2.0/24",
+    }
+    containment = shop.site.settings["containment"]
+    launch = {
+        "stack_name": name,
+        "template_url": "https://s3.amazonaws.com/templates/epb.template",
+        "role_arn": "arn:aws:iam::123456789012:role/cloudformation",
+        "parameters": parameters,
+        "capabilities": [],
+        "timeout_minutes": 30,
+        "retire_after_minutes": 30,
+    }
+    configure(monkeypatch, shop.site, {"launch": launch})
+    shop.site.settings["containment"] = containment
+    shop.set()
+    shop.client("cloudformation").create_stack(
+        StackName=name,
+        TemplateBody=template_body(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+    filters = [{"Name": "tag:Name", "Values": [f"{name}.security-group"]}]
+    [group] = shop.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    return str(group["GroupId"])
 
 
 def admits(*, groups: list[str] | None = None, block: str | None = None, ports: tuple[int, int] = (4789, 4789)) -> Any:
@@ -83,6 +116,52 @@ def test_when_the_rule_is_of_other_ports_or_another_group_then_nothing_ends(
     _, group, _ = primary(shop)
     mirrors_to(shop, monkeypatch, admits(groups=[group], ports=(53, 53)), admits(groups=[shop.untrack]))
     assert ends(isolation.plan(shop.database).warnings) == []
+
+
+def test_when_others_let_a_launched_appliance_admit_groups_instead_of_addresses_then_that_is_said(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface, group, _ = primary(shop)
+    sensor = launched(shop, monkeypatch)
+    shop.ec2.authorize_security_group_ingress(GroupId=sensor, IpPermissions=[admits(groups=[group])])
+    # The template admits the addresses of private networks.
+    assert ends(isolation.plan(shop.database).warnings) == []
+    blocks = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    shop.ec2.revoke_security_group_ingress(GroupId=sensor, IpPermissions=[admits(block=block) for block in blocks])
+    [line] = ends(isolation.plan(shop.database).warnings)
+    assert line.startswith(f"THE CAPTURE OF {interface} ENDS with its isolation: {sensor} of the mirror target admits ")
+
+
+@pytest.mark.parametrize("launches", [False, True])
+def test_when_its_rules_cannot_be_read_then_it_is_contained_and_says_that_it_is_not_known(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, launches: bool
+) -> None:
+    _ = launched(shop, monkeypatch) if launches else mirrors_to(shop, monkeypatch)
+    shop.site.account.faults.add(Fault("DescribeSecurityGroups", "throttled", call=0))
+    incident = asked(shop.database)
+    assert isolation.contain(incident) == {"status": "contained"}
+    assert shop.is_isolated(shop.database)
+    [said] = [line for line in item(incident)["containment"]["not_done"] if "capture" in line]
+    assert said.startswith("whether its capture ends with its isolation is not known: ")
+
+
+def test_when_no_appliance_is_launched_yet_then_nothing_is_known_to_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target of others with the same name is not the one of this response."""
+    _, group, _ = primary(shop)
+    mirrors_to(shop, monkeypatch, admits(groups=[group]))
+    [target] = {one["TrafficMirrorTargetId"] for one in of_interfaces(shop)}
+    shop.ec2.create_tags(Resources=[target], Tags=[{"Key": "Name", "Value": "tap-frankfurt-epb.target"}])
+    launched(shop, monkeypatch)
+    shop.client("cloudformation").delete_stack(StackName="tap-frankfurt-epb")
+    assert ends(isolation.plan(shop.database).warnings) == []
+
+
+def of_interfaces(shop: Shop) -> list[dict[str, Any]]:
+    """The mirror targets that are network interfaces."""
+    found = shop.ec2.describe_traffic_mirror_targets()["TrafficMirrorTargets"]
+    return [one for one in found if "NetworkInterfaceId" in one]
 
 
 def test_when_the_target_is_a_load_balancer_then_no_security_group_is_read_for_it(shop: Shop) -> None:

@@ -16,6 +16,7 @@ from tapstack.domain import limits
 from tapstack.domain.appliance_settings import ExistingAppliance
 from tapstack.domain.containment import ALLOWED, Admission, Facts, Interface, OtherTarget, Registration
 from tapstack.domain.instance_states import GONE_STATES
+from tapstack.domain.own_names import STACK_NAME_TAG
 from tapstack.responder.appliance import stacks
 from tapstack.responder.aws.clients import client
 from tapstack.responder.aws.errors import code_of, said_by
@@ -237,14 +238,25 @@ def _interface_ids(instance: Described) -> list[str]:
 
 
 def admission() -> Admission:
-    """Return from where the existing appliance's network interface admits mirrored packets.
+    """Return from where the appliance's network interface admits mirrored packets, or why that could not be read.
 
-    A launched appliance admits addresses. Behind a load balancer, and in another account, it is not known.
+    No containment fails because of it. Nothing is found behind a load balancer, in another account, and within a stack
+    that the stack of a launched appliance creates.
     """
+    try:
+        return _admission()
+    except (BotoCoreError, ClientError) as error:
+        return Admission(unknown=said_by(error))
+
+
+def _admission() -> Admission:
     appliance = environment().appliance
-    if not isinstance(appliance, ExistingAppliance):
-        return Admission()
-    targets = _targets([{"Name": "traffic-mirror-target-id", "Values": [appliance.target_id]}])
+    if isinstance(appliance, ExistingAppliance):
+        name, value = "traffic-mirror-target-id", appliance.target_id
+    else:
+        # Its template admits addresses. But others may have changed the rules.
+        name, value = f"tag:{STACK_NAME_TAG}", appliance.stack_name
+    targets = _targets([{"Name": name, "Values": [value]}])
     interfaces = groups.interfaces([eni for one in targets if (eni := one.get("NetworkInterfaceId"))])
     admitting = groups.described({group["GroupId"] for item in interfaces for group in item["Groups"]})
     rules = [(one["GroupId"], rule) for one in admitting for rule in one["IpPermissions"] if _is_of_mirroring(rule)]
