@@ -52,6 +52,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
                 "tapstack",
                 "tapstack.domain",
                 "tapstack.kernel",
+                "tapstack.packets",
                 "tapstack.settings",
                 "tapstack.workspace",
             ),

@@ -1,4 +1,4 @@
-"""The command line: `tapstack check`, `deploy` and its siblings, `incident`, `xdr` and `rehearse`."""
+"""The command line: `tapstack check`, `simulate`, `deploy` and its siblings, `incident`, `xdr` and `rehearse`."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from tapstack.cli.rehearse_account import rehearse_account
     from tapstack.cli.rehearse_deploy import rehearse_deploy
     from tapstack.cli.rehearse_incident import add_rehearse_incident_parser, run_rehearse_incident
+    from tapstack.cli.simulate import add_simulate_parser, run_simulate
     from tapstack.cli.supervision import supervised
     from tapstack.cli.xdr import add_xdr_parser, run_xdr
     from tapstack.settings.load import FILE_VARIABLE
@@ -90,6 +91,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         action="store_true",
         help="also check the AWS credentials of every site, and whether the bucket of the state can be reached",
     )
+    add_simulate_parser(commands)
     add_operate_parsers(commands)
     add_incident_parser(commands)
     add_xdr_parser(commands)
@@ -131,6 +133,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     out = standard_output()
     if chosen.command == "check":
         return check(chosen.file, machine=chosen.machine, aws=chosen.aws, out=out, err=sys.stderr)
+    if chosen.command == "simulate":
+        return run_simulate(chosen, out=out, err=sys.stderr)
     if chosen.command in COMMANDS:
         return run_operate(chosen, source=source, out=out, err=sys.stderr)
     if chosen.command == "incident":

@@ -252,9 +252,10 @@ def decide(
     if decisive is not None and decisive.rule is not None:
         why = f"{direction} rule {decisive.rule.number} of {named(decisive.session)} rejects it"
         return Verdict("not mirrored", "rule", why, rule=decisive.rule, answers=tuple(answers), inferred=inferred)
-    return Verdict(
-        "not mirrored", "no rule", _without_rule(answers, direction), answers=tuple(answers), inferred=inferred
-    )
+    why = _without_rule(answers, direction)
+    if service_of(headers, direction, vpc_cidr) == "Amazon DNS":
+        why = "it is DNS of the Route 53 Resolver, and no filter has amazon-dns"
+    return Verdict("not mirrored", "no rule", why, answers=tuple(answers), inferred=inferred)
 
 
 def never_mirrored(headers: Headers, direction: Direction, vpc_cidr: str | None = None) -> str | None:
@@ -294,8 +295,7 @@ def mismatch(rule: MirrorRule, headers: Headers) -> str:
         ("destination", traffic.destination_ports, headers.destination_port),
     ):
         if not has_port(ports, port):
-            there = "it has no ports" if port is None else f"its {what} port is {port}"
-            return f"{there}, the rule's {what} port is {ports_text(ports)}"
+            return "it has no ports" if port is None else f"its {what} port is {port}, not {ports_text(ports)}"
     return ""
 
 

@@ -38,7 +38,7 @@ _BY_ADDRESS: Final[dict[_Address, Service]] = {
 }
 _RESOLVERS: Final = frozenset({_address("169.254.169.253"), _address("fd00:ec2::253")})
 _DHCP: Final = ({67, 68}, {546, 547})
-_DNS_PORT: Final = 53
+DNS_PORT: Final = 53
 
 
 @functools.lru_cache(maxsize=64)
@@ -72,6 +72,6 @@ def service_of(headers: Headers, direction: Direction, vpc_cidr: str | None = No
         return service
     if peer in _resolvers(vpc_cidr) and headers.protocol in (TCP, UDP):
         port = headers.destination_port if direction == "egress" else headers.source_port
-        if port == _DNS_PORT or headers.fragment == "later":
+        if port == DNS_PORT or headers.fragment == "later":
             return "Amazon DNS"
     return None

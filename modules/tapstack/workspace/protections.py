@@ -31,12 +31,11 @@ from tapstack.domain.outside_text import LONG, quoted
 from tapstack.domain.own_names import STACK_NAME_TAG, TAG_PURPOSE, Purpose
 from tapstack.domain.packet_basics import DELETION_PROTECTION_TAG
 from tapstack.domain.quarantine import DEFAULT_NAME
-from tapstack.domain.sessions import SessionBook
-from tapstack.domain.sources import split_sources
 from tapstack.domain.telemetry import landing_bucket_name
 from tapstack.domain.webhook_secrets import alert_dead_letters_name, alert_function_name, alert_queue_name
 from tapstack.responder.store.deployed import DeployedTable
 from tapstack.settings.model import PACKET_BASICS, Deployment, LoadBalancer, Site
+from tapstack.settings.session_numbers import SessionNumbers, session_numbers
 from tapstack.workspace.credentials import Access
 from tapstack.workspace.stacks import site_of, used_of_capture
 from tapstack.workspace.xdr_status import messages_at
@@ -911,7 +910,7 @@ def _mirrors(at: _DeployedSite, filter_id: str) -> bool:
 
 def _exchanged_numbers(at: _DeployedSite) -> Iterator[str]:
     """Find groups that would exchange session numbers on an interface: AWS refuses each number while it is in use."""
-    wanted = _wanted_numbers(at.site)
+    wanted = session_numbers(at.site)
     described: dict[str, dict[int, str]] = {}
     used = wanted.all()
     for session in at.pages("describe_traffic_mirror_sessions", "TrafficMirrorSessions", at.ours):
@@ -937,45 +936,7 @@ def _exchanged_numbers(at: _DeployedSite) -> Iterator[str]:
         )
 
 
-@dataclass(frozen=True)
-class _WantedNumbers:
-    """The numbers that sessions will have.
-
-    Attributes:
-        lookups: the numbers of sessions on interfaces that a group looks up, by group.
-        known: the numbers of sessions on interfaces that the file names, by group and interface.
-    """
-
-    lookups: dict[str, int] = field(default_factory=dict)
-    known: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def on(self, group: str, interface: str) -> int:
-        """Return the number of a group's session on an interface; 0 where it has none."""
-        return self.known.get((group, interface), self.lookups.get(group, 0))
-
-    def all(self) -> set[int]:
-        return {*self.lookups.values(), *self.known.values()}
-
-
-def _wanted_numbers(site: Site) -> _WantedNumbers:
-    """Return the numbers of sessions, chosen as the constructs choose them."""
-    book, wanted = SessionBook(), _WantedNumbers()
-    basics = site.packet_basics
-    if basics is not None and basics.mirror_source is not None:
-        book.add_mirror_source(PACKET_BASICS, basics.mirror_source, basics.mirror_session_number)
-    for name, sessions in site.sessions.items():
-        given, start = sessions.session_number, sessions.first_session_number
-        book.add_group(name, given, start=start)
-        known, lookups = split_sources([settings.to_domain() for settings in sessions.sources])
-        for interface, source in known.items():
-            number = source.session_number if source.session_number is not None else given
-            wanted.known[name, interface] = book.add_known(name, interface, number, start=start)
-        if lookups:
-            wanted.lookups[name] = book.add_unknown(name, given, start=start)
-    return wanted
-
-
-def _way_out(at: _DeployedSite, chain: Sequence[str], interface: str, wanted: _WantedNumbers) -> str:
+def _way_out(at: _DeployedSite, chain: Sequence[str], interface: str, wanted: SessionNumbers) -> str:
     """Return the remedy for an exchange of numbers, up to the number to set."""
     numbered = {
         group
