@@ -291,26 +291,24 @@ def _play(
     """Return what becomes of the packets of a capture, and how it was cut."""
     totals = Totals()
     # Packets of one flow and length have the same verdict.
-    known: dict[Headers, dict[int, tuple[Direction | None, Verdict | None]]] = {}
+    known: dict[tuple[Headers, int], tuple[Direction | None, Verdict | None]] = {}
     with open_capture(path) as capture:
         for record in capture:
             headers = _headers(record, path)
             length = record[4] - _LINK_HEADERS[record[5].link_type] + ETHERNET_HEADER
-            same = headers._replace(
+            flow = headers._replace(
                 identification=None, tcp_flags=None, vlans=(), network=None, transport=None, end=0, length=None
             )
-            if len(known) > _REMEMBERED:
-                known.clear()
-            of_flow = known.setdefault(same, {})
-            if length not in of_flow:
+            answer = known.get((flow, length))
+            if answer is None:
                 direction = direction_of(headers, addresses)
-                of_flow[length] = (
-                    direction,
-                    None
-                    if direction is None
-                    else decide(headers, direction, interfaces.sessions, length=length, vpc_cidr=vpc_cidr),
-                )
-            totals.add(*of_flow[length], headers, length)
+                verdict = None
+                if direction is not None:
+                    verdict = decide(headers, direction, interfaces.sessions, length=length, vpc_cidr=vpc_cidr)
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                answer = known[flow, length] = (direction, verdict)
+            totals.add(*answer, headers, length)
         return totals, capture.cut
 
 
