@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from tapstack.cli.incident_explain import WrongInputError
 from tapstack.domain import filter_presets
@@ -44,16 +44,23 @@ class Place:
     """Where packets are played.
 
     Attributes:
+        kind: `filter` or `site`.
+        name: of it.
         heading: what it is, for the first lines.
         interfaces: those with different sessions apart.
-        filter_only: it is a filter without sessions and targets.
         notes: what the reader has to know besides.
     """
 
-    heading: tuple[tuple[str, str], ...]
+    kind: Literal["filter", "site"]
+    name: str
+    heading: str
     interfaces: tuple[Interfaces, ...]
-    filter_only: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def filter_only(self) -> bool:
+        """Return whether it is a filter without sessions and targets."""
+        return self.kind == "filter"
 
 
 def filter_place(
@@ -107,11 +114,8 @@ def _preset(name: str, vpc_cidrs: Sequence[str]) -> FilterPreset:
 def _filter_place(name: str, title: str, preset: FilterPreset, target: MirrorTarget) -> Place:
     session = MirrorSession(1, name, preset, target, filter_name=name)
     dns = "amazon-dns" if preset.amazon_dns else "no amazon-dns"
-    return Place(
-        (("filter", f"{title}: {counted(len(preset.rules), 'rule')}, {dns}"),),
-        (Interfaces("", (session,)),),
-        filter_only=True,
-    )
+    heading = f"{title}: {counted(len(preset.rules), 'rule')}, {dns}"
+    return Place("filter", name, heading, (Interfaces("", (session,)),))
 
 
 def _site_name(deployment: Deployment, name: str | None, file: str) -> str:
@@ -161,7 +165,8 @@ def site_place(
     if not interfaces:
         raise WrongInputError(f"site {name} of {shown(path)} has no sessions: expected sites.{name}.sessions")
     heading = f"{name}: {counted(len(site.sessions), 'group')} of sessions"
-    return Place((("site", heading),), tuple(interfaces), notes=tuple(_notes(site, sessions, interface, groups)))
+    notes = tuple(_notes(site, sessions, interface, groups))
+    return Place("site", name, heading, tuple(interfaces), notes)
 
 
 class _Sessions:

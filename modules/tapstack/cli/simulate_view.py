@@ -99,7 +99,7 @@ def as_text(
 ) -> Iterator[str]:
     """Return the lines about one packet."""
     yield f"packet    {packet}"
-    yield from _heading(place)
+    yield f"{place.kind:<9} {place.heading}"
     yield ""
     if place.filter_only:
         # Without a length there is nothing to say of how much arrives: a filter alone has no target.
@@ -127,11 +127,6 @@ def as_text(
     yield from _asked(place, headers, played)
     yield ""
     yield from (f"note      {note}" for note in notes)
-
-
-def _heading(place: Place) -> Iterator[str]:
-    for name, text in place.heading:
-        yield f"{name:<9} {text}"
 
 
 def _why(verdict: Verdict) -> str:
@@ -212,7 +207,7 @@ def as_json(place: Place, packet: str, played: Sequence[Played], notes: Sequence
     """Return what becomes of one packet as JSON."""
     return {
         "packet": packet,
-        **dict(place.heading),
+        place.kind: place.name,
         "results": [
             {
                 "direction": one.direction,
@@ -270,7 +265,7 @@ def totals_as_text(place: Place, file: str, totals: Totals, notes: Sequence[str]
     """Return the lines about the packets of a capture."""
     mirrored, kept = totals.mirrored()
     yield f"capture   {file}: {counted(totals.packets, 'packet')}"
-    yield from _heading(place)
+    yield f"{place.kind:<9} {place.heading}"
     yield f"mirrored  {mirrored} of {counted(totals.packets, 'packet')}, {counted(kept, 'byte')} arrive"
     yield ""
     header = ["packets", "bytes", "direction", "outcome", *([] if place.filter_only else ["session"]), "arrives", "why"]
@@ -296,7 +291,7 @@ def totals_as_json(place: Place, file: str, totals: Totals, notes: Sequence[str]
     mirrored, kept = totals.mirrored()
     return {
         "capture": file,
-        **dict(place.heading),
+        place.kind: place.name,
         "packets": totals.packets,
         "mirrored_packets": mirrored,
         "kept_bytes": kept,

@@ -98,7 +98,7 @@ def test_when_a_packet_is_given_to_a_filter_then_each_rule_says_what_it_does(cap
 def test_when_a_preset_is_named_then_it_is_asked_and_no_file_is_read(capsys: Printed, preset: str) -> None:
     Path("deployment.yaml").unlink()
     found = simulated(capsys, WEB, "--filter", preset, "--vpc-cidr", "10.0.0.0/16", "--address", "10.0.1.5")
-    assert found["filter"].startswith(f"{preset} (preset): ")
+    assert found["filter"] == preset
     assert {one["outcome"] for one in found["results"]} == ({"not mirrored"} if preset == "dns" else {"mirrored"})
 
 
@@ -109,7 +109,9 @@ def test_when_a_site_is_given_then_a_filter_of_its_own_goes_before_a_preset(caps
 
 
 def test_when_a_site_is_given_then_each_kind_of_its_interfaces_has_its_answer(capsys: Printed) -> None:
-    results = simulated(capsys, f"{WEB} length 1500", "--address", "10.0.1.5")["results"]
+    found = simulated(capsys, f"{WEB} length 1500", "--address", "10.0.1.5")
+    assert found["site"] == "production"
+    results = found["results"]
     assert [
         (
             one["interfaces"],
