@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tapstack.packets.mirroring import Dropped, MirrorSession, MirrorTarget, Ver
 from tapstack.packets.written import parse_packet
 from tapstack.settings.model import Filter
 from tests import made_packets as made
+from tests.made_captures import pcap
 
 TABLE = yaml.safe_load((Path(__file__).parent / "mirroring.yaml").read_text(encoding="utf-8"))
 CASES = TABLE["cases"]
@@ -294,3 +297,38 @@ def test_fails_when_a_packet_length_is_out_of_range(kind: Any, length: int) -> N
 def test_fails_when_a_target_has_no_possible_mtu(mtu: int) -> None:
     with pytest.raises(RuleViolation, match="^the MTU of a target must be 68 to 9216, got"):
         MirrorTarget("t", mtu=mtu)
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark on this machine")
+def test_when_tshark_reads_the_packets_of_the_table_then_they_are_those_that_are_written(tmp_path: Path) -> None:
+    """Addresses, protocol and ports are what decides; tshark knows neither our notation nor our decoder."""
+    steps = [step for case in CASES for step in case["steps"]]
+    texts = [step[way] for step in steps for way in ("ingress", "egress") if way in step]
+    file = tmp_path / "table.pcap"
+    file.write_bytes(pcap((number, frame_of(text)) for number, text in enumerate(texts)))
+    fields = ("ip.src", "ip.dst", "ip.proto", "ipv6.src", "ipv6.dst", "ipv6.fraghdr.nxt", "ipv6.nxt")
+    ports = ("tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "icmp.type", "icmpv6.type")
+    command = ["tshark", "-n", "-r", str(file), "-T", "fields", "-E", "occurrence=f"]
+    command += ["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
+    for name in (*fields, *ports):
+        command += ["-e", name]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(lines) == len(texts) > 100
+    for text, line in zip(texts, lines, strict=True):
+        source4, destination4, protocol4, source6, destination6, behind, next6, *rest = line.split("\t")
+        tcp_source, tcp_destination, udp_source, udp_destination, icmp, icmpv6 = rest
+        headers = parse_packet(text).headers
+        if headers.family is None:
+            assert line.strip() == "", text
+            continue
+        address = ipaddress.IPv4Address if headers.family == 4 else ipaddress.IPv6Address
+        sides = (str(address(headers.source or 0)), str(address(headers.destination or 0)))
+        assert (source4 or source6, destination4 or destination6) == sides, text
+        assert int(protocol4 or behind or next6) == headers.protocol, text
+        seen = (tcp_source or udp_source, tcp_destination or udp_destination)
+        assert seen == tuple(
+            "" if one is None else str(one) for one in (headers.source_port, headers.destination_port)
+        ), text
+        if headers.icmp_type is not None:
+            assert int(icmp or icmpv6) == headers.icmp_type, text
