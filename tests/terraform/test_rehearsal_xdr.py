@@ -1,6 +1,7 @@
 """The telemetry of a site, deployed with real Terraform into the rehearsal account, from nothing to nothing.
 
-One preset of each shape of trust, with queues that share a prefix; then the preset that makes the notifications itself.
+One preset of each shape of trust, with queues that share a prefix. test_rehearsal_connecting_hunters.py has the preset
+that makes the notifications itself.
 """
 
 from __future__ import annotations
@@ -50,9 +51,6 @@ READERS = f"""
 """
 RESPONSE = """
     response: {appliance: {target: tmt-0123456789abcdef0, filter: tmf-0123456789abcdef0}}
-"""
-HUNTERS = f"""
-        hunters: {{preset: hunters, prefixes: [flow], vendor: {{principal: "{VENDOR}", external_id: {ID}}}}}
 """
 
 
@@ -322,37 +320,13 @@ def test_fails_when_a_protected_bucket_holds_objects_and_their_key_stays(site: S
     assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
 
 
-def test_when_the_reader_makes_the_notifications_then_terraform_leaves_them_alone(site: Site) -> None:
-    deployed = site.deploy(HUNTERS, "{file_format: text, record_format: extended, traffic: REJECT}")
-    outputs = deployed.apply()
-    assert "reader_queue_urls" not in outputs
-    bucket, role = outputs["landing_bucket"], outputs["reader_role_arns"]["hunters"]
-    sns, s3 = (site.client(service, site.as_vendor(role)) for service in ("sns", "s3"))
-    assert refused(sns.create_topic, Name="others") == "AuthorizationError"
-    topic = sns.create_topic(Name="hunters-ingestion-flow")["TopicArn"]
-    policy = document("sns:Publish", {"Service": "s3.amazonaws.com"})
-    statement = {**json.loads(policy)["Statement"][0], "Resource": topic}
-    sns.set_topic_attributes(
-        TopicArn=topic,
-        AttributeName="Policy",
-        AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-    )
-    notified = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=notified)
-
-    assert deployed.changes() == {}
-    deployed.apply()
-    assert s3.get_bucket_notification_configuration(Bucket=bucket)["TopicConfigurations"][0]["TopicArn"] == topic
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    sns.delete_topic(TopicArn=topic)
-    deployed.destroy()
-    assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
-
-
 def test_when_records_and_files_go_back_to_the_default_then_the_flow_logs_are_replaced(site: Site) -> None:
-    deployed = site.deploy(" {}", "{file_format: parquet, record_format: extended}")
+    deployed = site.deploy(" {}", "{traffic: REJECT, file_format: parquet, record_format: extended}")
     deployed.apply()
-    for given, changed in (("{file_format: parquet}", "log_format"), ("{}", "destination_options")):
+    for given, changed in (
+        ("{traffic: REJECT, file_format: parquet}", "log_format"),
+        ("{traffic: REJECT, file_format: text}", "destination_options"),
+    ):
         deployed = site.deploy(" {}", given)
         [(address, actions)] = deployed.changes().items()
         assert (address.split(".")[0], sorted(actions)) == ("aws_flow_log", ["create", "delete"]), changed
@@ -360,5 +334,6 @@ def test_when_records_and_files_go_back_to_the_default_then_the_flow_logs_are_re
         assert deployed.changes() == {}
     [log] = site.account.client("ec2", region=REGION).describe_flow_logs()["FlowLogs"]
     assert (len(log["LogFormat"].split()), log["DestinationOptions"]["FileFormat"]) == (14, "plain-text")
+    assert log["TrafficType"] == "REJECT"
     deployed.destroy()
     assert differences(site.before, take_snapshot(site.account, region=REGION)) == []
