@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
 
 from tapstack.domain.containment import isolation_gap
 from tapstack.responder.containment import attachments, isolation, steps
@@ -381,3 +384,27 @@ def test_when_it_is_released_then_nothing_is_isolated(shop: Shop) -> None:
     assert release(incident) == "released"
     attach(shop)
     assert isolate() == []
+
+
+@pytest.mark.parametrize("tracked", [None, 60])
+def test_when_an_isolated_interface_is_deleted_then_another_incident_contains_the_instance_and_releases_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tracked: int | None
+) -> None:
+    """IAM refuses what does not exist: no condition on its VPC holds."""
+    shop.set(tcp_established_seconds=tracked)
+    interface = attach(shop)
+    first = contained(shop.database)
+    detach(shop, interface)
+    shop.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    get = EC2Backend.get_network_interface
+
+    def one_that_exists(self: EC2Backend, eni_id: str) -> Any:
+        if eni_id not in self.enis:
+            raise EC2ClientError("UnauthorizedOperation", "You are not authorized to perform this operation.")
+        return get(self, eni_id)
+
+    monkeypatch.setattr(EC2Backend, "get_network_interface", one_that_exists)
+    second = contained(shop.database)
+    assert [line for line in item(second)["containment"]["not_done"] if interface in line] == []
+    assert shop.is_isolated(shop.database)
+    assert (release(first), release(second)) == ("held", "released")

@@ -9,13 +9,17 @@ Source: Amazon EC2 API Reference, ModifyNetworkInterfaceAttribute and DescribeNe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tapstack.domain.containment import PriorState, Value
 from tapstack.domain.ec2_filters import FILTER_VALUES
 from tapstack.domain.quarantine import rule_lines
 from tapstack.responder.aws.clients import client
-from tapstack.responder.containment.changes.gone import gone_when
+from tapstack.responder.aws.errors import code_of, message_of
+from tapstack.responder.containment.changes.gone import Gone, gone_when
 
 
 def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) -> dict[str, Value]:
@@ -28,11 +32,26 @@ def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
 
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Give an interface exactly these groups."""
-    with gone_when("InvalidNetworkInterfaceID.NotFound"):
+    with gone_with(prior.key):
         client("ec2").modify_network_interface_attribute(NetworkInterfaceId=prior.key, Groups=list(to))
 
 
 restore = change
+
+
+@contextmanager
+def gone_with(network_interface_id: str) -> Iterator[None]:
+    """Raise Gone for an error of a call about an interface that does not exist any more.
+
+    The role may change interfaces of some VPCs alone, so IAM may refuse the call before EC2 says that there is none.
+    """
+    try:
+        with gone_when("InvalidNetworkInterfaceID.NotFound"):
+            yield
+    except ClientError as error:
+        if code_of(error) == "UnauthorizedOperation" and not interfaces([network_interface_id]):
+            raise Gone(message_of(error)) from error
+        raise
 
 
 def interfaces(ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from typing import Any, Final
 from tapstack.domain.containment import PriorState, Value
 from tapstack.responder.aws.clients import client
 from tapstack.responder.containment.changes import groups
-from tapstack.responder.containment.changes.gone import gone_when
 
 DEFAULT_SECONDS: Final = 432_000
 NITRO_V6_SECONDS: Final = 350
@@ -31,7 +30,7 @@ def read(instance: dict[str, Any] | None, prior_states: Sequence[PriorState]) ->
 def change(instance_id: str, prior: PriorState, to: Value) -> None:
     """Set the seconds."""
     seconds = DEFAULT_SECONDS if to is None else int(to)
-    with gone_when("InvalidNetworkInterfaceID.NotFound"):
+    with groups.gone_with(prior.key):
         client("ec2").modify_network_interface_attribute(
             NetworkInterfaceId=prior.key, ConnectionTrackingSpecification={"TcpEstablishedTimeout": seconds}
         )
