@@ -743,7 +743,9 @@ def _end_of_capture(interface: Interface, admission: Admission, prior: PriorStat
     before = prior.before if prior is not None and isolated else interface.group_ids
     admitting = [group for group in before if group in admission.groups]
     if admitting and interface.addresses and not admission.admits(interface.addresses[0]):
-        by = ", ".join(with_name(group, interface.group_names) for group in admitting)
+        # An isolated interface has those groups no more, and so not their names.
+        names = {**interface.group_names, **(names_of(prior) if prior is not None else {})}
+        by = ", ".join(with_name(group, names) for group in admitting)
         targets = ", ".join(sorted({admission.groups[group] for group in admitting}))
         yield (
             f"THE CAPTURE OF {interface.id} ENDS with its isolation: {targets} of the mirror target admits it by {by}, "
