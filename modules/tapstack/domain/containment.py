@@ -282,6 +282,7 @@ class PriorState:
         note: a remark about the restoration; empty where the value is restored exactly.
         given_up: it is not restored: it was kept, is gone, or AWS refused to restore it.
         recorded_at: when it was recorded, before the change was made; empty once it is restored.
+        made: of snapshots: AWS has taken them. Those that an earlier version took are not marked.
     """
 
     kind: Kind
@@ -296,6 +297,7 @@ class PriorState:
     note: str = ""
     given_up: bool = False
     recorded_at: str = ""
+    made: bool = False
 
     @property
     def in_effect(self) -> bool:
@@ -616,8 +618,8 @@ def _as_detail(target: Registration) -> dict[str, Any]:
 def _with_prior_state(change: Change, known: Mapping[tuple[Kind, str], PriorState]) -> Change | None:
     """Return the change with its recorded prior state; None where it is made already."""
     remembered = known.get((change.what, change.key))
-    if change.what == "snapshots" and remembered is not None and not remembered.restored:
-        # Existing snapshots are not looked up: recorded ones are taken, or about to be.
+    if change.what == "snapshots" and remembered is not None and not remembered.restored and remembered.made:
+        # Existing snapshots are not looked up: that they are recorded alone does not say that AWS has taken them.
         return None
     if not set_by_containment(change.before, change.after, change.interim):
         return change

@@ -7,10 +7,14 @@ import threading
 import time
 from datetime import timedelta
 from ipaddress import ip_network
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 
+from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.faults import Fault
 from tapstack.domain.callers import POLICY
 from tapstack.domain.containment import PriorState
@@ -25,6 +29,26 @@ from tests.responder.callers import CALLER, OTHER
 from tests.responder.conftest import configure, item, opened
 from tests.responder.containment.conftest import Shop, ask_again, asked, behind_the_target, contained, release
 from tests.strictmoto.trusting import TRUST
+
+
+def too_many_snapshots(_: str) -> Any:
+    """Return a client of EC2 whose account may have no more snapshots."""
+
+    def refuse(**_: object) -> None:
+        error = {"Error": {"Code": "SnapshotLimitExceeded", "Message": "too many"}}
+        raise ClientError({**error, "ResponseMetadata": {"HTTPStatusCode": 400}}, "CreateSnapshots")
+
+    return SimpleNamespace(create_snapshots=refuse)
+
+
+def evidence(shop: Shop) -> list[Any]:
+    """Return the snapshots that containments took."""
+    tagged = [{"Name": "tag-key", "Values": [snapshots.TAG_CONTAINMENT]}]
+    return list(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"])
+
+
+def not_done(incident: str) -> list[str]:
+    return list(item(incident)["containment"].get("not_done", []))
 
 
 def writes(shop: Shop) -> list[str]:
@@ -501,8 +525,8 @@ class TestOptions:
         if other:
             isolation.contain(asked(shop.database))
         else:
-            ask_again(first)
-            isolation.contain(first)
+            ask_again(first, "containing")
+            assert isolation.contain(first) == {"status": "contained"}
         shop.site.account.faults.clear()
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
@@ -513,6 +537,48 @@ class TestOptions:
         isolation.contain(asked(shop.database))
         tagged = [{"Name": "tag-key", "Values": ["tapstack:containment"]}]
         assert len(shop.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]) == 1
+
+    @pytest.mark.parametrize("other", [False, True])
+    def test_when_aws_refused_them_then_the_next_containment_takes_them(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, other: bool
+    ) -> None:
+        shop.set(snapshots=True)
+        incident = asked(shop.database)
+        with monkeypatch.context() as patched:
+            patched.setattr(snapshots, "client_without_retries", too_many_snapshots)
+            isolation.contain(incident)
+        assert not_done(incident) == [f"snapshots of {shop.database}: SnapshotLimitExceeded: 'too many'"]
+        assert containment_requests.would_change(incidents.get(incident))
+        if other:
+            incident = asked(shop.database)
+        else:
+            ask_again(incident, "containing")
+        isolation.contain(incident)
+        assert not_done(incident) == []
+        assert len(evidence(shop)) == 1
+        assert not containment_requests.would_change(incidents.get(incident))
+
+    def test_when_those_that_are_asked_for_since_are_throttled_then_the_next_attempt_takes_them(
+        self, shop: Shop
+    ) -> None:
+        isolation.contain(asked(shop.database))
+        shop.set(snapshots=True)
+        incident = asked(shop.database)
+        shop.site.account.faults.add(Fault("CreateSnapshots", "throttled"))
+        with pytest.raises(TryAgain):
+            isolation.contain(incident)
+        assert evidence(shop) == []
+        isolation.contain(incident)
+        assert len(evidence(shop)) == 1
+
+    def test_when_one_that_was_taken_has_failed_since_then_the_next_containment_takes_another(self, shop: Shop) -> None:
+        shop.set(snapshots=True)
+        isolation.contain(asked(shop.database))
+        [failed] = evidence(shop)
+        ec2_backends[ACCOUNT_ID][REGION].snapshots[failed["SnapshotId"]].status = "error"
+        for _ in range(2):
+            isolation.contain(asked(shop.database))
+            assert sorted(one["State"] == "error" for one in evidence(shop)) == [False, True]
 
     def test_when_a_volume_is_detached_before_the_snapshots_then_they_are_taken_once(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch

@@ -171,9 +171,7 @@ class _Containing:
             return {"status": "wait", "seconds": pause, "next": "isolate"}
         self._record_prior_states(held, self._balancers(facts, waiting), waiting)
         waiting = self._waiting(held)
-        # EC2 may show those that this containment took late: others would be taken.
-        taken = _taken(there, held, remembered)
-        self._do([one for one in _of(waiting, _AFTER) if (one.kind, one.key) not in taken])
+        self._do(_of(waiting, _AFTER))
         self._raise_transient()
         containments.finish_containing(held)
         self._record(waiting, plan)
@@ -263,6 +261,9 @@ class _Containing:
         to = prior.interim if interim and prior.interim else prior.after
         try:
             OF_KIND[prior.kind].change(self.instance_id, prior, to)
+            if prior.kind == "snapshots" and not prior.made:
+                # EC2 may show them late, and the next attempt would take others.
+                containments.mark_made(self.instance_id, prior, self.incident.where)
         except Gone:
             return
         except (ClientError, NotManaged, TryAgain) as error:
@@ -338,14 +339,6 @@ def _moved(before: Containment | None, held: Containment) -> bool:
     if before is None or before.state == "absent":
         return held.turn != (before.turn if before else 0) + 1
     return before.turn != held.turn
-
-
-def _taken(before: Containment | None, held: Containment, remembered: Iterable[PriorState]) -> set[tuple[Kind, str]]:
-    """Return kind and key of the snapshots that a containment had taken when it was completed, before this attempt."""
-    if before is None or not before.completed or before.generation != held.generation:
-        return set()
-    ours = (one for one in remembered if one.generation == held.generation)
-    return {(one.kind, one.key) for one in ours if one.kind == "snapshots"}
 
 
 def _gather(futures: Iterable[Future[None]]) -> None:

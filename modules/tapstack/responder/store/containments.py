@@ -311,6 +311,16 @@ def _write_each(containment: Containment, changes: Sequence[Change]) -> None:
             raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
 
 
+def mark_made(instance_id: str, prior: PriorState, where: AccountRegion) -> None:
+    """Record that a change is made; nothing where its containment has ended meanwhile."""
+    table.change(
+        prior_state_key(instance_id, prior.kind, prior.key, where),
+        "SET made = :yes",
+        condition="generation = :generation AND restored = :no",
+        values={"yes": True, "no": False, "generation": prior.generation},
+    )
+
+
 def mark_untracked(containment: Containment) -> Containment:
     """Note that the first of two steps was made.
 

@@ -52,7 +52,8 @@ def _are_taken(instance_id: str, prior: PriorState, tag: dict[str, str]) -> bool
     """Return whether all volumes that are still attached have a snapshot that was taken for this containment.
 
     A tag alone proves nothing: any caller may set it, and the generation of a containment can be foreseen. So each
-    volume needs one that was begun since the containment recorded that it takes them, and that did not fail.
+    volume needs one that was begun since the containment recorded that it takes them, and that did not fail. Where it
+    is recorded that they were taken, what EC2 does not show yet is there: then only those that failed are missing.
     """
     volumes = set(prior.detail["volumes"])
     pages = client("ec2").get_paginator("describe_snapshots")
@@ -61,15 +62,16 @@ def _are_taken(instance_id: str, prior: PriorState, tag: dict[str, str]) -> bool
         {"Name": "volume-id", "Values": sorted(volumes)},
     ]
     since = as_moment(prior.recorded_at)
-    taken = {
-        one["VolumeId"]
-        for page in pages.paginate(OwnerIds=["self"], Filters=filters)
-        for one in page["Snapshots"]
-        if one["State"] in ("pending", "completed") and since is not None and one["StartTime"] >= since
-    }
-    left_out = volumes - taken
+    states: dict[str, set[str]] = {volume: set() for volume in volumes}
+    for page in pages.paginate(OwnerIds=["self"], Filters=filters):
+        for one in page["Snapshots"]:
+            if since is not None and one["StartTime"] >= since:
+                states[one["VolumeId"]].add(one["State"])
+    taken = {volume for volume, of in states.items() if of & {"pending", "completed"}}
+    missing = {volume for volume, of in states.items() if "error" in of} if prior.made else volumes
+    left_out = missing - taken
     # A volume that was detached meanwhile gets none from CreateSnapshots, however often that is called.
-    return not left_out or (bool(taken) and left_out.isdisjoint(_attached(instance_id)))
+    return not left_out or (bool(taken or prior.made) and left_out.isdisjoint(_attached(instance_id)))
 
 
 def _attached(instance_id: str) -> set[str]:
