@@ -33,7 +33,7 @@ from tapstack.domain.alerts import (
 )
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import FINDING_ID, instance_of_arn, parse_finding
-from tapstack.domain.incidents import TECHNIQUE_PATTERN, as_text
+from tapstack.domain.incidents import EARLIEST, TECHNIQUE_PATTERN, as_moment, as_text
 from tapstack.domain.json_parts import Part
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.regions import AccountRegion
@@ -77,7 +77,7 @@ _NEARLY: Final = 0.85
 _ADDRESS_ALONE: Final = "the address alone may be another instance's in another VPC"
 _MILLISECONDS: Final = 1e11
 """Above this a number is a time in milliseconds: in seconds it would be after the year 5000."""
-_TIMES: Final = (0.0, 253402300799.0)
+_TIMES: Final = (EARLIEST.timestamp(), 253402300799.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ class AlertMapping:
         title: One sentence.
         type: What the tool calls this kind of alert; rules of the policy match it.
         time: When what it reports was seen last, not when it was detected: in ISO 8601, or in seconds or milliseconds
-            of the epoch. Of a list the first that is such a time. The moment at which it was received counts where
+            of the epoch, and of 2000 or later. Of alternatives in brackets, as in `[event_time, detection_time]`, the
+            first that is such a time; of a list of times the latest. The moment at which it was received counts where
             it says none.
         technique: Of ATT&CK, such as T1071.004, or with its name behind it, as in `T1071 - Application Layer Protocol`;
             one, or a list.
@@ -363,7 +364,7 @@ def _of_preset(name: str) -> _Preset:
                 ),
                 each="detail.findings",
                 alert_id="Id",
-                time="LastObservedAt || UpdatedAt",
+                time="[LastObservedAt, UpdatedAt]",
                 # What GuardDuty says itself, so that a rule decides the same by whichever way the finding comes.
                 severity=(
                     "(contains(ProductArn || '', ':product/aws/guardduty') && "
@@ -407,7 +408,7 @@ def _of_preset(name: str) -> _Preset:
                 match="source=='aws.securityhub' && starts_with(\"detail-type\", 'Findings Imported V2')",
                 each="detail.findings",
                 alert_id="finding_info.uid",
-                time="finding_info.last_seen_time || finding_info.modified_time || time",
+                time="[finding_info.last_seen_time, finding_info.modified_time, time]",
                 severity="severity",
                 title="finding_info.title",
                 type="finding_info.types[0]",
@@ -657,6 +658,13 @@ def _check_functions(expression: str, node: Any) -> None:
         _check_functions(expression, child)
 
 
+def _has_alternatives(expression: str | None) -> bool:
+    """Return whether an expression is a list in brackets, such as `[one, another]`: what else answers a list has it of
+    the document, such as the times of several events.
+    """
+    return expression is not None and _compiled(expression).parsed["type"] == "multi_select_list"
+
+
 def _answer(expression: str, document: object) -> Any:
     """Return what an expression answers, and null where it fails."""
     try:
@@ -740,13 +748,17 @@ class _Reading:
         return part.or_else(lambda found: read(_only(found)), default)
 
     def _time(self) -> str | None:
-        """Return the time; of several, the first that is one."""
+        """Return the time: of alternatives the first that is one, of several times the latest."""
         try:
             part = self._part("time")
         except RuleViolation as violation:
             self.left_out[str(violation)] = None
             return None
-        return next(filter(None, (one.or_else(_moment, None) for one in _listed(part))), None)
+        alternatives = _listed(part) if _has_alternatives(self.mapping.time) else [part]
+        for one in alternatives:
+            if found := [time for each in _listed(one) if (time := each.or_else(_moment, None)) is not None]:
+                return max(found)
+        return None
 
     def _one(self, name: str, read: Any) -> Any:
         """Return the one value of a field; None where there is none.
@@ -964,18 +976,18 @@ def _address(part: Part) -> str:
 def _moment(part: Part) -> str:
     """Return a time as incidents have it: in UTC, to the second."""
     value = part.value
-    try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            found = found if found.tzinfo else found.replace(tzinfo=UTC)
-            return as_text(found)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, str) and (found := as_moment(value)) is not None:
+        return as_text(found)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
             seconds = value / 1000 if value > _MILLISECONDS else float(value)
-            if _TIMES[0] <= seconds <= _TIMES[1]:
-                return as_text(datetime.fromtimestamp(seconds, UTC))
-    except (ValueError, OverflowError):
-        pass
-    raise part.refusal("a time such as 2026-01-02T03:04:05Z, or seconds or milliseconds of the epoch")
+        except OverflowError:
+            seconds = 0.0
+        if _TIMES[0] <= seconds <= _TIMES[1]:
+            return as_text(datetime.fromtimestamp(seconds, UTC))
+    raise part.refusal(
+        f"a time of {EARLIEST.year} or later, such as 2026-01-02T03:04:05Z, or in seconds or milliseconds of the epoch"
+    )
 
 
 def dump_sources(sources: Mapping[str, AlertSource]) -> str:

@@ -89,6 +89,8 @@ TAG_SITE: Final = "tapstack:site"
 
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""What is before it is how programs write that there is no time: the year 1, or 1970."""
 _ENDED: Final = frozenset({"closing", "closed", "failed"})
 
 _BEFORE: Final[Mapping[State, tuple[State, ...]]] = {
@@ -242,7 +244,8 @@ def utc_now() -> datetime:
 
 def as_text(moment: datetime) -> str:
     """Return a time as ISO 8601 in UTC, such as 2026-01-02T03:04:05Z."""
-    return moment.astimezone(UTC).strftime(_TIME)
+    # Not strftime: it may write a year before 1000 without its zeros.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def as_time(text: str) -> datetime:
@@ -261,9 +264,10 @@ def as_moment(text: str | None) -> datetime | None:
     """Return a time that others wrote in ISO 8601, in UTC where it names no zone; None where there is none."""
     try:
         found = datetime.fromisoformat(text or "")
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment >= EARLIEST else None
 
 
 def expiry(now: datetime, minutes: int) -> datetime:

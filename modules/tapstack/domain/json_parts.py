@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, TypeVar
 
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_identifier, example_of
+from tapstack.domain.incidents import as_moment
 from tapstack.domain.outside_text import quoted
 from tapstack.domain.tokens import is_token
 
@@ -88,10 +88,8 @@ class Part:
 
     def moment(self) -> str:
         """Return a time as the document has it, which is in ISO 8601."""
-        try:
-            datetime.fromisoformat(self.text())
-        except ValueError:
-            raise self.refusal("a time such as 2026-01-02T03:04:05Z") from None
+        if as_moment(self.text()) is None:
+            raise self.refusal("a time such as 2026-01-02T03:04:05Z")
         return self.text()
 
     def truth(self) -> bool:

@@ -169,6 +169,19 @@ class TestPresets:
         [one] = map_security_hub(event, home=HOME).alerts
         assert one.target == Target((INSTANCE, "i-0a000000000000002"))
 
+    @pytest.mark.parametrize("unread", ["yesterday", "0001-01-01T00:00:00Z"])
+    def test_when_security_hub_has_no_time_of_the_last_activity_that_can_be_read_then_the_next_one_counts(
+        self, unread: str
+    ) -> None:
+        asff, ocsf = sample("securityhub"), sample("securityhub_ocsf")
+        asff["detail"]["findings"][0] |= {"LastObservedAt": unread, "UpdatedAt": "2026-11-26T10:00:00Z"}
+        info = ocsf["detail"]["findings"][0]["finding_info"]
+        info |= {"last_seen_time": unread, "modified_time": 1795687200000}
+        for event in (asff, ocsf):
+            [one] = map_security_hub(event, home=HOME).alerts
+            assert one.last_seen == "2026-11-26T10:00:00Z"
+            assert len(one.left_out) == 1
+
     @pytest.mark.parametrize(
         "change",
         [{"RecordState": "ARCHIVED"}, {"Workflow": {"Status": "SUPPRESSED"}}, {"Workflow": {"Status": "RESOLVED"}}],
@@ -259,12 +272,35 @@ class TestValues:
             (1e300, None),
             ("0001-01-01T00:00:00+14:00", None),
             (True, None),
+            # How programs write that there is no time.
+            ("0001-01-01T00:00:00Z", None),
+            ("1970-01-01T00:00:00Z", None),
+            (0, None),
+            (-62135596800, None),
+            ("1999-12-31T23:59:59Z", None),
+            ("2000-01-01T00:00:00Z", "2000-01-01T00:00:00Z"),
+            # Of several events the last one.
+            (["2026-11-26T11:00:00Z", "2026-11-26T12:00:00Z", 1795690800], "2026-11-26T12:00:00Z"),
         ],
     )
     def test_when_a_time_is_given_then_it_is_in_utc_or_left_out(self, given: Any, seen: str | None) -> None:
         one = alert(at=given)
         assert one.last_seen == seen
         assert bool(one.left_out) == (seen is None)
+
+    @pytest.mark.parametrize("none", [0, "0001-01-01T00:00:00Z", [], [0, "yesterday"]])
+    def test_when_there_are_alternatives_then_the_latest_time_of_the_first_that_has_any_counts(self, none: Any) -> None:
+        mapping = replace(MINE, time="[events[].at, detected]")
+        late, early = "2026-11-26T12:00:00Z", "2026-11-26T11:00:00Z"
+
+        def seen(events: list[Any]) -> str | None:
+            document = {**LEAST, "events": [{"at": at} for at in events], "detected": "2026-11-26T13:00:00Z"}
+            [one] = mapped(document, mapping).alerts
+            return one.last_seen
+
+        assert seen([early, late]) == late
+        assert seen([none, early]) == early
+        assert seen([none]) == "2026-11-26T13:00:00Z"
 
     def test_when_techniques_and_tactics_are_given_then_those_of_attack_count(self) -> None:
         one = alert(technique=["t1071.004", "T1071", "beacon", 5], tactics=["Command and Control", "TA0010", "x"])

@@ -370,6 +370,10 @@ def test_fails_when_it_is_no_finding_and_says_what_it_is_or_where(came: Any, mes
             event(service__eventLastSeen="today"),
             "detail.service.eventLastSeen: expected a time such as 2026-01-02T03:04:05Z, got 'today'",
         ),
+        (
+            event(service__eventLastSeen="0001-01-01T00:00:00Z"),
+            "detail.service.eventLastSeen: expected a time such as 2026-01-02T03:04:05Z, got '0001-01-01T00:00:00Z'",
+        ),
         (event(title=["x" * 200]), f"detail.title: expected text, got ['{'x' * 98}..."),
         (
             sequence(resources=[resource(uid="i-0a00000000000aaa1")]),
