@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from strictmoto.faults import Fault
+from tapstack.domain.errors import RuleViolation
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.responder.appliance import stacks
 from tapstack.responder.appliance import steps as appliance_steps
@@ -266,6 +267,28 @@ def test_when_aws_does_not_answer_for_one_part_then_the_others_are_done(site: Si
     report = sweep()
     assert [problem.partition(":")[0] for problem in report.problems] == ["sessions"]
     assert site.ours() == []
+
+
+def test_when_a_part_has_a_defect_then_the_others_are_done_and_the_function_fails(
+    site: Site,
+    running: set[bool],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    incident, _ = capturing_incident(site)
+    incident_steps.close(incident, "closed")
+    # One item that another version wrote, or others changed, in the first part.
+    other = opened("i-0123456789abcdef0")
+    change(other, "SET opened_at = :then, expires_at = :then", then="soon")
+    with pytest.raises(RuleViolation, match="'soon' is no time"):
+        sweeper.handler({}, None)
+    assert site.ours() == []
+    said = capsys.readouterr().out
+    assert '"Deleted":[1.0]' in said
+    [swept] = [record.msg for record in caplog.records if "swept" in record.getMessage()]
+    assert "executions: RuleViolation: 'soon' is no time" in str(swept)
+    assert any("executions: RuleViolation" in line for line in site.events("Tapstack Sweep")[-1]["problems"])
 
 
 def test_when_the_function_runs_then_its_metrics_say_what_it_did(

@@ -85,12 +85,19 @@ class Report:
         return {name: [line for its, line in fits if its == name] for name in self.__slots__} | {"left_out": left_out}
 
 
-def sweep() -> Report:
+def sweep(report: Report | None = None) -> Report:
     """Correct what other functions missed, and publish an event if there was anything.
 
     A part that fails is one of the `problems`; the other parts still run.
+
+    Args:
+        report: gets what is done, also where an error is raised; a new one by default.
+
+    Raises:
+        Exception: of the first part that failed with an error that is none of AWS: a defect, of which the alarm on
+            errors of the function notifies.
     """
-    report = Report()
+    report, defects = Report() if report is None else report, list[Exception]()
     parts: tuple[Callable[[Report], None], ...] = (
         _executions,
         _decisions,
@@ -109,12 +116,20 @@ def sweep() -> Report:
         _lifetimes,
     )
     for part in parts:
-        with reporting(report.problems, part.__name__.strip("_")):
-            part(report)
+        name = part.__name__.strip("_")
+        try:
+            with reporting(report.problems, name):
+                part(report)
+        except Exception as error:
+            logger.exception("a part of the sweep failed", part=name)
+            report.problems.append(f"{name}: {type(error).__name__}: {said_by(error)}")
+            defects.append(error)
     if any(report.as_dict().values()):
         # One that the bus does not take is dropped: the log has the report, and the next sweep has an event of its own.
         with reporting(report.problems, "event"):
             notifications.emit_or_raise(notifications.SWEEP_EVENT, report.as_event())
+    if defects:
+        raise defects[0]
     return report
 
 
