@@ -294,7 +294,8 @@ def topics(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def notifies(monkeypatch: pytest.MonkeyPatch, *arns: str) -> None:
-    """Deploy with these topics."""
+    """Deploy with these topics, a while after what was notified before."""
+    monkeypatch.setattr(notifications, "READDRESSED_AFTER", timedelta(0))
     monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(arns))
     environment.cache_clear()
 
@@ -333,18 +334,35 @@ class TestATopicThatRefuses:
         assert late.startswith("This notification is of 20")
         assert late.endswith(f"\n\n{on_time}")
 
-    def test_when_it_is_taken_out_of_the_deployment_then_nothing_is_left_of_it(
+    def test_when_it_is_taken_out_and_the_right_one_added_later_then_that_gets_what_was_kept(
         self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incident_steps.notify(capturing(site))
+        [kept] = undelivered.listed()
         notifies(monkeypatch, topics[0], topics[2])
-        assert sweep().problems == [
-            f"{topics[1]}, which is not notified any more: 1 notification dropped, because no topic was added in its "
-            "place"
-        ]
-        assert list(undelivered.listed()) == []
+        for _ in range(2):
+            assert sweep().problems == [
+                f"{topics[1]}, which is not notified any more: 1 notification waits for a topic in its place, until "
+                f"{kept.until}"
+            ]
+        right = topics[1].replace(":deleted", ":responders")
+        site.client("sns").create_topic(Name="responders")
+        notifies(monkeypatch, topics[0], right, topics[2])
+        assert len(sweep().delivered) == 1
+        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2], right]
+        assert (list(undelivered.listed()), sweep().problems) == ([], [])
+
+    def test_when_a_sweep_does_not_know_the_topic_yet_then_it_stays_for_that_topic(
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident_steps.notify(capturing(site))
+        # The functions are not deployed at one moment: this sweep still knows the topics of before.
+        before = [topics[0], topics[1].replace(":deleted", ":before"), topics[2]]
+        monkeypatch.setenv("TAPSTACK_TOPIC_ARN", ",".join(before))
+        environment.cache_clear()
         assert sweep().problems == []
-        assert [topic for topic, _ in taken(site)] == [topics[0], topics[2]]
+        [kept] = undelivered.listed()
+        assert kept.destination == topics[1]
 
     def test_when_its_arn_is_mended_then_the_right_topic_gets_what_was_kept_and_no_other_gets_it_twice(
         self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch

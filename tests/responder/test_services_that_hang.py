@@ -33,14 +33,18 @@ REST = 5
 
 @dataclass
 class Hanging:
-    """Services that answer nothing, and how long that took."""
+    """Services that answer nothing, or slowly, and how long that took."""
 
     services: set[str] = field(default_factory=lambda: {"sns", "events"})
+    slow: float = 0.0
+    """How long all others of these take to answer."""
     seconds: float = 0.0
     asked: int = 0
 
     def wait(self, client: Any) -> None:
-        if client.meta.service_model.endpoint_prefix in self.services:
+        if self.slow and client.meta.service_model.endpoint_prefix in ("sns", "events"):
+            self.seconds += self.slow
+        elif client.meta.service_model.endpoint_prefix in self.services:
             config = client.meta.config
             self.asked += 1
             self.seconds += config.connect_timeout + config.read_timeout
@@ -104,6 +108,44 @@ def test_when_an_alert_joins_then_the_api_keeps_the_notification_before_its_time
     hanging.services.clear()
     assert sweeper.handler({}, None)["delivered"] == TOPICS + 1
     assert kept() == []
+
+
+@pytest.mark.parametrize("seconds", [2.9, 8.0])
+def test_when_the_topics_answer_slowly_then_the_api_keeps_what_it_has_no_time_for(
+    site: Site, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    alert = {**OPEN, "instance_id": site.instance()[0]}
+    hanging.services.clear()
+    _, opening = ask("POST", "/incidents", {**alert, "alert_id": "siem-1"})
+    site.account.recorder.clear()
+    monkeypatch.setattr(clients, "time", SimpleNamespace(monotonic=lambda: hanging.seconds))
+    # Both attempts of 8 seconds: the first one is not answered, the second one slowly.
+    hanging.slow = seconds
+    clients.use_short_timeouts()
+    status, body = ask("POST", "/incidents", {**alert, "alert_id": "siem-2"})
+    assert (status, body["incident"]["id"]) == (202, opening["incident"]["id"])
+    assert hanging.seconds <= API_SECONDS - REST
+    delivered = len(site.account.recorder.records(service="sns", action="Publish"))
+    assert 0 < delivered < TOPICS
+    assert len(kept()) == TOPICS + 1 - delivered
+    hanging.slow = 0.0
+    sweeper.handler({}, None)
+    assert len(site.account.recorder.records(service="sns", action="Publish")) == TOPICS
+    assert kept() == []
+
+
+def test_when_the_topics_answer_slowly_then_a_sweep_ends_in_time(
+    site: Site, hanging: Hanging, running: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_before = [due(site) for _ in range(6)]
+    hanging.services.clear()
+    clock = SimpleNamespace(monotonic=lambda: hanging.seconds)
+    monkeypatch.setattr(clients, "time", clock)
+    monkeypatch.setattr(notifications, "time", clock)
+    hanging.slow = 2.9
+    assert sweeper.handler({}, None)["delivered"] >= len(opened_before)
+    assert hanging.seconds <= SWEEP_SECONDS - REST
+    assert len(kept()) > 0
 
 
 @pytest.mark.parametrize("services", [{"sns"}, {"events"}, {"sns", "events"}])

@@ -8,8 +8,10 @@ Guide, "Retry behavior".
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import botocore.session
@@ -17,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError, HTTPClientError
 
 from tapstack.responder.environment import environment
+from tapstack.responder.errors import TryAgain
 
 PARALLEL: Final = 8
 """Threads that call EC2 and the table at once."""
@@ -24,18 +27,33 @@ PARALLEL: Final = 8
 # two minutes. The API has its own, below the gateway's half minute.
 _STEPS: Final = {"read_timeout": 8, "retries": {"mode": "standard", "total_max_attempts": 4}}
 _QUICK: Final = {"read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 3}}
-# At worst 2 attempts of 4 seconds and 1 second between them, once in an invocation for each of two services, SNS and
-# EventBridge: 18 of the API's 25 seconds. The second attempt is for throttling and lost connections.
+# At worst 2 attempts of 4 seconds and 1 second between them. The second attempt is for throttling and lost connections.
 _DELIVERING: Final = {
     "connect_timeout": 1,
     "read_timeout": 3,
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
 
+DELIVERING_SECONDS: Final = 60
+"""After how long an invocation delivers no more, where services answer slowly: what is left is delivered later."""
+_QUICK_DELIVERING_SECONDS: Final = 10
+"""Likewise behind the API: with the last call 19 of its 25 seconds."""
+
 _lock = threading.Lock()
 _clients: dict[str, Any] = {}
 _options: dict[str, Any] = dict(_STEPS)
 _unanswered: dict[str, Exception] = {}
+
+
+@dataclass(slots=True)
+class _Deliveries:
+    """How long deliveries took in this invocation, and how long they may."""
+
+    spent: float = 0.0
+    most: float = DELIVERING_SECONDS
+
+
+_deliveries = _Deliveries()
 
 
 def client(service: str) -> Any:
@@ -52,23 +70,36 @@ def client_without_retries(service: str) -> Any:
 def delivering(service: str) -> Iterator[Any]:
     """Yield the client of a service that takes deliveries: it waits briefly, because what fails is delivered later.
 
-    A service that does not answer is called no more in this invocation, which needs its time to keep what fails.
+    A service that does not answer is called no more in this invocation, and none is where their answers took long in
+    all: it needs its time to keep what fails.
 
     Raises:
         ConnectionError, HTTPClientError: it did not answer, now or before.
+        TryAgain: there is no time left.
     """
     if (before := _unanswered.get(service)) is not None:
         raise before
+    if _deliveries.spent >= _deliveries.most:
+        raise TryAgain(f"{service} was not called: deliveries took {_deliveries.spent:.0f} s already")
+    began = time.monotonic()
     try:
         yield _made(f"{service}, delivering", service, _DELIVERING)
     except (ConnectionError, HTTPClientError) as error:
         _unanswered[service] = error
         raise
+    finally:
+        _deliveries.spent += time.monotonic() - began
+
+
+def deliver_anew() -> None:
+    """Deliver for as long as an invocation may, whatever deliveries took before."""
+    _deliveries.spent = 0.0
 
 
 def call_unanswered_again() -> None:
     """Call services again that did not answer: an invocation begins."""
     _unanswered.clear()
+    deliver_anew()
 
 
 def _made(name: str, service: str, options: dict[str, Any]) -> Any:
@@ -86,6 +117,7 @@ def use_short_timeouts() -> None:
     """Use shorter timeouts, for the function behind the API."""
     with _lock:
         _options.update(_QUICK)
+        _deliveries.most = _QUICK_DELIVERING_SECONDS
         _clients.clear()
 
 
@@ -93,5 +125,6 @@ def reset() -> None:
     """Discard all clients, for another environment."""
     with _lock:
         _options.update(_STEPS)
+        _deliveries.most = DELIVERING_SECONDS
         _clients.clear()
-        _unanswered.clear()
+    call_unanswered_again()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +26,7 @@ from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
 from tapstack.domain.stored_packets import where_stored
-from tapstack.responder.aws.clients import delivering
+from tapstack.responder.aws.clients import DELIVERING_SECONDS, deliver_anew, delivering
 from tapstack.responder.aws.errors import is_transient, said_by
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
@@ -48,8 +48,10 @@ _ERRORS: Final = (BotoCoreError, ClientError, TryAgain)
 TRIED_AGAIN: Final = 8
 """How often a step of the workflow is tried again after a transient error of its notification, before that is left to
 the sweeper: below what the workflow retries (`response.states`), so that no step fails because of it."""
-DELIVER_SECONDS: Final = 60
+DELIVER_SECONDS: Final = DELIVERING_SECONDS
 """How long a sweep, which has 300 seconds, goes on with what was not delivered before; the rest is the next one's."""
+READDRESSED_AFTER: Final = timedelta(minutes=15)
+"""How old a notification is before it goes to another topic: longer than a deploy takes to update all functions."""
 STARTED: Final = "capturing"
 """What operators are notified of when mirroring has started."""
 _SUBJECT: Final = 100
@@ -112,7 +114,8 @@ def publish_to_any(subject: str, text: str) -> None:
     """Publish, as `publish`, what operators must know before something is deleted.
 
     Raises:
-        ClientError, BotoCoreError: no topic took it; that of the first one. Nothing is left to the sweeper then.
+        ClientError, BotoCoreError, TryAgain: no topic took it; that of the first one. Nothing is left to the sweeper
+            then.
     """
     failed = _publish(subject, text)
     if failed and len(failed) == len(environment().topic_arns):
@@ -173,20 +176,25 @@ def deliver() -> tuple[list[str], list[str]]:
     """Deliver what was not delivered, the oldest first, for up to `DELIVER_SECONDS`.
 
     A topic that does not take one gets no further one in this sweep: it would refuse each of them. What was kept for
-    one that was taken out of the deployment since goes to those that were added.
+    one that was taken out of the deployment since goes to those that were added, or waits until one is.
 
     Returns:
         A line for each that was delivered, and one for each topic, or bus, that does not take any, or is gone.
     """
     named, began = environment(), time.monotonic()
+    # Of this no other part of the sweep takes away time.
+    deliver_anew()
     there = {*named.topic_arns, named.event_bus}
-    lines, failed, dropped = list[str](), dict[str, Exception](), Counter[str]()
+    lines, failed, waiting = list[str](), dict[str, Exception](), dict[str, list[Undelivered]]()
     # Before anything is delivered: a sweep that is killed in between delivers nothing twice.
     for one in (one for one in undelivered.listed() if one.destination not in there):
         if time.monotonic() - began >= DELIVER_SECONDS:
             break
+        # Another function may have been deployed before this one: then it is this one that does not know the topic.
+        if one.since is not None and utc_now() - as_time(one.since) < READDRESSED_AFTER:
+            continue
         if not _readdress(one):
-            dropped[one.destination] += 1
+            waiting.setdefault(one.destination, []).append(one)
     for one in (one for one in undelivered.listed() if one.destination in there):
         if time.monotonic() - began >= DELIVER_SECONDS:
             break
@@ -202,9 +210,10 @@ def deliver() -> tuple[list[str], list[str]]:
                 lines.append(f"{one.subject}: to {one.destination}, since {one.since}")
     problems = [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
     problems += [
-        f"{destination}, which is not notified any more: {counted(count, 'notification')} dropped, "
-        "because no topic was added in its place"
-        for destination, count in dropped.items()
+        f"{destination}, which is not notified any more: {counted(len(those), 'notification')} "
+        f"{'waits' if len(those) == 1 else 'wait'} for a topic in its place, until "
+        f"{max(str(one.until) for one in those)}"
+        for destination, those in waiting.items()
     ]
     return lines, problems
 
@@ -212,7 +221,8 @@ def deliver() -> tuple[list[str], list[str]]:
 def _readdress(one: Undelivered) -> bool:
     """Keep for topics that were added since what was for one that is gone; return whether there are any.
 
-    Those that were there before took it, or have it kept for them. An event is for the bus alone.
+    Those that were there before took it, or have it kept for them. Where there are none, it stays as it is: the right
+    topic may be added after the wrong one was taken out. An event is for the bus alone.
     """
     now = environment().topic_arns
     added = [topic_arn for topic_arn in now if topic_arn not in one.topics] if one.topics else []
@@ -220,7 +230,8 @@ def _readdress(one: Undelivered) -> bool:
     topics = tuple({*one.topics, *now} - {one.destination})
     for topic_arn in added:
         undelivered.keep(replace(one, destination=topic_arn, topics=topics))
-    undelivered.forget(one)
+    if added:
+        undelivered.forget(one)
     return bool(added)
 
 

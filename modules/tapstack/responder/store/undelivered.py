@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tapstack.domain.incidents import as_text, utc_now
 from tapstack.domain.table_names import TO_DELIVER
@@ -26,6 +27,7 @@ class Undelivered:
         text: of the notification, or the detail of the event as JSON.
         topics: all that a notification was for: each took it, or has it kept for it, too. None of an event.
         since: when it was to be delivered; none before it is kept.
+        until: when it is given up; likewise.
     """
 
     destination: str
@@ -33,6 +35,7 @@ class Undelivered:
     text: str
     topics: tuple[str, ...] = ()
     since: str | None = None
+    until: str | None = None
 
 
 def keep(one: Undelivered) -> None:
@@ -62,7 +65,9 @@ def listed() -> Iterator[Undelivered]:
         if item["ttl"] > now:
             # An earlier version did not keep for which topics it was: for this one at least.
             topics = item.get("topics", [item["destination"]] if item["destination"].startswith("arn:") else [])
-            yield Undelivered(item["destination"], item["subject"], item["text"], tuple(topics), item["opened_at"])
+            until = as_text(datetime.fromtimestamp(int(item["ttl"]), UTC))
+            of = (item["destination"], item["subject"], item["text"])
+            yield Undelivered(*of, tuple(topics), item["opened_at"], until)
 
 
 def forget(one: Undelivered) -> None:
