@@ -33,8 +33,9 @@ from tapstack.responder.incident.alerts import receive_kept
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import alerts as alerts_store
 from tapstack.responder.store import containments, incidents, notified
+from tapstack.responder.store.incidents import Incident
 from tapstack.responder.sweeper import sweep
-from tests.responder.conftest import Site, item
+from tests.responder.conftest import Site, item, opened
 from tests.responder.test_findings import arn, decides, finding, sequence
 from tests.unit.domain.alerts import sample
 
@@ -521,7 +522,9 @@ class TestTargets:
         del document["event_time"]
         assert decided(document, "only detected", "hunters")["instance_id"] == instance
 
-    @pytest.mark.parametrize("unread", ["26/Nov/2026:11:50:00 +0000", ["2026-11-26", "yesterday"], {"at": 1}, -5])
+    @pytest.mark.parametrize(
+        "unread", ["26/Nov/2026:11:50:00 +0000", ["26.11.", "yesterday"], {"at": 1}, -5, 0, "0001-01-01T00:00:00Z"]
+    )
     def test_fails_when_the_interface_was_attached_after_the_one_time_that_can_be_read(
         self, site: Site, monkeypatch: pytest.MonkeyPatch, unread: Any
     ) -> None:
@@ -814,17 +817,30 @@ class TestUnmatched:
                 receive_kept(delivery)
             [message] = site.messages()
             lines = message["Message"].splitlines()
-            assert lines[3].startswith(f"Kept:     s3://{LANDING}/unmatched/soc/")
-            assert lines[4] == (
-                "          not yet, NoSuchBucket: 'The specified bucket does not exist': it is tried again, and is a "
-                "dead letter at last"
+            # An object that is not there is not named.
+            assert lines[3] == (
+                "Kept:     not yet, NoSuchBucket: 'The specified bucket does not exist': it is tried again, and if "
+                "that goes on failing it is in the queue tap-frankfurt-response-alerts-dead-letters"
             )
+            assert lines[-1] == "  tapstack xdr try --source soc FILE"
         region = {"LocationConstraint": site.ec2.meta.region_name}
         landing.create_bucket(Bucket=LANDING, CreateBucketConfiguration=region)
         result = receive_kept(delivery)
-        # As the notification says.
-        assert lines[3] == f"Kept:     {result['kept_as']}"
-        assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == len(site.messages()) == 1
+        assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
+        # One more, which says where it is, and that further ones are kept.
+        receive_kept(kept(generic({}), "msg_2"))
+        assert [f"\nKept:     {result['kept_as']}\n" in one["Message"] for one in site.messages()] == [False, True]
+
+    def test_when_the_bucket_refuses_later_in_the_hour_then_operators_are_notified_of_that(
+        self, site: Site, landing: Any
+    ) -> None:
+        key = str(receive_kept(kept(generic({})))["kept_as"]).removeprefix(f"s3://{LANDING}/")
+        landing.delete_object(Bucket=LANDING, Key=key)
+        landing.delete_bucket(Bucket=LANDING)
+        for number in (2, 3):
+            with pytest.raises(ClientError, match="NoSuchBucket"):
+                receive_kept(kept(generic({}), f"msg_{number}"))
+        assert ["\nKept:     not yet, NoSuchBucket: " in one["Message"] for one in site.messages()] == [False, True]
 
     def test_when_another_alert_of_the_document_fails_then_it_is_kept_and_notified_of_all_the_same(
         self, site: Site, landing: Any, monkeypatch: pytest.MonkeyPatch
@@ -840,6 +856,8 @@ class TestUnmatched:
                 handler.handler(event, None)
             [message] = site.messages()
             assert "not matched to exactly one instance" in message["Subject"]
+            # EC2 may know its instance then.
+            assert "No action was taken yet: another alert of its document failed" in message["Message"]
             assert len(landing.list_objects_v2(Bucket=LANDING)["Contents"]) == 1
 
     def test_when_there_is_no_landing_then_it_is_notified_all_the_same(self, site: Site) -> None:
@@ -947,6 +965,39 @@ def test_when_one_alert_of_a_document_goes_on_failing_then_operators_are_notifie
     failing.clear()
     assert len(receive_kept(delivery)["alerts"]) == 2
     assert [f"Instance: {ids[0]}\n" in one["Message"] for one in site.messages()] == [False, False, True]
+
+
+def test_when_one_instance_of_an_alert_goes_on_failing_then_operators_are_notified_of_the_others_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides(monkeypatch)
+    ids = [site.instance()[0] for _ in range(2)]
+    joined = opened(ids[0])
+    mapping = replace(preset("generic"), instance_id="ids", several_instances=True)
+    monkeypatch.setitem(SOURCES, "several", AlertSource(mapping=mapping))
+    delivery = kept(generic({}, ids=ids), source="several")
+    real, failing = joining.complete, [True]
+
+    def complete(incident: Incident, *args: Any, **more: Any) -> None:
+        if failing and incident.id == joined:
+            raise RuntimeError("broken")
+        real(incident, *args, **more)
+
+    def notified_of() -> list[bool]:
+        mails = [mail["Message"] for mail in site.messages()]
+        return ["1 instance of it could not be decided about yet: " in one for one in mails if ids[1] in one]
+
+    monkeypatch.setattr(joining, "complete", complete)
+    # It is tried again for longer than an hour.
+    for hour in ("03", "03", "04"):
+        monkeypatch.setattr(notified, "this_hour", lambda hour=hour: f"2026-01-02T{hour}")
+        with pytest.raises(RuntimeError, match="broken"):
+            receive_kept(delivery)
+        assert notified_of() == [True]
+    failing.clear()
+    [alert] = receive_kept(delivery)["alerts"]
+    assert [one["action"] for one in alert["decisions"]] == ["joined", "notify"]
+    assert notified_of() == [True]
 
 
 def test_when_the_function_is_killed_after_any_call_then_the_next_delivery_completes_it_once(

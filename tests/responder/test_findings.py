@@ -362,9 +362,13 @@ class TestAttackSequences:
         with pytest.raises(TryAgain):
             findings.handler(sequence(*map(arn, ids)), None)
         site.account.faults.clear()
-        assert site.messages() == []
+        [message] = site.messages()
+        assert f"\nInstance: {ids[0]}\n" in message["Message"]
+        assert "\n1 instance of it could not be decided about yet: " in message["Message"]
         decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
-        assert len(site.messages()) == 1
+        [_, message] = site.messages()
+        assert f"\nInstance: {ids[1]}\n" in message["Message"]
+        assert "could not be decided about" not in message["Message"]
         for decision, id_ in zip(decisions, ids, strict=True):
             incident = item(decision["incident_id"])
             assert (incident["instance_id"], len(incident["execution_arns"])) == (id_, 1)
@@ -392,6 +396,8 @@ class TestAttackSequences:
         captured = {one.instance_id for one in incidents.listed("open") if one.source == "guardduty"}
         # Where it may open few, the one that failed may be one of these.
         assert captured == {*(ids[1:] if most == 10 else ids[1:2])}
+        # Once, however often it fails.
+        assert sum("AttackSequence" in mail["Subject"] for mail in bare.messages()) == 1
         failing.clear()
         decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
         assert sorted(one.instance_id or "" for one in incidents.listed("open")) == sorted(ids)
@@ -591,6 +597,22 @@ def test_when_findings_flood_then_operators_are_notified_of_twelve_of_a_level_an
     before = len(site.messages())
     found(101)
     assert len(site.messages()) == before + 1
+
+
+def test_when_one_that_operators_are_not_notified_of_comes_again_then_it_is_counted_once_and_stays_silent(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decides(monkeypatch)
+    monkeypatch.setattr(notified, "this_hour", lambda: "2026-01-02T03")
+    instance, _ = site.instance()
+    for number in range(NOTIFIED_IN_AN_HOUR):
+        findings.handler({**finding(instance, 5.0), "id": f"event-{number}"}, None)
+    # It comes again for longer than an hour, as where another function fails because of it.
+    for hour in ("03", "03", "04"):
+        monkeypatch.setattr(notified, "this_hour", lambda hour=hour: f"2026-01-02T{hour}")
+        findings.handler({**finding(instance, 5.0), "id": "one-more"}, None)
+    assert len(site.messages()) == NOTIFIED_IN_AN_HOUR
+    assert capsys.readouterr().out.count('"AlertsNotNotified":[1.0]') == 1
 
 
 def test_when_events_flood_that_are_no_findings_then_operators_are_notified_of_twelve_an_hour(

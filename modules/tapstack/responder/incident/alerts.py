@@ -76,7 +76,7 @@ def receive_kept(kept: KeptAlert) -> dict[str, Any]:
             alerts.append(about)
             decided += [(about, one) for one in decisions]
     # Before a failure is raised: the same alert may fail each time.
-    kept_as = _keep(kept, unmatched) if unmatched else None
+    kept_as = _keep(kept, unmatched, again=bool(errors)) if unmatched else None
     if errors:
         raise errors[0]
     # A document has 100 alerts at most, each about 100 instances at most.
@@ -123,8 +123,11 @@ def _mapped(kept: KeptAlert) -> Mapped:
     return map_alerts(kept.source, source, document, home=home)
 
 
-def _keep(kept: KeptAlert, reasons: list[str]) -> str | None:
+def _keep(kept: KeptAlert, reasons: list[str], *, again: bool) -> str | None:
     """Keep an unmatched document in the landing, and notify of it, at most once an hour for each source.
+
+    What the bucket refuses is notified of apart, at most once an hour as well: who was notified that further ones are
+    kept is otherwise not notified that they are not.
 
     Raises:
         Exception: the bucket did not take it; operators are notified all the same, because it may never do.
@@ -139,10 +142,11 @@ def _keep(kept: KeptAlert, reasons: list[str]) -> str | None:
         except Exception as error:
             refused = error
     # The hour of the delivery: one that comes again is of the same.
-    hour = kept.received_at[:13]
+    hour = kept.received_at[:13] if refused is None else f"{kept.received_at[:13]}, refused"
     if not store.was_notified(kept.source, hour):
         why = None if refused is None else said_by(refused)
-        notifications.publish(*finding_notices.unmatched(kept.source, kept.document, reasons, address, why))
+        notice = finding_notices.unmatched(kept.source, kept.document, reasons, address, why, again=again)
+        notifications.publish(*notice)
         store.mark_notified(kept.source, hour)
     if refused is not None:
         raise refused

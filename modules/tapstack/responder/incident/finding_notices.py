@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from tapstack.domain.alerts import Alert, AlertInstance, title_of
+from tapstack.domain.alerts import SECURITY_HUB, Alert, AlertInstance, title_of
 from tapstack.domain.console import instance_page
 from tapstack.domain.counts import counted
 from tapstack.domain.incidents import can_be_extended, undo_command
+from tapstack.domain.names import dead_letters_name
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.own_names import ALERTS_NOT_NOTIFIED, ALERTS_UNMATCHED
 from tapstack.domain.policy import Decision
 from tapstack.domain.proposals import URL_VARIABLE
+from tapstack.domain.webhook_secrets import alert_dead_letters_name
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import address, attack_lines
 from tapstack.responder.store.incidents import Incident
@@ -63,12 +65,13 @@ class Outcome:
         }
 
 
-def decided(alert: Alert, outcomes: Sequence[Outcome], *, last: bool = False) -> tuple[str, str]:
+def decided(alert: Alert, outcomes: Sequence[Outcome], *, failed: int = 0, last: bool = False) -> tuple[str, str]:
     """Return subject and text about an alert.
 
     Args:
         alert: what was raised.
         outcomes: what was done about each of its instances.
+        failed: how many instances it is about besides, which could not be decided about.
         last: whether operators are notified of no further one of its source and level within the hour.
     """
     source, what = title_of(alert.source), f"{alert.noun.capitalize()}:"
@@ -86,6 +89,9 @@ def decided(alert: Alert, outcomes: Sequence[Outcome], *, last: bool = False) ->
         lines.append(f"Left out: {counted(further, 'more value')}")
     for outcome in outcomes:
         lines += ["", *_lines(alert, outcome)]
+    if failed:
+        said = f"{counted(failed, 'instance')} of it could not be decided about yet: the {alert.noun} is tried again, "
+        lines += ["", f"{said}and becomes a dead letter if that goes on failing."]
     if last:
         which = f"{alert.noun}s of {source} with severity {alert.level} that change nothing"
         lines += ["", f"{_last(which)} The events for subscribers have each."]
@@ -137,7 +143,13 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
 
 
 def unmatched(
-    source: str, document: str, reasons: Sequence[str], kept_as: str | None, refused: str | None = None
+    source: str,
+    document: str,
+    reasons: Sequence[str],
+    kept_as: str | None,
+    refused: str | None = None,
+    *,
+    again: bool = False,
 ) -> tuple[str, str]:
     """Return subject and text about an alert that names no instance for certain.
 
@@ -147,33 +159,45 @@ def unmatched(
         reasons: why it is unmatched.
         kept_as: the address of the object that it is kept as; None where there is no bucket for it.
         refused: why the bucket did not take it yet; none where it did.
+        again: whether all of the document is tried again, because another alert of it failed.
     """
     shown = title_of(source)
     reading = "tapstack xdr try --source " + shlex.quote(source)
     lines = [
-        f"An alert of {shown} could not be matched to exactly one instance. No action was taken.",
+        f"An alert of {shown} could not be matched to exactly one instance. No action was taken"
+        + (" yet: another alert of its document failed, and all of it is tried again." if again else "."),
         "",
         *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
         *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
-        f"Kept:     {kept_as or 'not stored, because this site has no telemetry bucket (xdr)'}",
-        *([f"          not yet, {refused}: it is tried again, and is a dead letter at last"] if refused else []),
+        f"Kept:     {_kept(source, kept_as, refused)}",
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
         f"Further ones of {shown} in this hour are "
         + (
             f"kept and counted (metric {ALERTS_UNMATCHED}), without a notification."
             if refused is None
-            else "tried again likewise, without a notification."
+            else "tried again likewise where the bucket refuses them, without a notification."
         ),
         "",
         "What to run next:",
     ]
-    if kept_as is not None:
+    if kept_as is not None and refused is None:
         copy = f"aws s3 cp --region {environment().home.region} {shlex.quote(kept_as)} -"
         lines.append(f"  {copy} | jq -r .document | {reading} -")
     else:
         lines.append(f"  {reading} FILE")
     return f"{_prefix()} {shown}: an alert not matched to exactly one instance", "\n".join(map(one_line, lines)) + "\n"
+
+
+def _kept(source: str, kept_as: str | None, refused: str | None) -> str:
+    """Return where an unmatched document is."""
+    if kept_as is None:
+        return "not stored, because this site has no telemetry bucket (xdr)"
+    if refused is None:
+        return kept_as
+    named = environment()
+    letters = (dead_letters_name if source == SECURITY_HUB else alert_dead_letters_name)(named.deployment, named.site)
+    return f"not yet, {refused}: it is tried again, and if that goes on failing it is in the queue {letters}"
 
 
 def _prefix() -> str:

@@ -89,15 +89,28 @@ def decide(
         there: what EC2 says of its instances; it is asked where none is given.
         position: of the alert among those of its delivery.
         sender: `person` of the caller of the API that sent it, if one did: that is who requests what a rule asks.
+
+    Raises:
+        Exception: of the first instance that failed, once the others are done, and notified of: the alert comes again.
     """
     rules = policy.load(environment().policy)
-    outcomes = _outcomes(_Deciding(rules, alert, delivery, _there(rules, alert) if there is None else there, sender))
+    about = _Deciding(rules, alert, delivery, _there(rules, alert) if there is None else there, sender)
+    outcomes, errors = _outcomes(about)
     if alert.source != GUARDDUTY and alert.where == alert.detected_in == environment().home:
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
-    _notify(alert, outcomes, (*delivery, str(position)) if delivery else ())
+    _notify(alert, outcomes, _notified_as(outcomes, delivery, position), failed=len(errors))
+    if errors:
+        # Once operators are notified of the others: the same instance may fail each time.
+        raise errors[0]
     return [outcome.as_dict() for outcome in outcomes]
+
+
+def _notified_as(outcomes: Sequence[Outcome], delivery: tuple[str, ...], position: int) -> tuple[str, ...]:
+    """Return by what is known that operators were notified of an alert: when it comes again, more may be decided."""
+    only = (one.instance.id if one.instance else "" for one in outcomes if one.done == "notify")
+    return (*delivery, str(position), *only) if delivery else ()
 
 
 def _there(rules: Sequence[policy.Rule], alert: Alert) -> Existing:
@@ -136,11 +149,10 @@ class _Deciding:
     sender: str | None
 
 
-def _outcomes(about: _Deciding) -> list[Outcome]:
-    """Return what was done about each instance; a finding opens so many incidents, with all its updates.
+def _outcomes(about: _Deciding) -> tuple[list[Outcome], list[Exception]]:
+    """Return what was done about each instance, and the errors of those that failed.
 
-    Raises:
-        Exception: of the first instance that failed, once the others are done: the finding comes again.
+    A finding opens so many incidents, with all its updates.
     """
     alert, errors = about.alert, list[Exception]()
     instances, most = alert.instances or (None,), environment().capture.incidents_per_finding
@@ -161,9 +173,7 @@ def _outcomes(about: _Deciding) -> list[Outcome]:
                 outcomes[at] = outcome
         for at in wanting[left:]:
             outcomes[at] = replace(outcomes[at], done="listed")
-    if errors:
-        raise errors[0]
-    return outcomes
+    return outcomes, errors
 
 
 def _each(
@@ -256,7 +266,7 @@ def _received(about: _Deciding, instance: AlertInstance, decision: Decision, *, 
     return Outcome(instance, True, decision, opened.incident, "silent" if opened.how == "same" else opened.how)
 
 
-def _notify(alert: Alert, outcomes: list[Outcome], known_by: tuple[str, ...]) -> None:
+def _notify(alert: Alert, outcomes: list[Outcome], known_by: tuple[str, ...], *, failed: int) -> None:
     """Notify of what no incident notifies of; of an attack sequence, also whenever it opened or joined an incident.
 
     Of what only notifies, a source may send any number: operators are notified of so many of each level in an hour, so
@@ -266,9 +276,10 @@ def _notify(alert: Alert, outcomes: list[Outcome], known_by: tuple[str, ...]) ->
     new = [i for i in found if not notified.is_notified(i, _NOTIFIED)] if alert.is_attack_sequence else []
     listed = _listed(outcomes)
     if new or listed:
-        notifications.publish(*finding_notices.decided(alert, outcomes))
+        notifications.publish(*finding_notices.decided(alert, outcomes, failed=failed))
     elif any(outcome.done == "notify" for outcome in outcomes):
-        _notify_so_often(alert.source, alert.level, known_by, partial(finding_notices.decided, alert, outcomes))
+        notice = partial(finding_notices.decided, alert, outcomes, failed=failed)
+        _notify_so_often(alert.source, alert.level, known_by, notice)
     for incident in new:
         notified.mark_notified(incident.id, _NOTIFIED)
     for incident, mark in listed:
@@ -292,8 +303,8 @@ def _notify_so_often(source: str, kind: str, known_by: tuple[str, ...], notice: 
     number = notified.count_alert(source, kind, of, most=NOTIFIED_IN_AN_HOUR)
     if number is None:
         count(ALERTS_NOT_NOTIFIED)
-        return
-    notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))
+    else:
+        notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))
     if known_by:
         notified.mark_published(source, of)
 

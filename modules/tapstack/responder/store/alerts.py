@@ -92,7 +92,10 @@ def _outcome_key(delivery: Sequence[str], alert_id: str | None, instance_id: str
 
 
 def was_notified(source: str, hour: str) -> bool:
-    """Return whether operators were notified of an unmatched alert of a source in an hour, such as 2026-01-02T03."""
+    """Return whether operators were notified of an unmatched alert of a source in an hour, such as 2026-01-02T03.
+
+    Those that the bucket refused have an hour of their own, such as `2026-01-02T03, refused`.
+    """
     return table.read(request_key("unmatched", (source,), hour)) is not None
 
 
