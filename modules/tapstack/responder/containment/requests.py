@@ -182,7 +182,7 @@ def _contain_once(incident_id: str, chosen: Mode, by: Caller, skip_wait: bool) -
     if state == "contained":
         if not would_change(incident):
             return incident
-        asked, said = None, "again, for what was attached since"
+        asked, said = None, "again, for what is not done yet"
     else:
         _check_can_be_contained(incident)
         if not incident.failed_in_part:
