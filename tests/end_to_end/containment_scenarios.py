@@ -33,13 +33,13 @@ def everything_of_an_instance_is_changed_and_restored(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of(PAYMENTS)
     incident = response.open(PAYMENTS)
-    planned = _dry_run(response, incident, "contain-now")
+    planned = dry_run(response, incident, "contain-now")
     assert {change["what"] for change in planned["changes"]} == _USUAL | (_OFF_BY_DEFAULT if _thorough(its) else set())
     with _without_replacement(response):
-        _contain(response, incident)
-        assert _is_isolated(response, PAYMENTS)
-        assert _dry_run(response, incident, "release")["changes"]
-        _release(response, incident)
+        contain(response, incident)
+        assert is_isolated(response, PAYMENTS)
+        assert dry_run(response, incident, "release")["changes"]
+        release(response, incident)
     assert response.groups_of(PAYMENTS) == before
 
 
@@ -50,18 +50,18 @@ def a_responder_approves(its: Scenarios) -> None:
     for _ in range(2):
         response.contain(incident, "approval")
     response.until_asked(incident)
-    assert not _is_isolated(response, "database")
+    assert not is_isolated(response, "database")
     path = f"/incidents/{incident['id']}/approve"
     plan = response.approver.post(path, {"dry_run": True}, repeatable=True)
     assert (plan["refused"], bool(plan["changes"])) == (None, True)
     # Who requested it does not approve it.
-    own = _dry_run(response, incident, "approve")
+    own = dry_run(response, incident, "approve")
     assert "other_person" in own["refused"]
     assert not own["changes"]
     response.approve(incident)
     response.until_settled(incident, "contained")
-    assert _is_isolated(response, "database")
-    _release(response, incident)
+    assert is_isolated(response, "database")
+    release(response, incident)
 
 
 def a_responder_rejects(its: Scenarios) -> None:
@@ -69,7 +69,7 @@ def a_responder_rejects(its: Scenarios) -> None:
     before = response.groups_of("database")
     incident = response.open("database", containment="approval")
     response.until_asked(incident)
-    assert not _dry_run(response, incident, "reject")["changes"]
+    assert not dry_run(response, incident, "reject")["changes"]
     response.reject(incident)
     response.until_settled(incident, "rejected")
     assert response.groups_of("database") == before
@@ -82,9 +82,9 @@ def the_deadline_passes(its: Scenarios) -> None:
     response.contain(incident, "approval")
     response.until_settled(incident, "contained" if contains else "rejected")
     assert response.containment(incident)["decision"] == "default"
-    assert _is_isolated(response, "database") is contains
+    assert is_isolated(response, "database") is contains
     if contains:
-        _release(response, incident)
+        release(response, incident)
 
 
 def the_incident_is_closed_before_a_decision(its: Scenarios) -> None:
@@ -94,7 +94,7 @@ def the_incident_is_closed_before_a_decision(its: Scenarios) -> None:
     response.until_asked(incident)
     response.end(incident)
     assert response.containment(incident)["state"] == "rejected"
-    assert not _is_isolated(response, "database")
+    assert not is_isolated(response, "database")
 
 
 def a_finding_contains(its: Scenarios) -> None:
@@ -110,7 +110,7 @@ def a_finding_contains(its: Scenarios) -> None:
         response.until_waiting(incident)
     response.until_settled(incident, "contained")
     assert _executions(response, "contain") == [f"{incident['id']}-contain-{run}" for run in (1, 2)]
-    _release(response, incident)
+    release(response, incident)
 
 
 def a_finding_approves_what_waits_for_an_answer(its: Scenarios) -> None:
@@ -123,7 +123,7 @@ def a_finding_approves_what_waits_for_an_answer(its: Scenarios) -> None:
         find(response, response.company.instances["database"], "approves", severity=9.5)
         response.until_settled(incident, "contained")
     assert response.containment(incident)["decided_by"] == "guardduty"
-    _release(response, incident)
+    release(response, incident)
 
 
 def an_attack_sequence_contains_each_of_its_instances(its: Scenarios) -> None:
@@ -139,9 +139,9 @@ def an_attack_sequence_contains_each_of_its_instances(its: Scenarios) -> None:
             response.until_waiting(incident)
             response.until_settled(incident, "contained")
         assert {incident["severity"] for incident in incidents} == {"critical"}
-        assert all(_is_isolated(response, name) for name in names)
+        assert all(is_isolated(response, name) for name in names)
         for incident in incidents:
-            _release(response, incident)
+            release(response, incident)
     assert [response.groups_of(name) for name in names] == before
 
 
@@ -149,10 +149,10 @@ def two_incidents_contain_it_and_each_releases(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     first, second = _wanted_twice(response)
-    assert "stays contained" in _dry_run(response, first, "release")["refused"]
-    _release(response, first)
-    assert _is_isolated(response, "database")
-    _release(response, second)
+    assert "stays contained" in dry_run(response, first, "release")["refused"]
+    release(response, first)
+    assert is_isolated(response, "database")
+    release(response, second)
     assert response.groups_of("database") == before
 
 
@@ -160,7 +160,7 @@ def two_incidents_contain_it_and_one_releases_for_both(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     first, second = _wanted_twice(response)
-    _release(response, first, all=True)
+    release(response, first, all=True)
     assert response.groups_of("database") == before
     assert response.containment(second)["state"] == "released"
 
@@ -169,7 +169,7 @@ def others_changed_something_and_it_is_overwritten(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     incident = _blocked(response)
-    _release(response, incident, overwrite=True)
+    release(response, incident, overwrite=True)
     assert response.groups_of("database") == before
 
 
@@ -177,7 +177,7 @@ def others_changed_something_and_it_is_kept(its: Scenarios) -> None:
     response = its.response
     before = response.groups_of("database")
     incident = _blocked(response)
-    _release(response, incident, keep=True)
+    release(response, incident, keep=True)
     [theirs, other] = response.company.interfaces["database"]
     assert response.groups_of("database") == {
         theirs: [response.company.security_groups["web"]],
@@ -190,16 +190,16 @@ def an_interface_is_attached_after_isolation(its: Scenarios) -> None:
     """The sweeper has it isolated too, and a release restores what it had."""
     response = its.response
     incident = response.open("database")
-    _contain(response, incident)
-    with _attached(response, "database") as interface:
-        groups = _groups(response, interface)
+    contain(response, incident)
+    with attached(response, "database") as interface:
+        groups = groups_of(response, interface)
         # It is mirrored as well, where the incident captures already.
         assert response.sweep()["instances"] in (1, 2)
         response.until_settled(incident, "contained")
-        assert _groups(response, interface) == [_quarantine(response)]
+        assert groups_of(response, interface) == [quarantine(response)]
         assert response.sweep()["audit"] == 0
-        _release(response, incident)
-        assert _groups(response, interface) == groups
+        release(response, incident)
+        assert groups_of(response, interface) == groups
 
 
 def every_try_to_contain_fails_and_a_responder_asks_again(its: Scenarios) -> None:
@@ -212,9 +212,9 @@ def every_try_to_contain_fails_and_a_responder_asks_again(its: Scenarios) -> Non
             response.release(incident)
         response.until_settled(incident, "failed")
     assert [line for line in response.containment(incident)["changed"] if line.startswith("security groups of ")]
-    _contain(response, incident)
-    assert _is_isolated(response, "database")
-    _release(response, incident)
+    contain(response, incident)
+    assert is_isolated(response, "database")
+    release(response, incident)
 
 
 def guard_rails_refuse(its: Scenarios) -> None:
@@ -231,12 +231,12 @@ def guard_rails_refuse(its: Scenarios) -> None:
             ("database", "protected by its tag"),
         ):
             incident = response.open(name)
-            refused = _dry_run(response, incident, "contain")["refused"]
+            refused = dry_run(response, incident, "contain")["refused"]
             assert why in refused, refused
             with pytest.raises(UserError, match=why):
                 response.contain(incident)
             assert not response.containment(incident)
-            assert not _is_isolated(response, name)
+            assert not is_isolated(response, name)
             # An instance that cannot be mirrored fails the capture: what is closed before that, the sweeper ends.
             response.until(incident, "failed" if name == "legacy" else "capturing")
     finally:
@@ -253,7 +253,7 @@ def a_protected_instance_is_contained_by_two_persons(its: Scenarios) -> None:
     ec2.create_tags(Resources=[database], Tags=[tag])
     try:
         reason = {"reason": "the instance gave that to itself"}
-        assert _dry_run(response, incident, "contain-protected", **reason)["overridden"]
+        assert dry_run(response, incident, "contain-protected", **reason)["overridden"]
         response.api.post(f"/incidents/{incident['id']}/contain-protected", reason, repeatable=True)
         response.until_asked(incident)
         for what in ("approve", "override", "contain-now"):
@@ -263,8 +263,8 @@ def a_protected_instance_is_contained_by_two_persons(its: Scenarios) -> None:
                 )
         response.approve(incident)
         response.until_settled(incident, "contained")
-        assert _is_isolated(response, "database")
-        _release(response, incident)
+        assert is_isolated(response, "database")
+        release(response, incident)
     finally:
         ec2.delete_tags(Resources=[database], Tags=[tag])
 
@@ -272,16 +272,16 @@ def a_protected_instance_is_contained_by_two_persons(its: Scenarios) -> None:
 def a_mirror_target_that_mirrors_no_other_instance_does_not_protect(its: Scenarios) -> None:
     response = its.response
     ec2 = response.account.client("ec2")
-    with _attached(response, "database") as interface:
+    with attached(response, "database") as interface:
         made = ec2.create_traffic_mirror_target(NetworkInterfaceId=interface)["TrafficMirrorTarget"]
         target = made["TrafficMirrorTargetId"]
         try:
             incident = response.open("database")
-            [said] = [line for line in _dry_run(response, incident, "contain")["warnings"] if target in line]
-            _contain(response, incident)
-            assert _is_isolated(response, "database")
+            [said] = [line for line in dry_run(response, incident, "contain")["warnings"] if target in line]
+            contain(response, incident)
+            assert is_isolated(response, "database")
             assert said in response.containment(incident)["not_done"]
-            _release(response, incident)
+            release(response, incident)
         finally:
             ec2.delete_traffic_mirror_target(TrafficMirrorTargetId=target)
 
@@ -292,7 +292,7 @@ def the_sweeper_reports_forgotten_containments(its: Scenarios) -> None:
     [by_hand] = response.company.interfaces["web-1"]
     [had] = response.groups_of("web-1").values()
     incident = response.open("database")
-    _contain(response, incident)
+    contain(response, incident)
     response.end(incident)
     stored = response.items_of(response.company.instances["database"])
     original = next(item for item in stored if item["sk"]["S"].startswith("ORIGINAL#"))
@@ -302,9 +302,9 @@ def the_sweeper_reports_forgotten_containments(its: Scenarios) -> None:
     key = {name: lost[name] for name in ("pk", "sk")}
     response.account.client("dynamodb").delete_item(TableName=response.table, Key=key)
     # Closed or not, it can be released.
-    _release(response, incident)
+    release(response, incident)
     assert response.sweep()["audit"] == 0
-    response.give(by_hand, _quarantine(response))
+    response.give(by_hand, quarantine(response))
     assert response.sweep()["audit"] == 1
     response.give(by_hand, *had)
 
@@ -325,7 +325,7 @@ def the_sweeper_goes_on_with_a_question_whose_execution_was_ended(its: Scenarios
     )
     response.approve(incident)
     response.until_settled(incident, "contained")
-    _release(response, incident)
+    release(response, incident)
 
 
 def the_sweeper_continues_what_was_approved_by_a_function_that_was_killed(its: Scenarios) -> None:
@@ -337,7 +337,7 @@ def the_sweeper_continues_what_was_approved_by_a_function_that_was_killed(its: S
     response.asked_long_ago(incident)
     assert response.sweep()["started"] == 0
     response.until_settled(incident, "contained")
-    _release(response, incident)
+    release(response, incident)
 
 
 def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
@@ -347,7 +347,7 @@ def a_release_for_all_overtakes_a_containment(its: Scenarios) -> None:
         both = (response.open("database"), response.open("database"))
         first, _ = both
         overtaken(Walk(response, "overtaken", both))
-        assert not _is_isolated(response, "database")
+        assert not is_isolated(response, "database")
         if "restored once more" in [entry["what"] for entry in response.show(first)["timeline"]]:
             return
     raise AssertionError(f"in {_TRIES} tries no release was in time to overtake a containment")
@@ -383,18 +383,18 @@ def _thorough(its: Scenarios) -> bool:
     return its.response.launches
 
 
-def _dry_run(response: DeployedResponse, incident: Incident, what: str, **given: Any) -> dict[str, Any]:
+def dry_run(response: DeployedResponse, incident: Incident, what: str, **given: Any) -> dict[str, Any]:
     body = {"dry_run": True, **given}
     plan: dict[str, Any] = response.api.post(f"/incidents/{incident['id']}/{what}", body, repeatable=True)
     return plan
 
 
-def _contain(response: DeployedResponse, incident: Incident) -> None:
+def contain(response: DeployedResponse, incident: Incident) -> None:
     response.contain(incident)
     response.until_settled(incident, "contained")
 
 
-def _release(response: DeployedResponse, incident: Incident, **flags: bool) -> None:
+def release(response: DeployedResponse, incident: Incident, **flags: bool) -> None:
     response.release(incident, **flags)
     response.until_settled(incident, "released")
 
@@ -411,27 +411,27 @@ def _wanted_twice(response: DeployedResponse) -> tuple[Incident, Incident]:
 def _blocked(response: DeployedResponse) -> Incident:
     """Contain the database, have others change the groups of its first interface, and try to release it."""
     incident = response.open("database")
-    _contain(response, incident)
+    contain(response, incident)
     response.give(response.company.interfaces["database"][0], response.company.security_groups["web"])
-    [difference] = _dry_run(response, incident, "release")["differences"]
+    [difference] = dry_run(response, incident, "release")["differences"]
     assert difference["blocks"]
     response.release(incident)
     response.until_settled(incident, "blocked")
     return incident
 
 
-def _quarantine(response: DeployedResponse) -> str:
+def quarantine(response: DeployedResponse) -> str:
     functions = response.account.client("lambda")
     configuration = functions.get_function_configuration(FunctionName=response.function("containment"))["Environment"]
     groups = json.loads(configuration["Variables"]["TAPSTACK_SETTINGS"])["containment"]["groups"]
     return str(groups[response.company.shop.id]["quarantine"])
 
 
-def _is_isolated(response: DeployedResponse, name: str) -> bool:
-    return set(map(tuple, response.groups_of(name).values())) == {(_quarantine(response),)}
+def is_isolated(response: DeployedResponse, name: str) -> bool:
+    return set(map(tuple, response.groups_of(name).values())) == {(quarantine(response),)}
 
 
-def _groups(response: DeployedResponse, interface: str) -> list[str]:
+def groups_of(response: DeployedResponse, interface: str) -> list[str]:
     found = response.account.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])
     return [group["GroupId"] for group in found["NetworkInterfaces"][0]["Groups"]]
 
@@ -444,13 +444,14 @@ def _executions(response: DeployedResponse, task: str) -> list[str]:
 
 
 @contextmanager
-def _attached(response: DeployedResponse, name: str) -> Iterator[str]:
-    """Give an instance another network interface, for a while."""
+def attached(response: DeployedResponse, name: str, **other: Any) -> Iterator[str]:
+    """Give an instance another network interface, for a while; of another kind, or elsewhere, where that is given."""
     ec2, company = response.account.client("ec2"), response.company
-    made = ec2.create_network_interface(
-        SubnetId=company.shop.private[0],
-        Groups=[company.security_groups["administration"], company.security_groups["backup"]],
-    )["NetworkInterface"]["NetworkInterfaceId"]
+    usual = {
+        "SubnetId": company.shop.private[0],
+        "Groups": [company.security_groups["administration"], company.security_groups["backup"]],
+    }
+    made = ec2.create_network_interface(**{**usual, **other})["NetworkInterface"]["NetworkInterfaceId"]
     attachment = ec2.attach_network_interface(
         NetworkInterfaceId=made, InstanceId=company.instances[name], DeviceIndex=2
     )["AttachmentId"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
 import pytest
 from moto.ec2.models import ec2_backends
@@ -11,7 +12,12 @@ from moto.ec2.models import ec2_backends
 from strictmoto.account import ACCOUNT_ID, REGION
 from strictmoto.testing.least_privilege import policies_of, prove
 from tapstack.domain.incidents import as_text, utc_now
-from tests.end_to_end.deployed import SITE, DeployedResponse, Incident, wait_for
+from tests.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse, Incident, wait_for
+from tests.end_to_end.rare_containments import (
+    an_interface_is_in_a_foreign_vpc,
+    pods_have_security_groups_of_their_own,
+    the_mirror_target_admits_an_instance_by_its_group,
+)
 from tests.end_to_end.scenarios import Scenarios, find, findings_received, heard_by, mails, opened
 
 pytestmark = pytest.mark.long
@@ -125,21 +131,32 @@ def _says_who_overrode(response: DeployedResponse, incident: Incident) -> bool:
     return any("overr" in entry["detail"] or "overr" in entry["what"] for entry in response.show(incident)["timeline"])
 
 
+RARE: Final = (
+    activity_goes_on_after_the_incident_closed,
+    a_release_for_all_withdraws_what_is_pending,
+    an_instance_stops_and_starts,
+    a_session_of_others_comes_first,
+    a_lone_responder_overrides,
+    pods_have_security_groups_of_their_own,
+    an_interface_is_in_a_foreign_vpc,
+)
+
+
 @pytest.mark.parametrize(
-    "scenario",
+    ("site", "scenario"),
     [
-        activity_goes_on_after_the_incident_closed,
-        a_release_for_all_withdraws_what_is_pending,
-        an_instance_stops_and_starts,
-        a_session_of_others_comes_first,
-        a_lone_responder_overrides,
+        *(pytest.param(SITE, scenario, id=scenario.__name__) for scenario in RARE),
+        pytest.param(
+            STANDING_SITE,
+            the_mirror_target_admits_an_instance_by_its_group,
+            id=f"{the_mirror_target_admits_an_instance_by_its_group.__name__}, of a group of others",
+        ),
     ],
-    ids=lambda scenario: scenario.__name__,
 )
 def test_when_it_happens_then_every_call_is_allowed(
-    deployed: dict[str, DeployedResponse], scenario: Callable[[Scenarios], None]
+    deployed: dict[str, DeployedResponse], site: str, scenario: Callable[[Scenarios], None]
 ) -> None:
-    response = deployed[SITE]
+    response = deployed[site]
     its = Scenarios(response)
     its.play(scenario)
     policies = policies_of(response.account, response.roles)
