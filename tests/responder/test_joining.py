@@ -208,7 +208,7 @@ class TestFindings:
         assert decided(found(instance, 2))["action"] == "joined"
         [mail] = joined_mails(policy)
         assert "Nothing is captured: the incident failed." in mail
-        assert f"  tapstack incident close {incident}\n" in mail
+        assert f"  tapstack incident close {incident}  # closes the incident\n" in mail
 
     def test_when_one_failed_and_another_captures_then_findings_join_that_one(self, policy: Site) -> None:
         instance, _ = policy.instance()

@@ -174,7 +174,7 @@ def test_when_some_find_no_place_then_they_wait_and_are_mirrored_once_there_is_o
     assert Counter(states(second)) == {"mirrored": 2, "waiting": 2}
     incident_steps.notify(second)
     [mail] = mails(small, second, "mirroring started")
-    assert "Not mirrored yet, which each sweep tries again:" in mail
+    assert "Not mirrored yet; tried again every 15 minutes:" in mail
     assert entries(second, "capturing") == ["2 network interfaces mirrored, 2 waiting"]
     before = notes(second, "waiting")
     assert sweep().places == []

@@ -25,11 +25,12 @@ from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.proposals import (
     CHOOSE,
-    CLOSE_CONTAINS,
-    CLOSE_REJECTS,
     GOES_ON,
     ISOLATES_THE_REST,
     LEAVES_REFUSED,
+    SKIP_WAIT,
+    close_effect,
+    contain_commands,
     pending_commands,
     proposal,
 )
@@ -131,26 +132,36 @@ def next_commands(incident: Incident, now: datetime, options: str = "") -> list[
         options: that each command needs, with a space before each.
     """
     name, state = shlex.quote(plain(incident.get("id"))), incident.get("state")
+    containment, wait = _mapping(incident, "containment"), _wait(incident)
     of_containment = [
-        proposal(name, command, options, effect=effect) for command, effect in _of_containment(incident).items()
+        proposal(name, command, options, effect=effect, wait=wait)
+        for command, effect in _of_containment(incident).items()
     ]
+
+    def closes(does: str | None = None) -> str:
+        return close_effect(containment.get("state"), waits_for_packets=_waits_for_packets(containment), does=does)
+
     if state == "closed":
         return of_containment
     if state == "failed":
         remains = "deletes what remains" if _list(incident, "in_place") else "closes the incident"
-        return [proposal(name, "close", options, effect=remains), *of_containment]
+        return [proposal(name, "close", options, effect=closes(remains)), *of_containment]
     show = proposal(name, "show", options)
     if not can_be_extended(str(state)) or _is_ending(incident):
         return [show, *of_containment]
-    containment = _mapping(incident, "containment")
-    effect = CLOSE_CONTAINS if _waits_for_packets(containment) else None
-    effect = CLOSE_REJECTS if containment.get("state") == "pending" else effect
     return [
         show,
         *_extension(incident, name, now, options),
-        proposal(name, "close", options, effect=effect),
+        proposal(name, "close", options, effect=closes()),
         *of_containment,
     ]
+
+
+def _wait(incident: Incident) -> int | None:
+    """Return how many seconds a containment that is decided now waits for packets at most; None where it does not."""
+    # An API of an earlier version does not say it.
+    wait = incident.get("containment_wait_seconds")
+    return wait if isinstance(wait, int) else None
 
 
 def _of_containment(incident: Incident) -> dict[str, str | None]:
@@ -159,7 +170,7 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
     state, differences = containment.get("state"), _entries(containment, "differences")
     modes = [mode for mode in MODES if mode in _list(incident, "containment_modes")]
     if _waits_for_packets(containment):
-        return {**dict.fromkeys(["contain --mode now --skip-wait"] if "now" in modes else []), "reject": None}
+        return {**dict.fromkeys([SKIP_WAIT] if "now" in modes else []), "reject": None}
     left = {"release": None} if _is_left_changed(containment) else {}
     if state == "pending":
         # A command that closes the incident rejects it; its expiry does not.
@@ -180,7 +191,7 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
     if incident.get("containment_failed_in_part"):
         found |= {f"contain --mode {mode}": GOES_ON for mode in modes[:1]}
     else:
-        found |= dict.fromkeys(f"contain --mode {mode}" for mode in modes)
+        found |= dict.fromkeys(contain_commands(modes, wait=_wait(incident)))
     return {**found, **left}
 
 

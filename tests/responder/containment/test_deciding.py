@@ -106,6 +106,17 @@ class TestModes:
         shop.set(modes=["approval"])
         assert incidents.shown(incidents.get(incident))["containment_modes"] == []
 
+    def test_when_a_containment_would_wait_for_packets_then_the_incident_says_for_how_long(self, shop: Shop) -> None:
+        incident = opened(shop.database)
+        assert incidents.shown(incidents.get(incident))["containment_wait_seconds"] is None
+        shop.set(wait_for_packets={"at_most_seconds": 900})
+        assert incidents.shown(incidents.get(incident))["containment_wait_seconds"] == 900
+        change(incident, "SET packets = :seen", seen={"state": "packets seen", "since": "2026-01-02T03:05:00Z"})
+        assert incidents.shown(incidents.get(incident))["containment_wait_seconds"] is None
+        change(incident, "REMOVE packets")
+        commands.close(incident, by="ann")
+        assert incidents.shown(incidents.get(incident))["containment_wait_seconds"] is None
+
     @pytest.mark.parametrize("state", [None, "rejected", "released", "failed"])
     def test_when_the_instance_can_be_contained_then_the_incident_says_in_which_modes(
         self, shop: Shop, state: str | None

@@ -411,6 +411,26 @@ def test_when_it_waits_for_packets_then_close_says_that_it_contains_and_the_wait
     assert ("--skip-wait" in text) is skips
 
 
+def test_when_a_containment_would_wait_for_packets_then_the_card_says_for_how_long_and_how_to_skip_that() -> None:
+    text = card(incident(containment_modes=["approval", "now"], containment_wait_seconds=900), now=NOW)
+    after = "after at most 900 seconds of waiting for packets"
+    assert f"--mode approval  # isolates the instance once that is approved, {after}\n" in text
+    assert f"--mode now  # isolates the instance without an approval, {after}\n" in text
+    assert text.endswith(f"contain {ID} --mode now --skip-wait  # isolates the instance within 15 seconds")
+    pending = containment(state="pending", changed=[])
+    text = card(incident(containment=pending, containment_wait_seconds=900), now=NOW)
+    assert f"approve {ID}  # isolates the instance, {after}\n" in text
+
+
+@pytest.mark.parametrize(("in_place", "does"), [(["tms-1"], "deletes what remains"), ([], "closes the incident")])
+def test_when_a_failed_incident_has_a_pending_containment_then_close_says_that_it_rejects_that(
+    in_place: list[str], does: str
+) -> None:
+    pending = containment(state="pending", changed=[])
+    text = card(incident(state="failed", in_place=in_place, containment=pending), now=NOW)
+    assert f"close {ID}  # {does} and rejects the containment\n" in text
+
+
 def test_when_it_is_contained_then_containing_again_is_proposed_for_what_is_not_isolated() -> None:
     for state in ("capturing", "closed"):
         text = card(incident(state=state, containment=containment(), containment_modes=["approval"]), now=NOW)

@@ -15,7 +15,13 @@ from tapstack.domain.appliance_settings import DeployedLaunch
 from tapstack.domain.capture_settings import CaptureSettings
 from tapstack.domain.containment import Kind, PriorState
 from tapstack.domain.containment_release import refusal
-from tapstack.domain.containment_settings import AutoScaling, DeployedContainment, LoadBalancers, TwoStep
+from tapstack.domain.containment_settings import (
+    AutoScaling,
+    DeployedContainment,
+    LoadBalancers,
+    TwoStep,
+    WaitForPackets,
+)
 from tapstack.domain.evidence_settings import ApplianceSnapshots
 from tapstack.domain.incidents import Because, as_time
 from tapstack.domain.names import workflow_name
@@ -23,10 +29,11 @@ from tapstack.domain.regions import AccountRegion
 from tapstack.responder.capture import packet_notices
 from tapstack.responder.containment import notifications as of_containment
 from tapstack.responder.containment.other_requests import OtherRequest
-from tapstack.responder.outbound import notifications
+from tapstack.responder.outbound import notifications, snapshot_notices
 from tapstack.responder.store import incidents, keys, retention
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
 from tapstack.responder.store.records import IncidentAppliance, IncidentPackets, incident_of
+from tapstack.responder.store.snapshots import Kept
 from tests.unit.cli.incidents import incident as shown_incident
 
 URL = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
@@ -375,6 +382,114 @@ def test_when_an_incident_expires_then_the_notification_says_that_its_containmen
 def test_when_mirroring_starts_of_a_contained_instance_then_no_containment_is_proposed() -> None:
     assert "tapstack incident contain" not in notifications.capturing(incident())[1]
     assert "  tapstack incident contain inc-1 --mode now  #" in notifications.capturing(incident(state="released"))[1]
+
+
+@pytest.mark.parametrize(
+    ("containment", "said"),
+    [
+        ({"state": "released"}, "ends the capture and does NOT release the instance"),
+        ({"state": "contained"}, "ends the capture and does NOT release the instance"),
+        (
+            {"state": "pending", "deadline": "2026-01-02T03:14:15Z", "default": "leave"},
+            "ends the capture and rejects the containment",
+        ),
+        (
+            {"state": "containing", "packets_until": "2026-01-02T03:19:15Z"},
+            "ends the capture and isolates the instance at once",
+        ),
+    ],
+)
+def test_when_mirroring_starts_then_close_has_the_effect_that_it_has_on_the_containment(
+    containment: dict[str, Any], said: str
+) -> None:
+    lines = notifications.capturing(incident(**containment))[1].splitlines()
+    assert [line for line in lines if " close " in line] == [f"  tapstack incident close inc-1  # {said}"]
+    assert lines.count("Commands possible now (choose one):") == 1
+
+
+def test_when_mirroring_starts_while_a_containment_is_pending_then_the_question_is_in_the_notification() -> None:
+    pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave")
+    lines = notifications.capturing(pending)[1].splitlines()
+    assert "A containment of i-1 is still PENDING until 2026-01-02T03:14:15Z; then it is not contained." in lines
+    assert lines[-4:-1] == [
+        "  tapstack incident approve inc-1 --dry-run  # shows what would change",
+        "  tapstack incident approve inc-1  # isolates the instance",
+        "  tapstack incident reject inc-1  # leaves the instance connected",
+    ]
+
+
+def test_when_mirroring_starts_while_a_containment_waits_for_packets_then_the_notification_says_how_to_end_that() -> (
+    None
+):
+    waits = incident(state="containing", packets_until="2026-01-02T03:19:15Z")
+    lines = notifications.capturing(waits)[1].splitlines()
+    assert (
+        "i-1 is NOT contained yet: that waits for packets until 2026-01-02T03:19:15Z, at most. The attacker is still "
+        "connected."
+    ) in lines
+    assert lines[-2:] == [
+        "  tapstack incident contain inc-1 --mode now --skip-wait  # isolates the instance within 15 seconds",
+        "  tapstack incident reject inc-1  # leaves the instance connected",
+    ]
+
+
+def test_when_a_failed_incident_has_a_pending_containment_then_closing_it_says_that_it_rejects_that() -> None:
+    pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave")
+    failed = replace(pending, state="failed", in_place=("tms-1",))
+    assert (
+        "What to run next, to delete what remains:\n"
+        "  tapstack incident close inc-1  # deletes what remains and rejects the containment\n"
+    ) in notifications.failed(failed, "TryAgain: x", [])[1]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_when_a_containment_would_wait_for_packets_then_each_notification_that_proposes_it_says_for_how_long(
+    seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = DeployedContainment(modes=("approval", "now"), wait_for_packets=WaitForPackets(900))
+    site = SimpleNamespace(containment=waiting, capture=CaptureSettings())
+    for module in (of_containment, incidents):
+        monkeypatch.setattr(module, "environment", lambda: site)
+    packets = IncidentPackets("packets seen" if seen else "mirroring", "2026-01-02T03:04:10Z", "2026-01-02T03:05:00Z")
+    pending = replace(incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave"), packets=packets)
+    after = "" if seen else ", after at most 900 seconds of waiting for packets"
+    asked = of_containment.approval(pending)[1]
+    assert ("it waits for packets first, at most 900 seconds. The attacker stays connected." in asked) is not seen
+    for text in (asked, notifications.capturing(pending)[1]):
+        assert f"  tapstack incident approve inc-1  # isolates the instance{after}\n" in text
+        assert f"  # isolates the instance without another person{after}\n" in text
+    released = replace(incident(state="released"), packets=packets)
+    rejected = replace(incident(state="rejected", decision="rejected", decided_by="ben"), packets=packets)
+    now = "isolates the instance at once without an approval" if seen else "isolates the instance without an approval"
+    for text in (notifications.capturing(released)[1], of_containment.left(rejected, [])[1]):
+        assert f"  tapstack incident contain inc-1 --mode now  # {now}{after}\n" in text
+        assert ("contain inc-1 --mode now --skip-wait  # isolates the instance within 15 seconds" in text) is not seen
+
+
+@pytest.mark.parametrize("site", ["the-laboratory-of-new-york", "a-name-of-a-site-that-has-40-characters-x"[:40]])
+def test_when_the_name_of_a_site_is_long_then_it_is_shortened_and_never_what_the_subject_says(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = SimpleNamespace(site=site, api_url=URL)
+    monkeypatch.setattr(notifications, "environment", lambda: named)
+    found = replace(
+        incident(not_done=("eni-1 STAYS CONNECTED: it is managed by an AWS service",)),
+        id="inc-20260102T030405-k3v9x0ab",
+        severity="critical",
+    )
+    kept = Kept("tapstack-production-epb 1", found.where, "2026-01-02T03:04:05Z", "2026-04-02T03:04:05Z")
+    mails = {
+        "CONTAINED, BUT STILL CONNECTED": of_containment.contained(found),
+        "closed, containment NOT RELEASED": notifications.closed(found, ["x"]),
+        "interface attached to a contained instance": of_containment.isolating(found, "eni-1", connected=True),
+        "PACKETS GO TO ANOTHER MIRROR SESSION": packet_notices.preceded(found, [], []),
+        "packets LOST with the appliance": snapshot_notices.kept(kept),
+    }
+    for what, (subject, _) in mails.items():
+        assert len(subject) <= 100
+        assert subject.startswith(f"[tapstack {site[:4]}")
+        assert subject.endswith(what)
+        assert found.id in subject or what.startswith("packets")
 
 
 def _mail(subject_and_text: tuple[str, str]) -> str:

@@ -334,6 +334,11 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "description": "Whether its containment failed after changes were started. To contain again goes on as it was "
         "decided, and needs no new approval.",
     },
+    "containment_wait_seconds": {
+        "type": ["integer", "null"],
+        "description": "How long a containment that is decided now waits for packets at most "
+        "(containment.wait_for_packets); the instance stays connected meanwhile. null where it does not wait.",
+    },
     "extendable_until": _or_null(
         _time(
             "When the capture ends at the latest, extensions included; before mirroring starts, an estimate. "

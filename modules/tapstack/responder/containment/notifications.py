@@ -14,7 +14,15 @@ from tapstack.domain.containment import difference_line, held_for, isolation_gap
 from tapstack.domain.containment_release import network_is_restored, refusals
 from tapstack.domain.containment_settings import check_groups_command, planned_changes
 from tapstack.domain.outside_text import word
-from tapstack.domain.proposals import CHOOSE, GOES_ON, ISOLATES_THE_REST, LEAVES_REFUSED, pending_commands, proposal
+from tapstack.domain.proposals import (
+    CHOOSE,
+    GOES_ON,
+    ISOLATES_THE_REST,
+    LEAVES_REFUSED,
+    contain_commands,
+    pending_commands,
+    proposal,
+)
 from tapstack.domain.quarantine import delete_rules_commands
 from tapstack.responder.containment.other_requests import OtherRequest
 from tapstack.responder.environment import environment
@@ -43,25 +51,32 @@ def approval(incident: Incident) -> tuple[str, str]:
         f"{word(containment.asked_by)} requests containment of {incident.instance_id}. "
         f"If it is neither approved nor rejected by {containment.deadline}, {default}.",
         evidence(incident),
-        _plan(),
+        _plan(incident),
         who_may_approve(incident),
         _proposals(incident, pending_commands(overrides=bool(containment.overridden_tags))),
     )
 
 
-def _plan() -> list[str]:
+def _plan(incident: Incident) -> list[str]:
     """Return lines: what a containment changes by the settings; what it finds, the dry run of `approve` shows."""
     settings = environment().containment
     if settings is None:
         return []
+    wait = incidents.containment_wait(incident)
     return [
+        *(
+            [f"If it is contained, it waits for packets first, at most {wait} seconds. The attacker stays connected."]
+            if wait is not None
+            else []
+        ),
         "If it is contained, this is changed where it applies (approve --dry-run shows each change):",
         *(f"  {line}" for line in planned_changes(settings)),
     ]
 
 
 def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
-    lines = [f"  {proposal(incident.id, one, effect=_effect(incident, one))}" for one in commands]
+    wait = incidents.containment_wait(incident)
+    lines = [f"  {proposal(incident.id, one, effect=_effect(incident, one), wait=wait)}" for one in commands]
     return [CHOOSE, *lines] if lines else []
 
 
@@ -78,8 +93,10 @@ def _is_refused(incident: Incident) -> bool:
 
 def _contain_commands(incident: Incident) -> list[str]:
     modes = incidents.containment_modes(incident)
-    # Where it is decided already, none needs an approval.
-    return [f"contain --mode {mode}" for mode in (modes[:1] if _is_decided(incident) else modes)]
+    if _is_decided(incident):
+        # None needs an approval, and none waits.
+        return contain_commands(modes[:1])
+    return contain_commands(modes, wait=incidents.containment_wait(incident))
 
 
 def _is_decided(incident: Incident) -> bool:

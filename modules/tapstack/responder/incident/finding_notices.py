@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from tapstack.domain.alerts import SECURITY_HUB, Alert, AlertInstance, title_of
 from tapstack.domain.console import instance_page
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import can_be_extended, undo_command
+from tapstack.domain.incidents import can_be_extended
 from tapstack.domain.names import dead_letters_name
 from tapstack.domain.outside_text import one_line, quoted, word
 from tapstack.domain.own_names import ALERTS_NOT_NOTIFIED, ALERTS_UNMATCHED
@@ -19,7 +19,7 @@ from tapstack.domain.policy import Decision
 from tapstack.domain.proposals import URL_VARIABLE
 from tapstack.domain.webhook_secrets import alert_dead_letters_name
 from tapstack.responder.environment import environment
-from tapstack.responder.outbound.notifications import address, attack_lines
+from tapstack.responder.outbound.notifications import address, attack_lines, close_command, headed
 from tapstack.responder.store.incidents import Incident
 
 _EVENT_LENGTH: Final = 2000
@@ -95,7 +95,7 @@ def decided(alert: Alert, outcomes: Sequence[Outcome], *, failed: int = 0, last:
     if last:
         which = f"{alert.noun}s of {source} with severity {alert.level} that change nothing"
         lines += ["", f"{_last(which)} The events for subscribers have each."]
-    return f"{_prefix()} {source} {alert.level}: {alert.shown_type}", "\n".join(lines) + "\n"
+    return headed(f"{source} {alert.level}: {alert.shown_type}"), "\n".join(lines) + "\n"
 
 
 def _decided(outcome: Outcome) -> str:
@@ -139,7 +139,7 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
         "What to run next: inspect GuardDuty's findings of this time.",
         *(["", _last("events that are no findings")] if last else []),
     ]
-    return f"{_prefix()} GuardDuty: an event that is no finding", "\n".join(lines) + "\n"
+    return headed("GuardDuty: an event that is no finding"), "\n".join(lines) + "\n"
 
 
 def unmatched(
@@ -186,7 +186,8 @@ def unmatched(
         lines.append(f"  {copy} | jq -r .document | {reading} -")
     else:
         lines.append(f"  {reading} FILE")
-    return f"{_prefix()} {shown}: an alert not matched to exactly one instance", "\n".join(map(one_line, lines)) + "\n"
+    said = headed(f"{shown}: an alert not matched to exactly one instance")
+    return said, "\n".join(map(one_line, lines)) + "\n"
 
 
 def _kept(source: str, kept_as: str | None, refused: str | None) -> str:
@@ -198,10 +199,6 @@ def _kept(source: str, kept_as: str | None, refused: str | None) -> str:
     named = environment()
     letters = (dead_letters_name if source == SECURITY_HUB else alert_dead_letters_name)(named.deployment, named.site)
     return f"not yet, {refused}: it is tried again, and if that goes on failing it is in the queue {letters}"
-
-
-def _prefix() -> str:
-    return f"[tapstack {environment().site}]"
 
 
 def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
@@ -230,7 +227,7 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
     if incident is not None:
         yield f"  tapstack incident show {incident.id}"
         if incident.state == "failed":
-            yield f"  {undo_command(incident.id)}"
+            yield f"  {close_command(incident)}"
     if instance is None:
         yield "  nothing: Tapstack captures and contains EC2 instances only"
     elif outcome.gone:

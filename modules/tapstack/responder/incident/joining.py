@@ -26,7 +26,6 @@ from tapstack.domain.incidents import (
     highest,
     is_before_capture,
     lasting,
-    undo_command,
     utc_now,
 )
 from tapstack.domain.outside_text import quoted, word
@@ -389,6 +388,6 @@ def _notification(incident: Incident, request: OpenRequest, report: Report, *, l
         [
             "What to run next:",
             f"  tapstack incident show {incident.id}",
-            *([f"  {undo_command(incident.id)}"] if incident.state == "failed" else []),
+            *([f"  {notifications.close_command(incident)}"] if incident.state == "failed" else []),
         ],
     )

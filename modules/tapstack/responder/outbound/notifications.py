@@ -17,14 +17,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tapstack.domain.console import execution_page, instance_page
 from tapstack.domain.containment import tags_word
-from tapstack.domain.containment_settings import Mode
 from tapstack.domain.counts import counted
-from tapstack.domain.incidents import SWEEP_MINUTES, as_time, extend_command, undo_command, utc_now
+from tapstack.domain.incidents import SWEEP_MINUTES, as_time, extend_command, utc_now
 from tapstack.domain.outside_text import LONG, one_line, quoted, word
 from tapstack.domain.own_names import EVENT_SOURCE, NOTIFICATIONS_UNDELIVERED
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
-from tapstack.domain.proposals import CHOOSE, URL_VARIABLE, pending_commands, proposal
+from tapstack.domain.proposals import (
+    CHOOSE,
+    SKIP_WAIT,
+    URL_VARIABLE,
+    close_effect,
+    contain_commands,
+    pending_commands,
+    proposal,
+)
 from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import DELIVERING_SECONDS, deliver_anew, delivering
 from tapstack.responder.aws.errors import is_transient, said_by
@@ -55,6 +62,9 @@ READDRESSED_AFTER: Final = timedelta(minutes=15)
 STARTED: Final = "capturing"
 """What operators are notified of when mirroring has started."""
 _SUBJECT: Final = 100
+_LEFT_OUT: Final = "..."
+_SITE: Final = 6
+"""So much of the name of a site is left in a subject however long the rest of it is."""
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
 _ENTRIES_BYTES: Final = 131_072
@@ -311,16 +321,60 @@ def capturing(incident: Incident) -> tuple[str, str]:
         f"whether packets arrive. A warning follows where CloudWatch counts none for {_NONE_FOR} minutes.",
         ["Mirrored:", *(_mirrored(item) for item in mirrored)],
         _not_mirrored("Not mirrored:", incident.in_state("refused")),
-        _not_mirrored("Not mirrored yet, which each sweep tries again:", incident.in_state("waiting")),
+        _not_mirrored(f"Not mirrored yet; tried again every {SWEEP_MINUTES} minutes:", incident.in_state("waiting")),
         _where(incident),
+        _undone(incident),
         [
             CHOOSE,
             f"  {proposal(incident.id, 'show')}",
             f"  {_extension(incident)}",
-            f"  {proposal(incident.id, 'close')}",
-            *(f"  {proposal(incident.id, f'contain --mode {mode}')}" for mode in _modes(incident)),
+            f"  {close_command(incident)}",
+            *_proposals(incident, _of_containment(incident)),
         ],
     )
+
+
+def _undone(incident: Incident) -> list[str]:
+    """Return the line about a containment that is pending, or waits for packets; none where it does neither."""
+    containment = incident.containment
+    if containment is None:
+        return []
+    if containment.waits_for_packets:
+        return [
+            f"{incident.instance_id} is NOT contained yet: that waits for packets until {containment.packets_until}, "
+            "at most. The attacker is still connected."
+        ]
+    if containment.state != "pending":
+        return []
+    then = "it is contained" if containment.default == "contain" else "it is not contained"
+    return [f"A containment of {incident.instance_id} is still PENDING until {containment.deadline}; then {then}."]
+
+
+def _of_containment(incident: Incident) -> list[str]:
+    """Return the commands for the containment of an incident whose instance is not contained."""
+    containment, modes = incident.containment, incidents.containment_modes(incident)
+    if containment is not None and containment.waits_for_packets:
+        return [*([SKIP_WAIT] if "now" in modes else []), "reject"]
+    if containment is not None and containment.state == "pending":
+        return list(pending_commands(overrides=bool(containment.overridden_tags)))
+    if incident.containment_state in incidents.WANTED_CONTAINMENT:
+        return []
+    return contain_commands(modes, wait=incidents.containment_wait(incident))
+
+
+def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
+    wait = incidents.containment_wait(incident)
+    return [f"  {proposal(incident.id, command, wait=wait)}" for command in commands]
+
+
+def close_command(incident: Incident) -> str:
+    """Return the command that closes an incident, with its effect: also on a containment that is not done yet."""
+    containment, does = incident.containment, None
+    if incident.state == "failed":
+        does = "deletes what remains" if incident.in_place else "closes the incident"
+    waits = containment is not None and containment.waits_for_packets
+    effect = close_effect(incident.containment_state, waits_for_packets=waits, does=does)
+    return proposal(incident.id, "close", effect=effect)
 
 
 def _extension(incident: Incident) -> str:
@@ -329,23 +383,11 @@ def _extension(incident: Incident) -> str:
     return extend_command(incident.id, incident.state, utc_now(), incident.expires_at, end)
 
 
-def _modes(incident: Incident) -> list[Mode]:
-    """Return in which modes the instance, which is not contained, can be contained."""
-    return [] if incident.containment_state in incidents.WANTED_CONTAINMENT else incidents.containment_modes(incident)
-
-
 def _pending(incident: Incident) -> list[str]:
     """Return the lines about a containment that is pending; none where none is."""
-    containment = incident.containment
-    if containment is None or containment.state != "pending":
+    if incident.containment_state != "pending":
         return []
-    then = "it is contained" if containment.default == "contain" else "it is not contained"
-    commands = pending_commands(overrides=bool(containment.overridden_tags))
-    return [
-        f"A containment of {incident.instance_id} is still PENDING until {containment.deadline}; then {then}.",
-        CHOOSE,
-        *(f"  {proposal(incident.id, command)}" for command in commands),
-    ]
+    return [*_undone(incident), CHOOSE, *_proposals(incident, _of_containment(incident))]
 
 
 def closed(incident: Incident, still_contained: list[str]) -> tuple[str, str]:
@@ -426,7 +468,7 @@ def failed(incident: Incident, failure: str, still_contained: list[str]) -> tupl
         if in_place
         else ["No mirror session and no appliance of this incident remains."],
         _where(incident),
-        ["What to run next, to delete what remains:", f"  {undo_command(incident.id)}"]
+        ["What to run next, to delete what remains:", f"  {close_command(incident)}"]
         if in_place
         else ["What to run next:", f"  tapstack incident show {incident.id}"],
         still_contained,
@@ -446,7 +488,18 @@ def cleanup_failed(incident: Incident, failure: str) -> tuple[str, str]:
 
 def subject(incident: Incident, what: str) -> str:
     """Return the subject of a message about an incident."""
-    return f"[tapstack {environment().site}] {incident.severity} {incident.id}: {what}"
+    return headed(f"{incident.severity} {incident.id}: {what}")
+
+
+def headed(what: str) -> str:
+    """Return a subject that begins with the name of the site, which is shortened where SNS would not take all of it.
+
+    The end says the most: `BUT STILL CONNECTED`, for example.
+    """
+    site, room = environment().site, _SUBJECT - len(f"[tapstack ] {what}")
+    if len(site) > room:
+        site = f"{site[: max(room, _SITE) - len(_LEFT_OUT)]}{_LEFT_OUT}"
+    return f"[tapstack {site}] {what}"
 
 
 def _suspect(incident: Incident) -> str:

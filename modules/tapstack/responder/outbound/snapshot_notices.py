@@ -8,7 +8,6 @@ from tapstack.domain.counts import counted
 from tapstack.domain.incidents import SWEEP_MINUTES
 from tapstack.domain.outside_text import one_line, quoted
 from tapstack.domain.stored_packets import snapshot_words
-from tapstack.responder.environment import environment
 from tapstack.responder.outbound import notifications
 from tapstack.responder.store import snapshots as stored
 from tapstack.responder.store.records import Snapshot
@@ -34,13 +33,13 @@ def notify_once(kept: Kept, what: str, subject: str, text: str) -> bool:
 def kept(its: Kept) -> tuple[str, str]:
     """Return subject and text: the appliance is deleted, and its packets are in snapshots; or there were none."""
     if not its.snapshots:
-        return _subject("packets LOST with the appliance"), _text(
+        return notifications.headed("packets LOST with the appliance"), _text(
             its,
             "No snapshot could be taken of the appliance: it had no instance or no volume any more. What it captured "
             "until then is lost. Its stack was deleted outside Tapstack; AWS CloudTrail shows by whom.",
         )
     size = sum(one.size_gib for one in its.snapshots)
-    return _subject("packets kept in snapshots"), _text(
+    return notifications.headed("packets kept in snapshots"), _text(
         its,
         f"The appliance was stopped, and snapshots of its volumes are complete. They are deleted at {its.expires_at}; "
         "another notification comes before.",
@@ -57,7 +56,7 @@ def kept(its: Kept) -> tuple[str, str]:
 def failed(its: Kept) -> tuple[str, str]:
     """Return subject and text: snapshots cannot be taken, so the appliance stays."""
     region = its.where.region
-    return _subject("packets NOT KEPT yet, the appliance stays"), _text(
+    return notifications.headed("packets NOT KEPT yet, the appliance stays"), _text(
         its,
         f"Snapshots of the appliance could not be taken: {quoted(its.failure, 1000)}",
         [
@@ -76,17 +75,13 @@ def failed(its: Kept) -> tuple[str, str]:
 
 def about_to_be_deleted(its: Kept) -> tuple[str, str]:
     """Return subject and text: the time of snapshots is nearly over."""
-    return _subject("packets will be DELETED"), _text(
+    return notifications.headed("packets will be DELETED"), _text(
         its,
         f"The snapshots with the packets of these incidents are deleted at {its.expires_at}, or a day after this "
         "notification, if that is later.",
         ["Snapshots:", *_listed(its.snapshots)],
         ["To keep one, copy it before; Tapstack does not delete copies:", *_copies(its)],
     )
-
-
-def _subject(what: str) -> str:
-    return f"[tapstack {environment().site}] {what}"
 
 
 def _text(its: Kept, first: str, *parts: list[str]) -> str:

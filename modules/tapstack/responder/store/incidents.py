@@ -685,6 +685,7 @@ def shown(incident: Incident) -> dict[str, Any]:
         "stored_packets": stored_packets(incident),
         "containment_modes": containment_modes(incident),
         "containment_failed_in_part": incident.failed_in_part,
+        "containment_wait_seconds": containment_wait(incident),
         "extendable_until": latest,
     }
 
@@ -757,6 +758,16 @@ def containment_modes(incident: Incident) -> list[Mode]:
     if state == "contained" or incident.failed_in_part or (state in _UNCONTAINED and is_open(incident)):
         return list(settings.modes)
     return []
+
+
+def containment_wait(incident: Incident) -> int | None:
+    """Return how many seconds a containment that is decided now waits for packets at most; None where it does not."""
+    settings = environment().containment
+    how = settings.wait_for_packets if settings is not None else None
+    if how is None or not incident.instance_id or not can_be_extended(incident.state) or incident.close_requested:
+        return None
+    seen = incident.packets is not None and incident.packets.state == "packets seen"
+    return None if seen else how.at_most_seconds
 
 
 def is_open(incident: Incident) -> bool:
