@@ -51,6 +51,8 @@ COMMANDS: Final = {
     "rotate-secret": ["rotate-secret", "--source", "hunters", "--output", "secret"],
     "xdr-status": ["status"],
 }
+UNMATCHED: Final = "xdr-unmatched"
+"""Of the command that the notification of an unmatched alert has: `aws s3 cp`, of the AWS CLI."""
 TABLE: Final = incidents_table_name(PROJECT, SITE)
 SECRET: Final = webhook_secret_name(PROJECT, SITE, "hunters")
 BUCKET: Final = landing_bucket_name(PROJECT, SITE, ACCOUNT_ID)
@@ -164,7 +166,7 @@ def run(
 
 
 def test_every_policy_has_a_command() -> None:
-    assert {file.stem for file in FOLDER.glob("*.json")} == set(COMMANDS)
+    assert {file.stem for file in FOLDER.glob("*.json")} == {*COMMANDS, UNMATCHED}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -177,6 +179,30 @@ def test_when_an_operator_has_a_policy_then_its_command_works_and_without_any_ac
         capsys.readouterr()
         assert run(name, rest) == 2, action
         assert f"is not authorized to perform: {action}" in capsys.readouterr().err
+
+
+def test_when_an_operator_has_the_policy_for_unmatched_alerts_then_it_reads_one_and_without_any_action_it_does_not(
+    account: Account, session: Callable[[dict[str, Any]], Credentials]
+) -> None:
+    key = account.client("secretsmanager").describe_secret(SecretId=SECRET)["KmsKeyId"]
+    one, other = "unmatched/hunters/a.json", "flow/a"
+    for name in (one, other):
+        account.client("s3").put_object(
+            Bucket=BUCKET, Key=name, Body=b"{}", ServerSideEncryption="aws:kms", SSEKMSKeyId=key
+        )
+
+    def read(document: dict[str, Any], name: str) -> bytes:
+        client = account.client_with(session(document), "s3")
+        # As `aws s3 cp` does.
+        client.head_object(Bucket=BUCKET, Key=name)
+        found: bytes = client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+        return found
+
+    whole = policy(UNMATCHED)
+    assert read(whole, one) == b"{}"
+    for name, document in ((other, whole), *((one, rest) for _, rest in without_each(whole))):
+        with pytest.raises(ClientError, match="403|not authorized|AccessDenied"):
+            read(document, name)
 
 
 def test_when_webhooks_were_refused_then_status_says_how_many_and_when_the_last_one(

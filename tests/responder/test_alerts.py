@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -262,7 +263,8 @@ class TestDecisions:
             "",
             f"Instance: {instance}",
             f"Console:  {instance_page('eu-central-1', instance)}",
-            "Decision: notify, by no rule of the policy",
+            "Decision: notify",
+            "Rule:     none matches",
             "What to run next:",
             f"  tapstack incident open --instance {instance} --reason 'soc a-1'",
         ]
@@ -783,6 +785,8 @@ class TestUnmatched:
         lines = message["Message"].splitlines()
         assert lines[2].startswith("Why:      finding 0123456789abcdef0123456789abcdef: there is no instance")
         assert lines[3] == f"Kept:     {result['kept_as']}"
+        assert lines[4] == "Read it:  with the policy docs/iam/operators/xdr-unmatched.json"
+        assert (Path(__file__).parents[2] / lines[4].rpartition(" ")[2]).is_file()
         kept = f"aws s3 cp --region {site.ec2.meta.region_name} {result['kept_as']} -"
         assert lines[-1] == f"  {kept} | jq -r .document | tapstack xdr try --source securityhub -"
         handler.handler({**event, "id": "another"}, None)

@@ -104,7 +104,7 @@ def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_captu
     site.ec2.stop_instances(InstanceIds=[instance])
     [line] = sweep().instances
     assert line.startswith(f"{incident}: {instance} was stopped")
-    assert "nothing is captured while it is stopped, and its memory is lost" in line
+    assert "nothing is captured while it is stopped, and its memory is lost, unless it hibernates" in line
     assert sweep().instances == []
     site.ec2.start_instances(InstanceIds=[instance])
     [found] = site.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]

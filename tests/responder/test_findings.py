@@ -70,7 +70,8 @@ def test_when_no_rule_matches_then_only_a_notification_is_published(
         "",
         f"Instance: {instance}",
         f"Console:  {instance_page('eu-central-1', instance)}",
-        "Decision: notify, by no rule of the policy",
+        "Decision: notify",
+        "Rule:     none matches",
         "What to run next:",
         f"  tapstack incident open --instance {instance} --reason 'GuardDuty 0123456789abcdef0123456789abcdef'",
     ]
@@ -87,7 +88,7 @@ def test_when_a_rule_with_tags_lets_an_instance_off_then_the_notification_names_
     assert decided(finding(instance, 9.9))["action"] == "notify"
     [message] = site.messages()
     assert (
-        "Decision: notify, by rule test-systems\n"
+        "Decision: notify\nRule:     test-systems\n"
         "          by its tags (environment), which any caller with ec2:CreateTags on the instance can write\n"
     ) in message["Message"]
 
@@ -157,9 +158,10 @@ def test_when_the_instance_is_gone_then_no_incident_is_opened_and_the_notificati
     [message] = site.messages()
     why = f"there is no instance {instance} in this account and Region"
     lines = message["Message"].splitlines()
-    at = lines.index("Decision: notify, by rule c2")
+    at = lines.index("Decision: notify")
     assert lines[at + 1 :] == [
         f"          not capture: {why if gone == 'never there' else f'instance {instance} is {gone}'}",
+        "Rule:     c2",
         "What to run next:",
         "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs",
     ]
@@ -298,7 +300,7 @@ class TestAttackSequences:
         )
         for one in incidents:
             its = f"Instance: {one['instance_id']}\nConsole:  {instance_page('eu-central-1', one['instance_id'])}\n"
-            assert f"{its}Decision: capture, by rule worst\n" in message["Message"]
+            assert f"{its}Decision: capture\nRule:     worst\n" in message["Message"]
             assert f"\n  tapstack incident show {one['id']}\n" in message["Message"]
         # Updates find each again, whatever instances join, and say nothing new.
         joined = site.instance()[0]
@@ -308,7 +310,7 @@ class TestAttackSequences:
         again = findings.handler(sequence(*map(arn, [joined, *ids])), None)["decisions"]
         assert again[1:] == updated
         assert len(site.messages()) == 2
-        assert site.messages()[-1]["Message"].count("Decision: none, because it has an incident already") == 2
+        assert site.messages()[-1]["Message"].count("Done:     nothing new, it has an incident already") == 2
 
     def test_when_the_policy_only_notifies_then_every_instance_is_listed_with_its_command(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -341,13 +343,14 @@ class TestAttackSequences:
         decisions = findings.handler(sequence(arn(id_), arn(id_, region="eu-west-1")), None)["decisions"]
         assert [decision["action"] for decision in decisions] == ["capture", "notify"]
         [message] = site.messages()
-        assert message["Message"].splitlines()[-7:] == [
+        assert message["Message"].splitlines()[-8:] == [
             f"Instance: {id_} in eu-west-1, account 123456789012",
             f"Console:  {instance_page('eu-west-1', id_)}",
-            "Decision: notify, by rule all",
+            "Decision: notify",
             "          not capture: the instance is of account 123456789012 in eu-west-1, not of this site's",
+            "Rule:     all",
             "What to run next:",
-            "  with the TAPSTACK_URL of account 123456789012 in eu-west-1:",
+            "  with TAPSTACK_URL set to the API of account 123456789012 in eu-west-1:",
             f"  tapstack incident open --instance {id_} --reason 'GuardDuty {'1' * 32}'",
         ]
 
@@ -431,11 +434,12 @@ class TestAttackSequences:
         assert [one["action"] for one in first] == ["joined", "capture", "capture", "listed"]
         assert first[0]["incident_id"] == joined
         [message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
-        assert message.splitlines()[-6:] == [
+        assert message.splitlines()[-7:] == [
             f"Instance: {ids[3]}",
             f"Console:  {instance_page('eu-central-1', ids[3])}",
-            "Decision: NOT capture, by rule all",
+            "Decision: NOT capture",
             "          one finding opens at most 2 incidents (capture.incidents_per_finding)",
+            "Rule:     all",
             "What to run next:",
             f"  tapstack incident open --instance {ids[3]} --reason 'GuardDuty {'1' * 32}'",
         ]
@@ -451,7 +455,7 @@ class TestAttackSequences:
         assert findings.handler(sequence(*map(arn, [another, *ids])), None)["decisions"][0]["action"] == "listed"
         [_, message] = [one["Message"] for one in bare.messages() if "GuardDuty" in one["Subject"]]
         its = f"Instance: {another}\nConsole:  {instance_page('eu-central-1', another)}\n"
-        assert f"{its}Decision: NOT capture, by rule all" in message
+        assert f"{its}Decision: NOT capture\n" in message
 
     def test_when_its_updates_name_other_instances_each_time_then_they_open_no_more(
         self, bare: Site, monkeypatch: pytest.MonkeyPatch
@@ -524,7 +528,10 @@ def test_when_a_finding_is_of_another_account_or_region_then_nothing_is_done_her
     [message] = site.messages()
     account, region = event["detail"]["accountId"], event["detail"]["region"]
     assert f"Instance: {instance} in {region}, account {account}\n" in message["Message"]
-    assert f"  with the TAPSTACK_URL of account {account} in {region}:\n  tapstack incident open" in message["Message"]
+    assert (
+        f"  with TAPSTACK_URL set to the API of account {account} in {region}:\n  tapstack incident open"
+        in message["Message"]
+    )
     # Not even asked about: the id is another's there.
     assert (site.calls("ec2")[1:], site.calls("states")) == ([], [])
 
@@ -561,7 +568,7 @@ def test_when_something_optional_is_odd_then_the_finding_is_acted_on_and_the_not
     assert [line for line in lines if line.startswith(("Left out", "Decision"))] == [
         "Left out: detail.service.count: expected a whole number from 0 to 2147483647, got '\\nDecision: contain_now'",
         "Left out: detail.service.eventLastSeen: expected a time such as 2026-01-02T03:04:05Z, got 5",
-        "Decision: notify, by no rule of the policy",
+        "Decision: notify",
     ]
 
 
@@ -699,7 +706,8 @@ def test_when_it_is_no_finding_then_one_notification_says_what_it_is_and_nothing
     lines = message["Message"].splitlines()
     assert lines[2].startswith(f"Why:      {why}")
     assert lines[3].startswith("Event:    '")
-    assert len(lines) == 6
+    assert len(lines) == 7
+    assert lines[6].startswith("  aws guardduty list-findings --region eu-central-1 ")
     # Counted, and recorded as published where it is known when it comes again; nothing else.
     is_known = isinstance(event, dict) and {"id", "detail-type"} <= event.keys()
     counted = ["GetItem", "UpdateItem", "TransactWriteItems"] if is_known else ["UpdateItem"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tapstack.cli import main
 from tapstack.domain.errors import RuleViolation
 from tapstack.domain.identifiers import check_name
 from tapstack.settings.load import parse_deployment
@@ -56,6 +59,16 @@ def test_every_json_of_a_page_can_be_copied(page: Path) -> None:
         assert json.loads(block)
 
 
+_RUNS = {
+    "check": "check",
+    "incident": "run_incident",
+    "operate": "run_operate",
+    "rehearse_account": "rehearse_account",
+    "rehearse_deploy": "rehearse_deploy",
+    "rehearse_incident": "run_rehearse_incident",
+    "xdr": "run_xdr",
+}
+"""What runs a command once its arguments are taken, by its module."""
 _COMMAND = re.compile(r"^(?:\$ |\w+=\S+ )*((?:\.venv/bin/)?tapstack) [a-z]", re.MULTILINE)
 """Those of Tapstack that a page shows in a block: after a prompt, or after variables of the environment."""
 
@@ -69,6 +82,42 @@ def test_when_a_page_shows_commands_then_the_shell_finds_the_program(page: Path)
     if ways == {"tapstack"}:
         before = text[: blocks[0].start()]
         assert before.count("`. .venv/bin/activate`") == text.count("`. .venv/bin/activate`") == 1
+
+
+_SHOWN = re.compile(
+    r"(?:^|[\s(;|])tapstack ((?:incident|xdr|check|deploy|diff|destroy|synth|output|rehearse)\b[^#|)]*)"
+)
+"""A command of Tapstack in a line of a block, up to a comment, a pipe or the end of a substitution."""
+
+
+_SHELL = re.compile(r"^```(?:sh|console|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _commands(text: str) -> Iterator[str]:
+    """Yield the arguments of each command of Tapstack that a page gives; the name of one alone is none."""
+    for block in _SHELL.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from _SHOWN.findall(line)
+    for given in re.findall(r"`tapstack ([^`]+)`", " ".join(_FENCE.sub("", text).split())):
+        if "-" in given.partition(" ")[2].partition(" ")[2]:
+            yield given
+
+
+# The changelog names options, not commands to run.
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_when_a_page_gives_a_command_then_the_program_takes_its_arguments(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module, runs in _RUNS.items():
+        monkeypatch.setattr(f"tapstack.cli.{module}.{runs}", lambda *_, **__: 0)
+    for given in _commands(page.read_text(encoding="utf-8")):
+        try:
+            taken = main(shlex.split(given, comments=True)) == 0
+        except SystemExit as refused:
+            taken = refused.code == 0
+        assert taken, f"tapstack {given}: {capsys.readouterr().err}"
 
 
 def test_when_a_page_says_what_a_name_is_then_the_code_agrees() -> None:

@@ -55,8 +55,8 @@ def add_parsers(actions: Any, add: AddParser) -> None:
     container.add_argument(
         "--override-protection",
         action="store_true",
-        help="ask to contain an instance that a tag protects: needs a separate permission, and another person must "
-        "approve it. Not to be confused with the command override, which replaces that person",
+        help="request the containment of an instance that a tag protects: needs a separate permission, and another "
+        "person must approve it. Not to be confused with the command override, which replaces that person",
     )
     container.add_argument(
         "--skip-wait",

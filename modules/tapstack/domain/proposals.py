@@ -30,7 +30,7 @@ EFFECTS: Final[Mapping[str, str]] = {
     "reject": "leaves the instance connected",
     _OVERRIDE: "isolates the instance without another person",
     "release --dry-run": "shows what would be restored",
-    "release": "RECONNECTS the instance as it was before",
+    "release": "RECONNECTS it as before, unless another incident contains it",
     "release --overwrite": "RECONNECTS the instance as it was before and discards what was changed outside Tapstack",
     "release --keep": "keeps what was changed outside Tapstack and restores the rest",
     "release --all": "RECONNECTS the instance for all incidents that contain it",

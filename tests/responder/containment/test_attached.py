@@ -143,7 +143,7 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
         f"  tapstack incident show {incident}  # shows its state and changes nothing",
         f"  tapstack incident contain {incident} --mode approval  # isolates what is not isolated and needs no new "
         "approval",
-        f"  tapstack incident release {incident}  # RECONNECTS the instance as it was before",
+        f"  tapstack incident release {incident}  # RECONNECTS it as before, unless another incident contains it",
     ]
     end_executions(shop)
     assert len(isolate()) == 1

@@ -207,7 +207,10 @@ class TestLeftChanged:
         assert "Nothing was changed" not in mail["Message"]
         lines = mail["Message"].splitlines()
         assert {f"  {line}" for line in item(pending)["containment"]["changed"]} <= set(lines)
-        assert f"  tapstack incident release {pending}  # RECONNECTS the instance as it was before" in lines
+        assert (
+            f"  tapstack incident release {pending}  # RECONNECTS it as before, unless another incident contains it"
+            in lines
+        )
         containment_requests.release(pending, by=CALLER.name)
         assert restoration.release(pending) == {"status": "released"}
         assert shop.state(pending) == "released"

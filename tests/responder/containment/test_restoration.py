@@ -6,6 +6,7 @@ import pytest
 
 from strictmoto.faults import Fault
 from tapstack.domain.containment_release import AWS_REFUSES, NO_GROUP_LEFT
+from tapstack.domain.proposals import proposal
 from tapstack.responder.containment import isolation, notifications, restoration
 from tapstack.responder.containment import requests as containment_requests
 from tapstack.responder.containment import steps as containment_steps
@@ -373,7 +374,7 @@ class TestOthers:
         subject, notified = notifications.blocked(incidents.get(incident))
         assert subject.endswith(f"{incident}: release NOT COMPLETED")
         assert "AWS refuses a part of it. Its network is restored." in notified
-        assert f"\n  tapstack incident release {incident}  # RECONNECTS the instance as it was before\n" in notified
+        assert f"\n  {proposal(incident, 'release')}\n" in notified
         assert "NOT RELEASED" not in notified
         assert not shop.is_isolated(web)
         assert shop.protected(web)[0]

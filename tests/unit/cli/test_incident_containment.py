@@ -329,7 +329,7 @@ def test_when_it_is_contained_then_the_card_says_who_and_how_to_release() -> Non
     ]
     assert lines[-2:] == [
         f"    tapstack incident release {ID} --dry-run  # shows what would be restored",
-        f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
+        f"    tapstack incident release {ID}  # RECONNECTS it as before, unless another incident contains it",
     ]
 
 
@@ -387,7 +387,7 @@ def test_when_a_containment_failed_then_its_changes_are_only_started_and_it_can_
     assert lines[-3:] == [
         f"    tapstack incident contain {ID} --dry-run  # shows what would change",
         f"    tapstack incident contain {ID} --mode approval  # isolates the instance and needs no new approval",
-        f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before",
+        f"    tapstack incident release {ID}  # RECONNECTS it as before, unless another incident contains it",
     ]
     # What was never decided needs a decision, though changes of an earlier containment are left.
     assert not [line for line in card(incident(**given), now=NOW).splitlines() if "needs no new approval" in line]
@@ -537,7 +537,10 @@ def test_when_it_is_asked_anew_after_a_failed_release_then_the_card_says_what_is
     left = card(incident(containment=containment(state=state, decision=None, decided_by=None)), now=NOW)
     changed = next(line for line in left.splitlines() if line.startswith("    not restored yet"))
     assert changed.endswith(" security groups of eni-0a000000000000001: sg-0a1 -> sg-0b1")
-    assert f"    tapstack incident release {ID}  # RECONNECTS the instance as it was before" in left.splitlines()
+    assert (
+        f"    tapstack incident release {ID}  # RECONNECTS it as before, unless another incident contains it"
+        in left.splitlines()
+    )
     assert ("rejected, but what was changed before is NOT restored" in left) is (state == "rejected")
 
 

@@ -22,22 +22,22 @@ from tapstack.responder.outbound import notifications
 from tests.unit.domain.alerts import HOME, INSTANCE, sample
 from tests.unit.domain.findings import document, event
 
-ADDRESS = "Commands: export TAPSTACK_URL=https://a"
+ADDRESS = "  export TAPSTACK_URL=https://a"
 HEADINGS = (
     *("GuardDuty reports ", "Title:    ", "Tactics:  ", "Finding:  ", "Left out: ", "Instance: ", "Decision: "),
-    ADDRESS,
+    *("Rule:     ", "Run first:", ADDRESS),
 )
 PAGE = (
     "Console:  https://eu-central-1.console.aws.amazon.com/ec2/home?region=eu-central-1#InstanceDetails:instanceId=i-"
 )
-FURTHER = (PAGE, "          not ", "What to run next:", "  with the TAPSTACK_URL of account ", "  nothing: ")
+FURTHER = (PAGE, "          not ", "What to run next:", "  with TAPSTACK_URL set to the API of account ", "  nothing: ")
 hostile = st.text(st.sampled_from("a'\"\\\n\r\x1b\u2028\u202e\ud800 ;$`:Decision"), max_size=30)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _site() -> Any:
     with pytest.MonkeyPatch.context() as patched:
-        site = SimpleNamespace(site="production", api_url="https://a")
+        site = SimpleNamespace(site="production", api_url="https://a", home=HOME)
         for module in (finding_notices, notifications):
             patched.setattr(module, "environment", lambda: site)
         yield
@@ -59,8 +59,10 @@ def test_when_text_of_others_is_in_a_finding_then_it_cannot_look_like_ours(place
     lines = notice(parse_finding(event(**{place: text})))
     assert all(line.isprintable() for line in lines)
     assert all(not line or line.startswith((*HEADINGS, *FURTHER, "  tapstack incident open ")) for line in lines)
-    assert [line for line in lines if line.startswith("Decision:")] == ["Decision: notify, by no rule of the policy"]
-    assert [line for line in lines if line.startswith("Commands:")] == [ADDRESS]
+    assert [line for line in lines if line.startswith("Decision:")] == ["Decision: notify"]
+    assert [line for line in lines if line.startswith("Rule:")] == ["Rule:     none matches"]
+    assert lines[lines.index("Run first:") + 1] == ADDRESS
+    assert [line for line in lines if "export" in line] == [ADDRESS]
     for line in lines:
         if line.startswith("  tapstack"):
             assert shlex.split(line) == [
@@ -77,7 +79,7 @@ def test_when_essentials_hold_other_text_then_the_event_is_quoted_in_one_line(te
         except RuleViolation as violation:
             _, said = finding_notices.unreadable(event(**changed), str(violation))
             lines = said[:-1].split("\n")
-            assert len(lines) == 6
+            assert len(lines) == 7
         assert all(line.isprintable() for line in lines)
 
 
@@ -127,9 +129,7 @@ def test_when_text_of_others_is_in_an_alert_of_another_tool_then_it_cannot_look_
         lines = notice(replace(alert, instances=(AlertInstance(INSTANCE, HOME),)))
         assert all(line.isprintable() for line in lines)
         assert all(not line or line.startswith((*OF_OTHERS, "  tapstack incident open ")) for line in lines)
-        assert [line for line in lines if line.startswith("Decision:")] == [
-            "Decision: notify, by no rule of the policy"
-        ]
+        assert [line for line in lines if line.startswith("Decision:")] == ["Decision: notify"]
         commands = [shlex.split(line) for line in lines if line.startswith("  tapstack")]
         assert commands == [
             ["tapstack", "incident", "open", "--instance", INSTANCE, "--reason", f"soc {alert.id}"],

@@ -160,7 +160,7 @@ def test_when_aws_refuses_a_release_then_the_notification_says_whether_the_netwo
     lines = text.splitlines()
     assert lines[lines.index("Change what AWS names first.") + 1 :][:2] == [
         "Commands possible now (choose one):",
-        "  tapstack incident release inc-1  # RECONNECTS the instance as it was before",
+        "  tapstack incident release inc-1  # RECONNECTS it as before, unless another incident contains it",
     ]
 
 
@@ -178,6 +178,31 @@ def test_when_a_failed_incident_left_nothing_then_no_deletion_is_proposed() -> N
 def test_when_an_incident_is_closed_then_the_notification_says_why(because: Because, said: str) -> None:
     _, text = notifications.closed(replace(incident(), closed_because=because), [])
     assert text.startswith(f"The incident {said} It captures nothing any more;")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, "5 days (350 s on Nitro v6)"),
+        (60, "60 s where this was changed, otherwise 5 days (350 s on Nitro v6)"),
+    ],
+)
+def test_when_an_instance_is_contained_then_the_notification_says_how_long_idle_flows_go_on_and_how_to_check_it(
+    seconds: int | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DeployedContainment(tcp_established_seconds=seconds)
+    monkeypatch.setattr(of_containment, "environment", lambda: SimpleNamespace(containment=settings))
+    _, text = of_containment.contained(incident())
+    assert f"\n  TCP, UDP and ICMP flows that EC2 tracks: while they are used, and idle TCP up to {said};\n" in text
+    assert (
+        "\nCheck it: each network interface has the quarantine group alone.\n"
+        "  aws ec2 describe-network-interfaces --region eu-central-1 --filters Name=attachment.instance-id,Values=i-1 "
+    ) in text
+
+
+def test_when_an_incident_fails_then_the_notification_says_that_the_capture_failed() -> None:
+    _, text = notifications.failed(incident(), "TryAgain: x", [])
+    assert text.startswith("The capture failed: TryAgain: x\n")
 
 
 def test_when_a_containment_left_something_out_then_the_notification_says_so() -> None:
@@ -252,7 +277,7 @@ def test_when_an_approval_is_asked_for_then_the_consoles_pages_of_instance_and_e
     )
     lines = of_containment.approval(found)[1].splitlines()
     # They only show: containment is approved by a command, which sends an authenticated POST.
-    assert f"Commands: export TAPSTACK_URL={URL}" in lines
+    assert lines[lines.index("Run first:") + 1] == f"  export TAPSTACK_URL={URL}"
     assert [line for line in lines if "https://" in line and URL not in line] == (
         []
         if host is None
@@ -349,7 +374,7 @@ def test_when_a_containment_failed_then_its_changes_are_only_started_and_all_way
         "Commands possible now (choose one):",
         "  tapstack incident show inc-1  # shows its state and changes nothing",
         "  tapstack incident contain inc-1 --mode approval  # isolates the instance and needs no new approval",
-        "  tapstack incident release inc-1  # RECONNECTS the instance as it was before",
+        "  tapstack incident release inc-1  # RECONNECTS it as before, unless another incident contains it",
     ]
 
 
@@ -358,7 +383,7 @@ def test_when_a_release_failed_then_what_may_not_be_restored_is_listed_and_only_
     text = of_containment.failed(failed, "TryAgain: x")[1]
     assert "Changes that may not be restored yet:\n  security groups of eni-1: x\n" in text
     assert "tapstack incident contain" not in text
-    assert "  tapstack incident release inc-1  # RECONNECTS the instance as it was before\n" in text
+    assert "  tapstack incident release inc-1  # RECONNECTS it as before, unless another incident contains it\n" in text
 
 
 def test_when_an_incident_expires_then_the_notification_says_that_its_containment_is_pending_and_how_to_answer() -> (

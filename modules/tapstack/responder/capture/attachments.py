@@ -108,8 +108,8 @@ def _said(incident: Incident, before: str | None, now: str, instance: Described 
         )
     if now == "stopped":
         return (
-            f"{name} was stopped{when}{why}: nothing is captured while it is stopped, and its memory is lost. The "
-            "sessions stay, and are billed"
+            f"{name} was stopped{when}{why}: nothing is captured while it is stopped, and its memory is lost, "
+            "unless it hibernates. The sessions stay, and are billed"
         )
     began = now.removeprefix(_RUNNING)
     if before is None:

@@ -32,13 +32,13 @@ from tapstack.responder.store import incidents
 from tapstack.responder.store.incidents import Incident, IncidentContainment
 from tapstack.responder.store.requests import NOTHING_CHANGED
 
-SURVIVES: Final = (
-    "TCP, UDP and ICMP flows that EC2 tracks, while they are used; those through gateways, load balancers,",
-    "  PrivateLink and the like are always tracked",
+_IDLE_TCP: Final = "5 days (350 s on Nitro v6)"
+_SURVIVES: Final = (
+    "  those through gateways, load balancers, PrivateLink and the like are always tracked",
     "DNS by the Route 53 Resolver, and the instance metadata service",
     "role credentials copied off the instance earlier, unless this deployment restricts the role",
 )
-"""Traffic that security groups do not end."""
+"""Traffic that security groups do not end, besides the flows that EC2 tracks."""
 
 
 def approval(incident: Incident) -> tuple[str, str]:
@@ -108,7 +108,7 @@ def who_may_approve(incident: Incident) -> list[str]:
     settings = environment().containment
     asked = incident.requested_containment
     if settings is not None and not settings.approval.other_person:
-        return ["Whoever may approve may approve what they requested, too: approval.other_person is off."]
+        return ["approval.other_person is off: the requester may approve it too."]
     if asked.requester is None and is_policy(asked.asked_by):
         return ["The policy requested it: any person with the right to approve may."]
     if is_policy(asked.asked_by):
@@ -137,7 +137,7 @@ def left(incident: Incident, others: Sequence[OtherRequest]) -> tuple[str, str]:
     if containment.changed:
         return subject(incident, "rejected, NOT RESTORED"), text(
             incident,
-            f"{incident.instance_id} is not contained anew: {why}. What was changed for this incident before is NOT "
+            f"{incident.instance_id} is not contained again: {why}. What was changed for this incident before is NOT "
             "RESTORED: it may still be isolated, or open to all traffic.",
             _started(incident, "release"),
             [f"{stays[0].upper()}{stays[1:]}."] if others else [],
@@ -180,12 +180,24 @@ def contained(incident: Incident) -> tuple[str, str]:
         ["Not done:", *(f"  {line}" for line in containment.not_done)] if containment.not_done else [],
         [f"Waited for packets: {containment.packets_wait}."] if containment.packets_wait else [],
         ["Changed:", *(f"  {line}" for line in containment.changed)] if containment.changed else [],
-        ["What continues:", *(f"  {line}" for line in SURVIVES)],
+        ["What continues:", *(f"  {line}" for line in _survives())],
+        [
+            "Check it: each network interface has the quarantine group alone.",
+            f"  {check_groups_command(incident.named_instance_id, incident.where.region)}",
+        ],
         [
             "It stays contained until it is released: neither closing the incident nor its expiry releases it.",
             *_proposals(incident, ("show", "release --dry-run", "release")),
         ],
     )
+
+
+def _survives() -> list[str]:
+    """Return lines: which traffic continues, by the settings."""
+    settings = environment().containment
+    seconds = settings.tcp_established_seconds if settings is not None else None
+    idle = _IDLE_TCP if seconds is None else f"{seconds} s where this was changed, otherwise {_IDLE_TCP}"
+    return [f"TCP, UDP and ICMP flows that EC2 tracks: while they are used, and idle TCP up to {idle};", *_SURVIVES]
 
 
 def released(incident: Incident, others: Sequence[OtherRequest] = ()) -> tuple[str, str]:

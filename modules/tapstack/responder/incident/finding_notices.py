@@ -23,6 +23,7 @@ from tapstack.responder.outbound.notifications import address, attack_lines, clo
 from tapstack.responder.store.incidents import Incident
 
 _EVENT_LENGTH: Final = 2000
+_MAY_READ: Final = "docs/iam/operators/xdr-unmatched.json"
 _LISTED: Final = 10
 """How many left-out values are named."""
 
@@ -99,16 +100,16 @@ def decided(alert: Alert, outcomes: Sequence[Outcome], *, failed: int = 0, last:
 
 
 def _decided(outcome: Outcome) -> str:
-    """Return what was done, which may be less than the rule asks for."""
+    """Return the line about what was done, which may be less than the rule asks for."""
     match outcome.done:
         case "joined":
-            return "join the open incident"
+            return "Done:     joined the open incident"
         case "listed":
-            return f"NOT {outcome.decision.action}"
+            return f"Decision: NOT {outcome.decision.action}"
         case "updated" | "silent":
-            return "none, because it has an incident already"
+            return "Done:     nothing new, it has an incident already"
         case done:
-            return done
+            return f"Decision: {done}"
 
 
 def _last(which: str) -> str:
@@ -130,13 +131,17 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
         shown = json.dumps(event)
     except (RecursionError, TypeError, ValueError):
         shown = repr(type(event))
+    region = environment().home.region
     lines = [
         "An event came for the policy that cannot be read as a GuardDuty finding. No action was taken.",
         "",
         f"Why:      {problem}",
         f"Event:    {quoted(shown, _EVENT_LENGTH)}",
         "",
-        "What to run next: inspect GuardDuty's findings of this time.",
+        "What to run next, which shows GuardDuty's latest findings:",
+        f"  aws guardduty list-findings --region {region} --sort-criteria AttributeName=updatedAt,OrderBy=DESC "
+        f"--max-items 10 --detector-id $(aws guardduty list-detectors --region {region} --query 'DetectorIds[0]' "
+        "--output text)",
         *(["", _last("events that are no findings")] if last else []),
     ]
     return headed("GuardDuty: an event that is no finding"), "\n".join(lines) + "\n"
@@ -170,6 +175,7 @@ def unmatched(
         *(f"Why:      {reason}" for reason in reasons[:_LISTED]),
         *([f"Why:      {counted(further, 'more reason')}"] if (further := len(reasons[_LISTED:])) else []),
         f"Kept:     {_kept(source, kept_as, refused)}",
+        *([f"Read it:  with the policy {_MAY_READ}"] if kept_as is not None and refused is None else []),
         f"Alert:    {quoted(document, _EVENT_LENGTH)}",
         "",
         f"Further ones of {shown} in this hour are "
@@ -203,7 +209,6 @@ def _kept(source: str, kept_as: str | None, refused: str | None) -> str:
 
 def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
     instance, decision, incident = outcome.instance, outcome.decision, outcome.incident
-    rule = f"rule {decision.rule.name}" if decision.rule else "no rule of the policy"
     if instance is None:
         yield "Instance: none"
     else:
@@ -211,15 +216,16 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         yield f"Instance: {instance.id}{elsewhere}"
         if (page := instance_page(instance.where.region, instance.id)) is not None:
             yield f"Console:  {page}"
-    yield f"Decision: {_decided(outcome)}, by {rule}"
-    if decision.rule and decision.rule.tags and decision.action == "notify" and not decision.limited_because:
-        keys = ", ".join(word(key) for key in decision.rule.tags)
-        yield f"          by its tags ({keys}), which any caller with ec2:CreateTags on the instance can write"
+    yield _decided(outcome)
     if decision.limited_because:
         yield f"          not {decision.asked}: {decision.limited_because}"
     if outcome.done == "listed":
         most = environment().capture.incidents_per_finding
         yield f"          one {alert.noun} opens at most {counted(most, 'incident')} (capture.incidents_per_finding)"
+    yield f"Rule:     {decision.rule.name if decision.rule else 'none matches'}"
+    if decision.rule and decision.rule.tags and decision.action == "notify" and not decision.limited_because:
+        keys = ", ".join(word(key) for key in decision.rule.tags)
+        yield f"          by its tags ({keys}), which any caller with ec2:CreateTags on the instance can write"
     if incident is not None:
         captures = "" if can_be_extended(incident.state) else ": it captures nothing"
         yield f"Incident: {incident.id} is {incident.state}{captures}"
@@ -234,6 +240,7 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         yield "  it has no packets any more: inspect what it left, such as volumes, snapshots and flow logs"
     elif incident is None or incident.state in ("closing", "closed"):
         if not outcome.here:
-            yield f"  with the {URL_VARIABLE} of account {instance.where.account_id} in {instance.where.region}:"
+            there = f"account {instance.where.account_id} in {instance.where.region}"
+            yield f"  with {URL_VARIABLE} set to the API of {there}:"
         reason = shlex.quote(f"{title_of(alert.source)} {alert.id}")
         yield f"  tapstack incident open --instance {shlex.quote(instance.id)} --reason {reason}"

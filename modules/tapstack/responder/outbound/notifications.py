@@ -62,6 +62,7 @@ READDRESSED_AFTER: Final = timedelta(minutes=15)
 STARTED: Final = "capturing"
 """What operators are notified of when mirroring has started."""
 _SUBJECT: Final = 100
+RUN_FIRST: Final = "Run first:"
 _LEFT_OUT: Final = "..."
 _SITE: Final = 6
 """So much of the name of a site is left in a subject however long the rest of it is."""
@@ -463,7 +464,7 @@ def failed(incident: Incident, failure: str, still_contained: list[str]) -> tupl
     in_place = incident.in_place
     return subject(incident, "FAILED"), text(
         incident,
-        f"The response failed: {failure}",
+        f"The capture failed: {failure}",
         ["Still in place:", *(f"  {item}" for item in in_place)]
         if in_place
         else ["No mirror session and no appliance of this incident remains."],
@@ -534,9 +535,10 @@ def text(incident: Incident, first: str, *parts: list[str]) -> str:
 
 
 def address() -> list[str]:
-    """Return the line by which the commands of a notification find the API; none where its address is not known."""
+    """Return the lines by which the commands of a notification find the API; none where its address is not known."""
     url = environment().api_url
-    return [f"Commands: export {URL_VARIABLE}={url}"] if url else []
+    # Lines of its own, so that a shell takes a copied one.
+    return [RUN_FIRST, f"  export {URL_VARIABLE}={url}"] if url else []
 
 
 def attack_lines(tactics: Sequence[str], techniques: Sequence[str]) -> list[str]:
