@@ -22,6 +22,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.collecting import say_so
 from tests.parallel import order_of, unit_of
 from tests.proxy import RecordingProxy
+from tests.sampling import in_ci
 
 gc.disable()  # until the tests are collected
 
@@ -39,6 +40,14 @@ IN_THE_FIRST_COMMAND = frozenset(
     Path("responder", name) for name in ("test_api.py", "test_interfaces.py", "test_sessions.py")
 )
 """Of these, the files that `make test` runs too: in process, in seconds, and a fault there is seen first."""
+HALVED = (Path("responder"), Path("rehearsal", "test_protections.py"))
+"""Where hundreds of tests take a second each, along the same roads: CI runs every second one. `make test-all` runs all,
+and so does who names the file with `-m ""`, as one does who changes what it is about."""
+WHOLE = frozenset(
+    Path("responder", "containment", name)
+    for name in ("test_sequences.py", "test_concurrency.py", "test_interrupted.py", "versions/test_open_incidents.py")
+)
+"""Of these, the files that CI runs as they are: each test tries many orders, of which CI has a sample already."""
 
 
 @pytest.fixture
@@ -112,6 +121,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         in_the_account = directories[0] in IN_THE_ACCOUNT or path.stem.startswith("test_rehearsal")
         if in_the_account and path not in IN_THE_FIRST_COMMAND:
             item.add_marker(pytest.mark.rehearsal)
+            if path not in WHOLE and any(path.is_relative_to(place) for place in HALVED) and not in_ci(item.nodeid):
+                item.add_marker(pytest.mark.long)
         # A sixth of the time of the fast tests was that of one in a hundred, which try made-up examples.
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.thorough)

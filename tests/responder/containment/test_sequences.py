@@ -25,7 +25,7 @@ from tests.responder.containment.sequences.building import Play, found
 from tests.responder.containment.sequences.interruptions import Calls, Interruption, Pick
 from tests.responder.containment.test_concurrency import EVERY_POINT
 
-EXAMPLES = 10 if EVERY_POINT else 4
+EXAMPLES = 10 if EVERY_POINT else 3
 STEPS = 40
 OTHERS = (
     "change_groups",
