@@ -40,9 +40,9 @@ IN_THE_FIRST_COMMAND = frozenset(
     Path("responder", name) for name in ("test_api.py", "test_interfaces.py", "test_sessions.py")
 )
 """Of these, the files that `make test` runs too: in process, in seconds, and a fault there is seen first."""
-HALVED = (Path("responder"), Path("rehearsal", "test_protections.py"))
-"""Where hundreds of tests take a second each, along the same roads: CI runs every second one. `make test-all` runs all,
-and so does who names the file with `-m ""`, as one does who changes what it is about."""
+HALVED = (Path("responder"), Path("strictmoto"), Path("rehearsal", "test_protections.py"))
+"""Where thousands of tests go along the same roads: CI runs every second one. `make test-all` runs all, and `-m ""` all
+of a directory, for who changes what they are about."""
 WHOLE = frozenset(
     Path("responder", "containment", name)
     for name in ("test_sequences.py", "test_concurrency.py", "test_interrupted.py", "versions/test_open_incidents.py")
