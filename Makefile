@@ -84,7 +84,7 @@ destroy: packages ## Destroy (ARGS="stack --auto-approve")
 rehearse: packages ## Run one incident from alert to close in an AWS account on this machine, and write rehearsal.html (ARGS="file --site a --open")
 	@.venv/bin/tapstack rehearse incident $(ARGS)
 
-.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-account bench-response bench-alerts faults moto-tests generate
+.PHONY: check test test-rehearsal test-isolated test-slow test-all lint format bench bench-account bench-response bench-alerts bench-packets faults moto-tests generate
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
@@ -127,6 +127,9 @@ bench-response: packages ## Measure the response, from an alert to packets, besi
 
 bench-alerts: packages ## Measure alerts of other tools beside GuardDuty's, and a thousand of them in a minute
 	@$(PY) benchmarks/webhooks.py $(ARGS)
+
+bench-packets: packages ## Measure the hand-over of packets beside tshark and tcpdump (ARGS="--gigabytes 10" for its growth, too)
+	@$(PY) benchmarks/packets.py $(ARGS)
 
 faults: packages ## Let every AWS call of an incident fail, in every way (more than an hour); writes docs/faults.md
 	@$(PY) -m tests.end_to_end.faults $(ARGS)

@@ -40,7 +40,8 @@ _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 # Hop-by-hop options, routing, destination options, mobility, HIP and shim6: their second byte is the length.
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
-_CHAIN: Final = _EXTENSIONS | {_FRAGMENT, _AUTHENTICATION}
+CHAIN: Final = _EXTENSIONS | {_FRAGMENT, _AUTHENTICATION}
+"""Protocol numbers of headers that are looked through for the upper protocol."""
 
 _TYPE: Final = struct.Struct(">H")
 _TAG: Final = struct.Struct(">HH")
@@ -238,7 +239,7 @@ def _decode_ipv6(data: Octets, start: int, end: int, ether_type: int | None, vla
             6,
             source=_number(data, start + 8, 16) if there >= 24 else None,
             ip_protocol=following,
-            protocol=None if following in _CHAIN else following,
+            protocol=None if following in CHAIN else following,
             ether_type=ether_type,
             vlans=vlans,
             network=start,
@@ -253,7 +254,7 @@ def _decode_ipv6(data: Octets, start: int, end: int, ether_type: int | None, vla
     transport: int | None = start + 40
     fragment: Fragment | None = None
     identification: int | None = None
-    if ip_protocol in _CHAIN:
+    if ip_protocol in CHAIN:
         protocol, transport, fragment, identification = _walk(data, ip_protocol, start + 40, end, None)
     if transport is not None and transport >= end:
         transport = None
@@ -294,7 +295,7 @@ def _walk(
     Each header is 8 bytes or longer, so that this ends. The protocol is None where the chain is cut before it is named.
     """
     identification: int | None = None
-    while protocol in _CHAIN:
+    while protocol in CHAIN:
         if offset + 8 > end:
             # The first byte of an extension header is the next one's number; that alone does not say where it is.
             return None, None, fragment, identification

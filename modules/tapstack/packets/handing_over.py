@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from tapstack.packets import vxlan
+from tapstack.packets import plain, vxlan
 from tapstack.packets.captures import CHUNK, MAX_TIME, CaptureError, CaptureReader, Interface, open_capture
 from tapstack.packets.frames import ETHERNET, Headers, decode_frame
-from tapstack.packets.known_flows import KnownFlows
 from tapstack.packets.pcapng import PcapngWriter, Writable
 from tapstack.packets.selection import FirstFragments, Selection
 
@@ -173,20 +172,11 @@ def _is_named_as_capture(name: str) -> bool:
     return name.lower().removesuffix(".gz").rstrip("0123456789").endswith(SUFFIXES)
 
 
-class _Candidate(NamedTuple):
-    """A packet that is selected, or a later fragment that waits for its first one.
-
-    Ordered by time, and then as it was read.
-    """
-
-    time: int
-    order: int
-    data: bytes
-    wire: int
-    vni: int | None
-    outer: Headers | None
-    interface: Interface
-    waits: Headers | None
+_Came = tuple[int | None, int | None]
+_Candidate = tuple[int, int, bytes, int, int | None, _Came | None, Interface, Headers | None]
+"""A packet that is selected: time, its number in the order of reading, bytes, length on the wire, VNI, family and
+address that its copy came from, interface of the capture. The headers at last are those of a later fragment that waits
+for its first one. A plain tuple, which compares by time and order, and is made fast."""
 
 
 def hand_over(
@@ -239,10 +229,10 @@ def hand_over(
     size, newest = 0, 0
     for candidate in _merged(work, overlapping):
         heapq.heappush(waiting, candidate)
-        size += len(candidate.data) + _OVERHEAD
-        newest = max(newest, candidate.time)
-        while waiting and (newest - waiting[0].time > OUT_OF_ORDER or size > MAX_WAITING):
-            size -= len(waiting[0].data) + _OVERHEAD
+        size += len(candidate[2]) + _OVERHEAD
+        newest = max(newest, candidate[0])
+        while waiting and (newest - waiting[0][0] > OUT_OF_ORDER or size > MAX_WAITING):
+            size -= len(waiting[0][2]) + _OVERHEAD
             out.add(work, heapq.heappop(waiting))
     while waiting:
         out.add(work, heapq.heappop(waiting))
@@ -257,7 +247,7 @@ def _merged(work: _Work, captures: list[CaptureFile]) -> Iterator[_Candidate]:
     coming = deque(captures)
     number = 0
     while heads or coming:
-        while coming and (not heads or coming[0].first - OUT_OF_ORDER <= heads[0][0].time):
+        while coming and (not heads or coming[0].first - OUT_OF_ORDER <= heads[0][0][0]):
             candidates = work.candidates(coming.popleft(), len(heads))
             if (first := next(candidates, None)) is not None:
                 number += 1
@@ -287,8 +277,7 @@ class _Work:
     ) -> None:
         self.done, self.selection, self.firsts = done, selection, FirstFragments()
         self._since, self._until, self._vnis, self._port, self._show = since, until, vnis, port, show
-        # Of each selection the flows are other ones.
-        self._flows, self._order = KnownFlows(), 0
+        self._plain, self._order = plain.decider(self.selection, vnis, port), 0
         # Of copies that are fragments.
         self._copies = FirstFragments()
 
@@ -309,8 +298,9 @@ class _Work:
             self.done.note(reader.cut)
 
     def _of(self, reader: CaptureReader) -> Iterator[_Candidate]:
-        since, until, known, last = self._since, self._until, self._flows.has, b""
+        since, until, decide, last = self._since, self._until, self._plain, b""
         packets = read = 0
+        seen_at, is_ethernet = None, False
         try:
             for buffer, start, end, time, wire, interface in reader:
                 if buffer is not last:
@@ -320,12 +310,21 @@ class _Work:
                 packets += 1
                 if time < since or time >= until:
                     continue
-                is_ethernet = interface.link_type == ETHERNET
-                if is_ethernet and known(buffer, start, end):
+                if interface is not seen_at:
+                    seen_at, is_ethernet = interface, interface.link_type == ETHERNET
+                found = decide(buffer, start, end) if is_ethernet else True
+                if found is False:
                     continue
-                candidate = self._decide(buffer, start, end, time, wire, interface, is_ethernet)
-                if candidate is not None:
-                    yield candidate
+                if found is True:
+                    candidate = self._decode(buffer, start, end, time, wire, interface)
+                    if candidate is not None:
+                        yield candidate
+                    continue
+                at, behind, mirrored, vni, outer_source = found
+                self._order += 1
+                came = None if vni is None else (4, outer_source)
+                wire = wire if mirrored is None else mirrored
+                yield time, self._order, buffer[at:behind], wire, vni, came, interface, None
         finally:
             self._progress(packets, reader.read - read)
 
@@ -334,8 +333,8 @@ class _Work:
         self.done.read += read
         self._show(self.done)
 
-    def _decide(
-        self, data: bytes, start: int, end: int, time: int, wire: int, interface: Interface, is_ethernet: bool
+    def _decode(
+        self, data: bytes, start: int, end: int, time: int, wire: int, interface: Interface
     ) -> _Candidate | None:
         headers = decode_frame(data, start, end, interface.link_type)
         copy = vxlan.copy_behind(data, headers, self._port)
@@ -355,14 +354,13 @@ class _Work:
                 followed = self.firsts.followed(headers, time, vni)
                 waits, headers = (headers, headers) if followed is None else (None, followed)
         if not chosen or (waits is None and not self.selection.matches(headers)):
-            if is_ethernet:
-                self._flows.add(data, start, end, copy, headers, self._port)
             return None
         if copy is not None and headers.network is not None and headers.length is not None:
             # A session may mirror fewer bytes than there were.
             wire = max(wire, headers.network - at + headers.length)
         self._order += 1
-        return _Candidate(time, self._order, data[at:last], wire, vni, outer, interface, waits)
+        came = None if outer is None else (outer.family, outer.source)
+        return time, self._order, data[at:last], wire, vni, came, interface, waits
 
 
 class _Out:
@@ -375,13 +373,13 @@ class _Out:
     def add(self, work: _Work, candidate: _Candidate) -> None:
         """Write a packet, unless it is a fragment of one that is not selected."""
         done = self._done
-        time, _, data, wire, vni, outer, interface, waits = candidate
+        time, _, data, wire, vni, came, interface, waits = candidate
         if waits is not None:
             followed = work.firsts.followed(waits, time, vni)
             done.lone += followed is None
             if not work.selection.matches(waits if followed is None else followed):
                 return
-        self.writer.add_packet(self._number(vni, outer, interface), time, data, wire)
+        self.writer.add_packet(self._number(vni, came, interface), time, data, wire)
         done.selected += 1
         if done.first is None:
             done.first = done.last = time
@@ -391,8 +389,8 @@ class _Out:
             done.late += 1
         done.written = self.writer.written
 
-    def _number(self, vni: int | None, outer: Headers | None, interface: Interface) -> int:
-        key: tuple[object, ...] = (interface.name, interface.link_type) if outer is None else (vni, *outer[:2])
+    def _number(self, vni: int | None, came: _Came | None, interface: Interface) -> int:
+        key: tuple[object, ...] = (interface.name, interface.link_type) if came is None else (vni, *came)
         if key not in self._numbers:
             link_type = interface.link_type if vni is None else ETHERNET
             if len(self._numbers) >= MAX_LABELS:
@@ -400,25 +398,24 @@ class _Out:
                 if key not in self._numbers:
                     self._numbers[key] = self.writer.add_interface("further interfaces", link_type=link_type)
                 return self._numbers[key]
-            label = self._label(vni, outer, interface)
+            label = self._label(vni, came, interface)
             self._numbers[key] = self.writer.add_interface(
                 label.name, description=label.description, comment=label.comment, link_type=link_type
             )
         return self._numbers[key]
 
-    def _label(self, vni: int | None, outer: Headers | None, interface: Interface) -> Label:
-        if vni is None or outer is None:
+    def _label(self, vni: int | None, came: _Came | None, interface: Interface) -> Label:
+        if vni is None or came is None:
             return Label(interface.name or "capture")
         if vni in self._labels:
             return self._labels[vni]
-        address = _address(outer)
+        address = _address(*came)
         return Label(address, f"mirrored from {address}", f"VNI {vni}")
 
 
-def _address(headers: Headers) -> str:
-    """Return the source address in words."""
-    of_family = ipaddress.IPv4Address if headers.family == 4 else ipaddress.IPv6Address
-    return str(of_family(headers.source or 0))
+def _address(family: int | None, number: int | None) -> str:
+    """Return an address in words."""
+    return str((ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address)(number or 0))
 
 
 class _Reopened:

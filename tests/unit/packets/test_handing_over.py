@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapstack.packets import handing_over, known_flows
-from tapstack.packets.captures import CaptureReader
+from tapstack.packets import handing_over
+from tapstack.packets.captures import CaptureReader, Interface
 from tapstack.packets.handing_over import CaptureFile, HandOver, Label, find_captures, hand_over
 from tapstack.packets.selection import Selection
 from tests import made_captures
@@ -311,58 +311,42 @@ def test_when_tshark_selects_then_the_same_packets_are_handed_over(text: str, ou
     assert 20 < len(expected & whole) < len(packets) * 0.7
 
 
-def found_flows(packets: list[bytes], selection: Selection) -> tuple[list[bool], list[bool]]:
-    """Return which of some frames are skipped and which are selected, each after those before it were decoded."""
-    work = handing_over._Work(HandOver(), selection, 0, 1 << 64, None, 4789, lambda _: None)
-    interface = next(iter(CaptureReader(io.BytesIO(made_captures.pcap([(0, b"")])))))[5]
-    skipped, selected = [], []
-    for data in packets:
-        buffer = b"\xff" * 9 + data + b"\xff" * 200
-        skipped.append(work._flows.has(buffer, 9, 9 + len(data)))
-        selected.append(work._decide(buffer, 9, 9 + len(data), 0, len(data), interface, True) is not None)
-    return skipped, selected
-
-
 SIX = made.ethernet(made.ipv6("2001:db8::5", "2001:db8::7", made.TCP, made.tcp(41000, 80, bytes(30))))
-PLAIN = [OTHER, SIX, made.mirrored(7, OTHER), made.mirrored(7, SIX)]
+DATAGRAM = made.ethernet(made.ipv4(A, B, made.UDP, made.udp(41000, 80, bytes(30))))
+PLAIN = [OTHER, SIX, DATAGRAM, *(made.mirrored(7, frame) for frame in (OTHER, SIX, DATAGRAM))]
 
 
-@pytest.mark.parametrize("frame", PLAIN, ids=["ipv4", "ipv6", "copy of ipv4", "copy of ipv6"])
-def test_when_a_flow_is_not_selected_then_its_further_packets_are_skipped(frame: bytes) -> None:
-    skipped, _ = found_flows([frame, frame], Selection.parse("port 443"))
-    assert skipped == [False, True]
-    # The time to live, the checksum and "don't fragment" are of no flow.
-    at = len(frame) - len(OTHER) + 14
-    if frame[at] == 0x45:
-        changed = bytearray(frame)
-        changed[at + 6] |= 0x40
-        changed[at + 8], changed[at + 10] = 9, 9
-        assert found_flows([frame, bytes(changed)], Selection.parse("port 443"))[0] == [False, True]
+def decided(data: bytes, text: str, vnis: frozenset[int] | None) -> tuple[Any, Any]:
+    """Return what is handed over of a frame decided as plain, and decoded; True if it is not plain."""
+    work = handing_over._Work(HandOver(), Selection.parse(text), 0, 1 << 64, vnis, 4789, lambda _: None)
+    buffer, interface = b"\xff" * 9 + data + b"\xff" * 200, Interface(1)
+    decoded = work._decode(buffer, 9, 9 + len(data), 0, 999, interface)
+    found = work._plain(buffer, 9, 9 + len(data))
+    if isinstance(found, bool):
+        return found, decoded is not None
+    wire = 999 if found.wire is None else found.wire
+    came = None if found.vni is None else (4, found.outer_source)
+    return (0, 1, buffer[found.start : found.end], wire, found.vni, came, interface, None), decoded
 
 
-@pytest.mark.parametrize("text", ["port 443", "not port 80", "not tcp", f"not host {A} and ip", "udp port 4789"])
+@pytest.mark.parametrize("frame", PLAIN)
+def test_when_a_packet_is_plain_then_it_is_decided_without_decoding(frame: bytes) -> None:
+    assert decided(frame, "port 443", None) == (False, False)
+    plain, decoded = decided(frame, "port 80", None)
+    assert plain == decoded
+    assert plain is not True
+
+
+@pytest.mark.parametrize("text", ["port 80", "not port 80", "not tcp", f"not host {A} and ip", "udp port 4789", ""])
 @given(data=st.data())
-def test_when_a_frame_is_skipped_then_it_would_not_have_been_selected(text: str, data: st.DataObject) -> None:
-    base = data.draw(st.sampled_from(PLAIN))
-    changes = st.lists(
-        st.tuples(st.integers(12, len(base) - 1), st.sampled_from([0, 1, 6, 17, 44, 51, 0x20, 0x45, 0x46, 0x60, 0xFF])),
-        max_size=3,
-    )
-    frames = []
-    for _ in range(6):
-        changed = bytearray(base)
-        for position, value in data.draw(changes):
-            changed[position] = value
-        frames.append(bytes(changed[: data.draw(st.integers(len(base) - 60, len(base)))]))
-    skipped, selected = found_flows([base, *frames, base, *frames], Selection.parse(text))
-    assert not any(skip and select for skip, select in zip(skipped, selected, strict=True))
-
-
-def test_when_there_are_many_flows_then_not_all_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_flows, "MAX_FLOWS", 3)
-    frames = [made.ethernet(made.ipv4(A, B, made.TCP, made.tcp(port, 80))) for port in range(4)]
-    # The fourth flow makes the first three be forgotten, and the third of them that one.
-    assert found_flows([*frames, *frames], Selection.parse("port 443"))[0] == [False] * 7 + [False]
+def test_when_a_packet_is_decided_as_plain_then_decoding_it_says_the_same(text: str, data: st.DataObject) -> None:
+    frame = bytearray(data.draw(st.sampled_from(PLAIN)))
+    values = st.sampled_from([0, 1, 4, 6, 8, 17, 20, 44, 51, 0x20, 0x40, 0x45, 0x46, 0x60, 0x81, 0x86, 0xDD, 0xFF])
+    for position, value in data.draw(st.lists(st.tuples(st.integers(12, len(frame) - 1), values), max_size=4)):
+        frame[position] = value
+    cut = bytes(frame[: data.draw(st.just(len(frame)) | st.integers(0, len(frame)))])
+    plain, decoded = decided(cut, text, data.draw(st.sampled_from([None, frozenset({7}), frozenset({8})])))
+    assert plain is True or plain == decoded
 
 
 @given(st.lists(st.binary(max_size=200) | st.sampled_from([one.record for one in OUTSIDE[4]]), max_size=8), st.data())
