@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 
+from moto.awslambda.models import lambda_backends
+
+from strictmoto.account import ACCOUNT_ID, REGION
+from strictmoto.cloudwatch.metrics import Measurement
 from tapstack.domain import limits
+from tapstack.domain.incidents import utc_now
 from tests.end_to_end.containment_scenarios import (
     attached,
     contain,
@@ -16,12 +24,15 @@ from tests.end_to_end.containment_scenarios import (
     quarantine,
     release,
 )
-from tests.end_to_end.deployed import DeployedResponse, Incident
-from tests.end_to_end.scenarios import Scenarios
+from tests.end_to_end.deployed import DeployedResponse, Incident, wait_for
+from tests.end_to_end.payments import PAYMENTS
+from tests.end_to_end.scenarios import Scenarios, find, heard_by, opened
 
 _OF_TRUNK: Final = "vpcresources.k8s.aws/trunk-eni-id"
 _DAY: Final = 1440
 """Minutes of a capture that lasts longer than its scene: an hour takes 18 seconds."""
+_MINUTES: Final = 5
+"""How long the findings of one clock hour may take here."""
 
 
 def pods_have_security_groups_of_their_own(its: Scenarios) -> None:
@@ -170,6 +181,104 @@ def _rule(response: DeployedResponse, group: str, **peer: Any) -> Iterator[None]
         yield
     finally:
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule])
+
+
+def a_flood_of_findings_leaves_responders_their_own(its: Scenarios) -> None:
+    """The policy used up what it may contain in an hour, and capture at once: responders do both all the same."""
+    response = its.response
+    _begin_within_the_hour()
+    few = _set(response, "containment", containment={"per_hour": 1})
+    # Of the ten that the launched appliance takes, three are left to findings.
+    reserved = _set(response, "capture", capture={"reserved_sources": 7})
+    long = _set(response, "findings", capture={"minutes": _DAY})
+    with heard_by(response), few, reserved, long:
+        first, second = (_worst(response, name) for name in ("database", PAYMENTS))
+        response.until_settled(first, "contained")
+        response.until_settled(second, "failed")
+        used_up = "per_hour is 1: 1 instance was contained by the policy in this clock hour"
+        assert used_up in response.containment(second)["failure"]
+        assert used_up in _mail(response, second, "containment REFUSED")
+        assert [_states(response, one) for one in (first, second)] == [["mirrored"] * 2, ["mirrored", "waiting"]]
+        mine = response.captured("web-1", minutes=_DAY)
+        assert _states(response, mine) == ["mirrored"]
+        contain(response, second)
+        assert is_isolated(response, PAYMENTS)
+        assert _states(response, second) == ["mirrored", "waiting"]
+
+
+def _begin_within_the_hour() -> None:
+    """Wait for the next clock hour where this one ends too soon."""
+    later = utc_now() + timedelta(minutes=_MINUTES)
+    if later.hour != utc_now().hour:
+        time.sleep((later.replace(minute=0, second=0) - utc_now()).total_seconds() + 1)
+
+
+def _worst(response: DeployedResponse, name: str) -> Incident:
+    """Have GuardDuty find something on an instance that the policy contains at once; return its incident."""
+    instance = response.company.instances[name]
+    find(response, instance, f"worst-{name}", severity=9.5)
+
+    def about_it() -> list[Incident]:
+        return [one for one in opened(response) if one["instance_id"] == instance]
+
+    wait_for(lambda: bool(about_it()), lambda: f"opened: {opened(response)}")
+    [incident] = about_it()
+    response.until(incident, "capturing")
+    return incident
+
+
+def _states(response: DeployedResponse, incident: Incident) -> list[str]:
+    return [entry["state"] for entry in response.show(incident)["interfaces"]]
+
+
+def a_containment_waits_for_packets_of_the_launched_appliance(its: Scenarios) -> None:
+    """From before the launch until packets are seen, and no longer than the settings say."""
+    response = its.response
+    before = response.groups_of("database")
+    with _set(response, "incident", containment={"wait_for_packets": {"at_most_seconds": 3600}}):
+        incident = response.open("database", containment="now", minutes=_DAY)
+        response.until(incident, "capturing")
+        response.until_waiting(incident)
+        asked = response.containment(incident)
+        assert (asked["state"], asked["packets_wait"], bool(asked["packets_until"])) == ("containing", None, True)
+        assert response.groups_of("database") == before
+        _mirrored_packets(response, "database")
+        response.until_settled(incident, "contained")
+    asked = response.containment(incident)
+    assert asked["packets_wait"].startswith("packets were seen from ")
+    assert f"Waited for packets: {asked['packets_wait']}." in _mail(response, incident, "CONTAINED")
+    assert response.show(incident)["packets"]["state"] == "packets seen"
+    release(response, incident)
+    response.account.metrics.forget()
+    again = response.captured("database", minutes=_DAY)
+    contain(response, again)
+    none = "NO packets were seen within 60 seconds; contained all the same"
+    assert response.containment(again)["packets_wait"] == none
+    assert f"Waited for packets: {none}." in _mail(response, again, "CONTAINED")
+    release(response, again)
+    assert response.groups_of("database") == before
+
+
+def _mirrored_packets(response: DeployedResponse, name: str) -> None:
+    response.account.metrics.add(Measurement(response.company.instances[name], "NetworkMirrorOut", 1500))
+
+
+@contextmanager
+def _set(response: DeployedResponse, function: str, **settings: dict[str, Any]) -> Iterator[None]:
+    """Let a function have other settings than those of its site, for a while."""
+    functions, name = response.account.client("lambda"), response.function(function)
+    there = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    kept = vars(lambda_backends[ACCOUNT_ID][REGION].get_function(name))
+    before = dict(kept)
+    deployed = json.loads(there["TAPSTACK_SETTINGS"])
+    other = {**deployed, **{part: {**deployed[part], **values} for part, values in settings.items()}}
+    variables = {**there, "TAPSTACK_SETTINGS": json.dumps(other)}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    try:
+        yield
+    finally:
+        # When it was changed last, too: no call undoes that.
+        kept.update(before)
 
 
 def _mail(response: DeployedResponse, incident: Incident, what: str) -> str:

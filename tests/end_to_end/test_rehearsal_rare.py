@@ -14,6 +14,8 @@ from strictmoto.testing.least_privilege import policies_of, prove
 from tapstack.domain.incidents import as_text, utc_now
 from tests.end_to_end.deployed import SITE, STANDING_SITE, DeployedResponse, Incident, wait_for
 from tests.end_to_end.rare_containments import (
+    a_containment_waits_for_packets_of_the_launched_appliance,
+    a_flood_of_findings_leaves_responders_their_own,
     an_interface_is_in_a_foreign_vpc,
     pods_have_security_groups_of_their_own,
     the_mirror_target_admits_an_instance_by_its_group,
@@ -139,6 +141,8 @@ RARE: Final = (
     a_lone_responder_overrides,
     pods_have_security_groups_of_their_own,
     an_interface_is_in_a_foreign_vpc,
+    a_flood_of_findings_leaves_responders_their_own,
+    a_containment_waits_for_packets_of_the_launched_appliance,
 )
 
 
