@@ -141,6 +141,7 @@ RARE: Final = (
     a_lone_responder_overrides,
     pods_have_security_groups_of_their_own,
     an_interface_is_in_a_foreign_vpc,
+    the_mirror_target_admits_an_instance_by_its_group,
     a_flood_of_findings_leaves_responders_their_own,
     a_containment_waits_for_packets_of_the_launched_appliance,
 )
