@@ -1,3 +1,4 @@
+import functools
 import gzip
 import io
 import os
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tapstack.packets import handing_over
 from tapstack.packets.captures import CaptureReader, Interface
 from tapstack.packets.handing_over import CaptureFile, HandOver, Label, find_captures, hand_over
-from tapstack.packets.selection import Selection
+from tapstack.packets.selection import FirstFragments, Selection
 from tests import made_captures
 from tests import made_packets as made
 from tests.sampling import sampled
@@ -316,9 +317,16 @@ DATAGRAM = made.ethernet(made.ipv4(A, B, made.UDP, made.udp(41000, 80, bytes(30)
 PLAIN = [OTHER, SIX, DATAGRAM, *(made.mirrored(7, frame) for frame in (OTHER, SIX, DATAGRAM))]
 
 
+@functools.cache
+def work_on(text: str, vnis: frozenset[int] | None) -> handing_over._Work:
+    return handing_over._Work(HandOver(), Selection.parse(text), 0, 1 << 64, vnis, 4789, lambda _: None)
+
+
 def decided(data: bytes, text: str, vnis: frozenset[int] | None) -> tuple[Any, Any]:
     """Return what is handed over of a frame decided as plain, and decoded; True if it is not plain."""
-    work = handing_over._Work(HandOver(), Selection.parse(text), 0, 1 << 64, vnis, 4789, lambda _: None)
+    work = work_on(text, vnis)
+    # Packets are counted from one, and no fragment of another packet is known.
+    work._order, work.firsts, work._copies = 0, FirstFragments(), FirstFragments()
     buffer, interface = b"\xff" * 9 + data + b"\xff" * 200, Interface(1)
     decoded = work._decode(buffer, 9, 9 + len(data), 0, 999, interface)
     found = work._plain(buffer, 9, 9 + len(data))
@@ -335,6 +343,22 @@ def test_when_a_packet_is_plain_then_it_is_decided_without_decoding(frame: bytes
     plain, decoded = decided(frame, "port 80", None)
     assert plain == decoded
     assert plain is not True
+
+
+INSIDE = made.udp(65_408, 4789, made.vxlan(7, OTHER))
+SIX_OUTSIDE = made.ethernet(made.ipv6("2001:db8::9", "2001:db8::a", made.UDP, INSIDE))
+NOT_PLAIN = [made.mirrored(7, OTHER)[:80], SIX_OUTSIDE]
+
+
+@pytest.mark.parametrize("text", ["port 80", "not port 80"])
+@pytest.mark.parametrize("frame", [*PLAIN, *NOT_PLAIN])
+def test_when_any_byte_of_the_headers_is_another_then_decoding_says_the_same(frame: bytes, text: str) -> None:
+    values = [*range(26), 43, 44, 50, 51, 53, 54, 60, 73, 74, 0x40, 0x45, 0x46, 0x60, 0x70, 0x86, 0xDD, 0xFF]
+    for position in range(12, min(len(frame), 108)):
+        for value in values:
+            changed = frame[:position] + bytes([value]) + frame[position + 1 :]
+            plain, decoded = decided(changed, text, None)
+            assert plain is True or plain == decoded, (position, value)
 
 
 @pytest.mark.parametrize("text", ["port 80", "not port 80", "not tcp", f"not host {A} and ip", "udp port 4789", ""])
