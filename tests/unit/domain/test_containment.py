@@ -217,11 +217,13 @@ def test_when_it_is_contained_already_then_nothing_is_left_to_change() -> None:
     assert planned(replace(facts, termination_protection=True), recorded) == []
 
 
-@pytest.mark.parametrize(("restored", "left"), [(False, []), (True, ["snapshots"])])
-def test_when_snapshots_are_written_down_then_they_are_not_taken_again_in_the_same_containment(
-    restored: bool, left: list[str]
+@pytest.mark.parametrize(
+    ("made", "restored", "left"), [(True, False, []), (False, False, ["snapshots"]), (True, True, ["snapshots"])]
+)
+def test_when_snapshots_were_taken_then_they_are_not_taken_again_in_the_same_containment(
+    made: bool, restored: bool, left: list[str]
 ) -> None:
-    recorded = (PriorState("snapshots", INSTANCE, None, "taken", restored=restored),)
+    recorded = (PriorState("snapshots", INSTANCE, None, "taken", restored=restored, made=made),)
     found = planned(FACTS, recorded, snapshots=True)
     assert [what for what, *_ in found if what == "snapshots"] == left
 
