@@ -88,10 +88,11 @@ rehearse: packages ## Run one incident from alert to close in an AWS account on 
 check: packages ## Check the deployment file and this machine, touch nothing
 	@.venv/bin/tapstack check --machine $(ARGS)
 
-# Two processes share the tests (tests/parallel.py).
+# Two processes share the tests (tests/parallel.py), the fast ones as many as there are processors, up to four: each has a
+# Node of its own, of a gigabyte.
 PYTEST := $(PY) -m pytest -n 2
 test: packages ## Run the fast tests: one to two minutes on two idle cores
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) -n auto --maxprocesses 4 $(ARGS)
 
 test-rehearsal: packages ## Run the tests of the AWS account on this machine, and deploy into it
 	@$(PYTEST) -m "rehearsal and not long" $(ARGS)
