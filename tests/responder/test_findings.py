@@ -12,13 +12,15 @@ from strictmoto.faults import Fault
 from tapstack.domain import policy
 from tapstack.domain.console import instance_page
 from tapstack.domain.errors import RuleViolation
+from tapstack.domain.incidents import OpenRequest
 from tapstack.domain.policy import Rule
 from tapstack.responder.capture.interfaces import existing_instances
 from tapstack.responder.environment import environment
 from tapstack.responder.errors import TryAgain
 from tapstack.responder.handlers import findings
-from tapstack.responder.incident import commands, joining, targets
+from tapstack.responder.incident import commands, joining, opening, targets
 from tapstack.responder.incident import steps as incident_steps
+from tapstack.responder.incident.joining import Report
 from tapstack.responder.outbound import notifications
 from tapstack.responder.outbound.notifications import NOTIFIED_IN_AN_HOUR
 from tapstack.responder.store import incidents, notified
@@ -405,6 +407,66 @@ class TestAttackSequences:
         decisions = findings.handler(sequence(*map(arn, ids)), None)["decisions"]
         assert sorted(one.instance_id or "" for one in incidents.listed("open")) == sorted(ids)
         assert decisions[0]["incident_id"] == joined
+
+    @pytest.mark.parametrize("in_pass", [1, 2])
+    def test_when_one_instance_fails_then_nothing_untrue_is_said_of_those_that_wait_for_the_next_attempt(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch, in_pass: int
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing}, incidents_per_finding=2)
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(3)]
+        if in_pass == 1:
+            # Then the first pass joins it.
+            opened(ids[0])
+        real, failing = opening.open_incident, [True]
+
+        def open_incident(request: OpenRequest, *, report: Report, **more: Any) -> Any:
+            if failing and request.instance_id == ids[0] and (in_pass == 1 or report.opens):
+                raise RuntimeError("broken")
+            return real(request, report=report, **more)
+
+        monkeypatch.setattr(opening, "open_incident", open_incident)
+        event = sequence(*map(arn, ids))
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="broken"):
+                findings.handler(event, None)
+        [mail] = [mail["Message"] for mail in bare.messages() if "AttackSequence" in mail["Subject"]]
+        # The one that failed, and the one for which room may or may not be left.
+        assert "\n2 instances of it could not be decided about yet: " in mail
+        assert [line for line in mail.splitlines() if line.startswith("Instance:")] == [f"Instance: {ids[1]}"]
+        failing.clear()
+        done = [one["action"] for one in findings.handler(event, None)["decisions"]]
+        assert done == (["joined", "capture", "capture"] if in_pass == 1 else ["capture", "capture", "listed"])
+        mails = [mail["Message"] for mail in bare.messages() if "AttackSequence" in mail["Subject"]]
+        assert len(mails) == 2
+        assert "NOT capture" not in mails[0]
+        assert ("NOT capture" in mails[1]) == (in_pass == 2)
+
+    def test_when_one_fails_and_another_only_notifies_then_operators_are_notified_of_that_once(
+        self, bare: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        existing = {"target_id": bare.balanced_target(), "filter_id": bare.mirror_filter()}
+        configure(monkeypatch, bare, {"existing": existing})
+        decides(monkeypatch, Rule("all", "capture"))
+        ids = [bare.instance()[0] for _ in range(2)]
+        real, failing = opening.open_incident, [True]
+
+        def open_incident(request: OpenRequest, **more: Any) -> Any:
+            if failing and request.instance_id == ids[0]:
+                raise RuntimeError("broken")
+            return real(request, **more)
+
+        monkeypatch.setattr(opening, "open_incident", open_incident)
+        event = sequence(*map(arn, ids), arn("i-0123456789abcdef0", region="eu-west-1"))
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="broken"):
+                findings.handler(event, None)
+        assert sum("AttackSequence" in mail["Subject"] for mail in bare.messages()) == 1
+        failing.clear()
+        findings.handler(event, None)
+        # The incident of the one that failed is new.
+        assert sum("AttackSequence" in mail["Subject"] for mail in bare.messages()) == 2
 
     def test_when_no_topic_takes_its_notifications_then_every_instance_is_captured(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -139,3 +139,12 @@ def test_when_text_of_others_is_in_an_alert_of_another_tool_then_it_cannot_look_
         lines = text[:-1].split("\n")
         assert all(line.isprintable() for line in lines)
         assert all(not line or line.startswith((*_UNMATCHED, "  tapstack xdr try --source soc")) for line in lines)
+
+
+def test_when_guardduty_notifies_of_it_itself_then_no_incident_is_spoken_of() -> None:
+    finding = parse_finding(event())
+    [instance] = finding.instances
+    silent = Outcome(instance, True, decide((), finding, instance, here=True), None, "silent")
+    _, text = finding_notices.decided(finding, [silent])
+    assert "\nDone:     nothing here, GuardDuty's own event notifies of it\n" in text
+    assert "has an incident" not in text

@@ -31,7 +31,7 @@ _LISTED: Final = 10
 Done = Literal["notify", "capture", "contain_on_approval", "contain_now", "joined", "updated", "silent", "listed"]
 """What was done about an instance of an alert. The words of the policy: it opened an incident, or only notified.
 `listed` where the alert may open no more incidents; `updated` where the alert's incident took over something new,
-and `silent` where nothing is new."""
+and `silent` where nothing is new, or GuardDuty's own event notifies of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ def _decided(outcome: Outcome) -> str:
             return "Done:     joined the open incident"
         case "listed":
             return f"Decision: NOT {outcome.decision.action}"
+        case "silent" if outcome.incident is None:
+            return "Done:     nothing here, GuardDuty's own event notifies of it"
         case "updated" | "silent":
             return "Done:     nothing new, it has an incident already"
         case done:

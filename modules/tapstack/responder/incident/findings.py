@@ -100,7 +100,8 @@ def decide(
         # GuardDuty's own event notifies of it, which comes from every detector of this account and Region. An id alone
         # does not say whose it is, and may be of no finding at all.
         outcomes = [replace(one, done="silent") if one.done == "notify" else one for one in outcomes]
-    _notify(alert, outcomes, _notified_as(outcomes, delivery, position), failed=len(errors))
+    undecided = len(alert.instances or (None,)) - len(outcomes)
+    _notify(alert, outcomes, _notified_as(outcomes, delivery, position), failed=undecided)
     if errors:
         # Once operators are notified of the others: the same instance may fail each time.
         raise errors[0]
@@ -150,7 +151,7 @@ class _Deciding:
 
 
 def _outcomes(about: _Deciding) -> tuple[list[Outcome], list[Exception]]:
-    """Return what was done about each instance, and the errors of those that failed.
+    """Return what was done about each instance that could be decided about, and the errors of those that failed.
 
     A finding opens so many incidents, with all its updates.
     """
@@ -167,11 +168,15 @@ def _outcomes(about: _Deciding) -> tuple[list[Outcome], list[Exception]]:
         wanting.sort(key=lambda at: ACTIONS.index(outcomes[at].decision.action), reverse=True)
         of_these = {one.incident.id for one in outcomes if one.incident is not None and _has_opened(alert, one)}
         # What failed may be about an incident that it has opened.
-        left = max(0, most - len(before | of_these) - len(errors))
+        left, undecided = max(0, most - len(before | of_these) - len(errors)), set(wanting)
         for at in wanting[:left]:
             for outcome in _each(about, [outcomes[at].instance], errors):
                 outcomes[at] = outcome
-        for at in wanting[left:]:
+                undecided.remove(at)
+        if errors:
+            # The next attempt may capture any of them: of none is known that it is beyond what may be opened.
+            return [outcome for at, outcome in enumerate(outcomes) if at not in undecided], errors
+        for at in undecided:
             outcomes[at] = replace(outcomes[at], done="listed")
     return outcomes, errors
 
@@ -274,10 +279,13 @@ def _notify(alert: Alert, outcomes: list[Outcome], known_by: tuple[str, ...], *,
     """
     found = [o.incident for o in outcomes if o.incident is not None and incidents.is_open(o.incident)]
     new = [i for i in found if not notified.is_notified(i, _NOTIFIED)] if alert.is_attack_sequence else []
-    listed = _listed(outcomes)
+    listed, only = _listed(outcomes), any(outcome.done == "notify" for outcome in outcomes)
     if new or listed:
         notifications.publish(*finding_notices.decided(alert, outcomes, failed=failed))
-    elif any(outcome.done == "notify" for outcome in outcomes):
+        if only and known_by:
+            # It names them as well: no attempt after this one notifies of them again.
+            notified.mark_published(alert.source, _digest(known_by))
+    elif only:
         notice = partial(finding_notices.decided, alert, outcomes, failed=failed)
         _notify_so_often(alert.source, alert.level, known_by, notice)
     for incident in new:
@@ -297,7 +305,7 @@ def _notify_so_often(source: str, kind: str, known_by: tuple[str, ...], notice: 
             time, so that no repetition is a flood.
         notice: returns subject and text, given whether it is the `last` of the hour.
     """
-    of = hashlib.sha256(json.dumps(known_by).encode()).hexdigest() if known_by else uuid.uuid4().hex
+    of = _digest(known_by) if known_by else uuid.uuid4().hex
     if known_by and notified.was_published(source, of):
         return
     number = notified.count_alert(source, kind, of, most=NOTIFIED_IN_AN_HOUR)
@@ -307,6 +315,10 @@ def _notify_so_often(source: str, kind: str, known_by: tuple[str, ...], notice: 
         notifications.publish(*notice(last=number == NOTIFIED_IN_AN_HOUR))
     if known_by:
         notified.mark_published(source, of)
+
+
+def _digest(known_by: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
 
 
 def _listed(outcomes: Sequence[Outcome]) -> list[tuple[Incident, str]]:
