@@ -558,6 +558,28 @@ class TestOptions:
         assert len(evidence(shop)) == 1
         assert not containment_requests.would_change(incidents.get(incident))
 
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_when_they_are_switched_off_since_then_what_was_taken_stays_recorded_and_nothing_is_asked_of_ec2(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, taken: bool
+    ) -> None:
+        shop.set(snapshots=True)
+        with monkeypatch.context() as patched:
+            if not taken:
+                patched.setattr(snapshots, "client_without_retries", too_many_snapshots)
+            isolation.contain(asked(shop.database))
+        shop.set(snapshots=False)
+
+        def refuse(_: str) -> Any:
+            error = {"Error": {"Code": "UnauthorizedOperation", "Message": "the role has no permission any more"}}
+            raise ClientError({**error, "ResponseMetadata": {"HTTPStatusCode": 403}}, "DescribeSnapshots")
+
+        monkeypatch.setattr(snapshots, "client", refuse)
+        incident = asked(shop.database)
+        isolation.contain(incident)
+        assert not_done(incident) == []
+        lines = [line for line in item(incident)["containment"]["changed"] if line.startswith("snapshots")]
+        assert len(lines) == int(taken)
+
     def test_when_those_that_are_asked_for_since_are_throttled_then_the_next_attempt_takes_them(
         self, shop: Shop
     ) -> None:

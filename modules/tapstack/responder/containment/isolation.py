@@ -224,7 +224,9 @@ class _Containing:
                 self._add_event("contained again", f"{change.key} had {had} meanwhile, by others")
 
     def _waiting(self, held: Containment) -> list[PriorState]:
-        return containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
+        found = containments.waiting(held, containments.prior_states(self.instance_id, self.incident.where))
+        # Those that were not taken are not asked for any more: neither done nor not done.
+        return [one for one in found if one.kind != "snapshots" or one.made or self.settings.snapshots]
 
     def _balancers(self, facts: Facts, waiting: list[PriorState]) -> list[Change]:
         """Return the changes of load balancers that have the instance; called after isolation."""
@@ -258,6 +260,10 @@ class _Containing:
         return [pool.submit(self._change, one, interim) for one in prior_states]
 
     def _change(self, prior: PriorState, interim: bool) -> None:
+        if prior.kind == "snapshots" and not self.settings.snapshots:
+            # They are switched off since they were taken, and the role may not even describe them any more. What else
+            # is changed cannot be switched off before its release: a deploy refuses that.
+            return
         to = prior.interim if interim and prior.interim else prior.after
         try:
             OF_KIND[prior.kind].change(self.instance_id, prior, to)
