@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts import alert_schema, incident_event_schema, openapi
+from scripts import alert_schema, incident_event_schema, openapi, recorded_packets_schema
 from scripts.costs import read_prices, render_costs
 from scripts.picture import draw
 from scripts.reference import render_reference
@@ -74,6 +74,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "deployment.schema.json": render_schema,
     "docs/schemas/alert-1.json": alert_schema.render,
     "docs/schemas/incident-event-1.json": incident_event_schema.render,
+    "docs/schemas/recorded-packets-1.json": recorded_packets_schema.render,
     "docs/openapi.json": lambda: openapi.render(__version__),
     "docs/deployment-file.md": render_deployment_page,
     "docs/costs.md": render_costs_page,

@@ -31,7 +31,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"tapstack.domain", "tapstack.settings", "tapstack.responder.store.deployed"},
         {"boto3", "botocore"},
     ),
-    "tapstack.packets": ({"tapstack.domain"}, set()),
+    "tapstack.packets": ({"tapstack.domain"}, {"boto3", "botocore"}),
     "tapstack.kernel": (set(), {"jsii"}),
     "tapstack.bindings": ({"tapstack.domain", "tapstack.kernel"}, {"cdktf", "cdktn", "constructs"}),
     "tapstack.capture": ({"tapstack.domain", "tapstack.bindings"}, set()),
@@ -189,6 +189,12 @@ def test_when_a_floor_may_import_something_then_it_does(floor: str) -> None:
     house, others = FLOORS[floor]
     # The bindings import whichever of cdktf and cdktn is installed by its name.
     assert (house | others) - used - {"cdktn"} == set()
+
+
+def test_when_packets_are_in_s3_then_one_module_imports_boto3() -> None:
+    files = {file for file in SOURCES if floor_of(module_name(file)) == "tapstack.packets"}
+    found = {file for file in files if {name.partition(".")[0] for name in imports_of(file)} & {"boto3", "botocore"}}
+    assert found == {PACKAGE / "packets" / "s3.py"}
 
 
 def test_when_rooms_of_the_responder_import_each_other_then_one_way_only() -> None:
@@ -500,6 +506,7 @@ _BY_CHANCE = {
     "DELETION_PROTECTION",  # of the appliance; of the table
     "LISTED",  # incidents on a screen; values of an alert
     "POLL_SECONDS",  # between looks at an appliance; at packets
+    "VERSION",  # of events; of manifests of recorded packets
 }
 
 

@@ -28,7 +28,8 @@ MAX_INTERFACES: Final = 65_536
 MAX_TIME: Final = (1 << 64) - 1
 """Nanoseconds since 1970, which is in 2554. A time beyond counts as that, and one before 1970 as 0."""
 
-_NANOSECONDS: Final = 1_000_000_000
+NANOSECONDS: Final = 1_000_000_000
+"""Of a second."""
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 # Magic number: byte order, and nanoseconds of one unit of the fraction.
@@ -188,7 +189,7 @@ class CaptureReader:
                         raise self._error(position, f"a packet of {captured} bytes; the most is {MAX_CAPTURED}")
                     need = 16 + captured
                     break
-                yield buffer, start, end, seconds * _NANOSECONDS + fraction * unit, wire, interface
+                yield buffer, start, end, seconds * NANOSECONDS + fraction * unit, wire, interface
                 position = end
             if not self._fill(position, need):
                 self._ends(0, "a record")
@@ -304,9 +305,9 @@ def _read_interface(order: str, buffer: bytes, position: int, end: int) -> _Cloc
         elif code == _IF_TSRESOL and len(value) == 1:
             power = value[0] & 0x7F
             ticks = 2**power if value[0] & 0x80 else 10**power
-            multiplier, divisor = _NANOSECONDS, ticks
+            multiplier, divisor = NANOSECONDS, ticks
         elif code == _IF_TSOFFSET and len(value) == 8:
-            offset = struct.unpack(order + "q", value)[0] * _NANOSECONDS
+            offset = struct.unpack(order + "q", value)[0] * NANOSECONDS
     return _Clock(Interface(link_type, name), snap_length, multiplier, divisor, offset)
 
 

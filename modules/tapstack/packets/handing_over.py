@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from tapstack.packets import plain, vxlan
-from tapstack.packets.captures import CHUNK, MAX_TIME, CaptureError, CaptureReader, Interface, open_capture
-from tapstack.packets.frames import ETHERNET, Headers, decode_frame
+from tapstack.packets.captures import CHUNK, MAX_TIME, CaptureError, CaptureReader, Interface, Readable, open_capture
+from tapstack.packets.frames import ETHERNET, Headers, Octets, decode_frame
 from tapstack.packets.pcapng import PcapngWriter, Writable
 from tapstack.packets.selection import FirstFragments, Selection
 
@@ -28,6 +28,8 @@ SUFFIXES: Final = (".pcap", ".pcapng", ".cap", ".ntar")
 """What names of captures end in, with or without a number and `.gz` behind."""
 OUT_OF_ORDER: Final = 2_000_000_000
 """Nanoseconds by which a capture may be out of order of time, so that what is handed over still is in order."""
+NO_COPIES: Final = -1
+"""In place of the UDP port of copies, of captures that were made at an interface: what is VXLAN in them is no copy."""
 MAX_WAITING: Final = 32 << 20
 """Bytes of packets that wait for their place in time at most; the earliest are written when there are more."""
 MAX_LABELS: Final = 1_000
@@ -38,7 +40,8 @@ _OVERHEAD: Final = 400
 """About what a waiting packet takes besides its bytes."""
 _ALL_CHUNKS: Final = 8 << 20
 _SMALLEST_CHUNK: Final = 1 << 12
-_FIRST_CHUNK: Final = 1 << 14
+FIRST_CHUNK: Final = 1 << 14
+"""Bytes read at a time where only the first packet is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +49,44 @@ class CaptureFile:
     """A capture, and from when to when its packets are.
 
     Attributes:
-        path: of the file.
+        path: of the file, or its address where it is not on this machine.
         size: bytes.
         first: nanoseconds of its earliest packet, or of its first one where no more was recorded.
         last: nanoseconds of its latest packet; None where it was not recorded, so that the file has to be read.
+        open: opens it where it is not on this machine.
+        vnis: whose copies are meant of this file; those that are meant of all files, by default.
+        port: the UDP port of copies in it, `NO_COPIES` where there are none; that of all files by default.
+        name: how the interface of its packets that are no copies is called; as the file has it, by default.
     """
 
-    path: Path
+    path: Path | str
     size: int
     first: int
     last: int | None = None
+    open: Callable[[], Readable] | None = field(default=None, repr=False, compare=False)
+    vnis: frozenset[int] | None = None
+    port: int | None = None
+    name: str = ""
 
     def overlaps(self, since: int, until: int) -> bool:
         """Whether it may have packets from `since` on and before `until`."""
         if self.last is None:
             return self.first - OUT_OF_ORDER < until
         return self.first < until and self.last >= since
+
+
+class Sink(Protocol):
+    """What selected packets go to, each with its interface."""
+
+    @property
+    def written(self) -> int:
+        """Bytes so far."""
+
+    def add_interface(self, name: str, *, description: str = "", comment: str = "", link_type: int = ETHERNET) -> int:
+        """Return the number that packets of an interface come with."""
+
+    def add_packet(self, interface: int, time: int, data: Octets, wire: int) -> None:
+        """Take a packet: its interface, nanoseconds since 1970, what was captured of it, its length on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +166,9 @@ def find_captures(folder: str | PathLike[str], noted: HandOver | None = None) ->
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
-                elif entry.is_file(follow_symlinks=False) and _is_named_as_capture(entry.name):
+                elif entry.is_file(follow_symlinks=False) and is_named_as_capture(entry.name):
                     found.append(look_at(entry.path, noted))
-    return sorted(filter(None, found), key=lambda one: (one.first, one.path))
+    return sorted(filter(None, found), key=lambda one: (one.first, str(one.path)))
 
 
 def look_at(path: str | PathLike[str], noted: HandOver) -> CaptureFile | None:
@@ -155,19 +180,28 @@ def look_at(path: str | PathLike[str], noted: HandOver) -> CaptureFile | None:
             return None
         if not status.st_size:
             return None
-        with open_capture(path, chunk=_FIRST_CHUNK) as reader:
-            for record in reader:
-                return CaptureFile(Path(path), status.st_size, record[3])
-            if reader.cut:
-                noted.note(reader.cut)
-    except CaptureError as error:
-        noted.note(str(error))
+        with open_capture(path, chunk=FIRST_CHUNK) as reader:
+            first = first_time(reader, noted)
+        return None if first is None else CaptureFile(Path(path), status.st_size, first)
     except OSError as error:
         noted.note(f"{os.fspath(path)}: {error.strerror}")
     return None
 
 
-def _is_named_as_capture(name: str) -> bool:
+def first_time(reader: CaptureReader, noted: HandOver) -> int | None:
+    """Return nanoseconds of the first packet of a capture; None if it has none, or cannot be read, which is noted."""
+    try:
+        for record in reader:
+            return record[3]
+        if reader.cut:
+            noted.note(reader.cut)
+    except CaptureError as error:
+        noted.note(str(error))
+    return None
+
+
+def is_named_as_capture(name: str) -> bool:
+    """Whether a file's name is one of a capture: `SUFFIXES`, with or without a number and `.gz` behind."""
     # tcpdump -C appends a number to the name.
     return name.lower().removesuffix(".gz").rstrip("0123456789").endswith(SUFFIXES)
 
@@ -213,9 +247,37 @@ def hand_over(
     Raises:
         OSError: `file` cannot be written.
     """
+    return hand_to(
+        captures,
+        PcapngWriter(file, comment=comment),
+        selection,
+        since=since,
+        until=until,
+        vnis=vnis,
+        labels=labels,
+        port=port,
+        result=result,
+        show=show,
+    )
+
+
+def hand_to(
+    captures: Iterable[CaptureFile],
+    sink: Sink,
+    selection: Selection | None = None,
+    *,
+    since: int = 0,
+    until: int = MAX_TIME + 1,
+    vnis: frozenset[int] | None = None,
+    labels: Mapping[int, Label] | None = None,
+    port: int = vxlan.PORT,
+    result: HandOver | None = None,
+    show: Callable[[HandOver], None] = lambda _: None,
+) -> HandOver:
+    """Give the packets that are meant to `sink`, in order of time; otherwise as `hand_over`."""
     done = HandOver() if result is None else result
     overlapping = []
-    for one in sorted(captures, key=lambda one: (one.first, one.path)):
+    for one in sorted(captures, key=lambda one: (one.first, str(one.path))):
         if one.overlaps(since, until):
             overlapping.append(one)
             done.size += one.size
@@ -223,7 +285,7 @@ def hand_over(
             done.skipped += 1
     done.files = len(overlapping)
     work = _Work(done, selection or Selection.parse(""), since, until, vnis, port, show)
-    out = _Out(PcapngWriter(file, comment=comment), labels or {}, done)
+    out = _Out(sink, labels or {}, done)
     # What waits for its place in time; of the same time, what was read first comes first.
     waiting: list[_Candidate] = []
     size, newest = 0, 0
@@ -277,7 +339,8 @@ class _Work:
     ) -> None:
         self.done, self.selection, self.firsts = done, selection, FirstFragments()
         self._since, self._until, self._vnis, self._port, self._show = since, until, vnis, port, show
-        self._plain, self._order = plain.decider(self.selection, vnis, port), 0
+        self._order = 0
+        self._deciders: dict[tuple[frozenset[int] | None, int], plain.Decide] = {}
         # Of copies that are fragments.
         self._copies = FirstFragments()
 
@@ -289,18 +352,24 @@ class _Work:
             others: captures that are being read; the more there are, the smaller are the chunks.
         """
         chunk = min(CHUNK, max(_SMALLEST_CHUNK, _ALL_CHUNKS // (others + 1)))
-        reader = CaptureReader(_Reopened(capture.path), os.fspath(capture.path), chunk=chunk)
+        file = Reopened(capture.path) if capture.open is None else capture.open()
+        reader = CaptureReader(file, os.fspath(capture.path), chunk=chunk)
         try:
-            yield from self._of(reader)
+            vnis = self._vnis if capture.vnis is None else capture.vnis
+            port = self._port if capture.port is None else capture.port
+            yield from self._of(reader, vnis, port, capture.name)
         except CaptureError as error:
             self.done.note(str(error))
         if reader.cut:
             self.done.note(reader.cut)
 
-    def _of(self, reader: CaptureReader) -> Iterator[_Candidate]:
-        since, until, decide, last = self._since, self._until, self._plain, b""
+    def _of(self, reader: CaptureReader, vnis: frozenset[int] | None, port: int, name: str) -> Iterator[_Candidate]:
+        since, until, last = self._since, self._until, b""
+        decide = self._deciders.get((vnis, port))
+        if decide is None:
+            decide = self._deciders[vnis, port] = plain.decider(self.selection, vnis, port)
         packets = read = 0
-        seen_at, is_ethernet = None, False
+        seen_at, is_ethernet, called = None, False, Interface(ETHERNET)
         try:
             for buffer, start, end, time, wire, interface in reader:
                 if buffer is not last:
@@ -312,11 +381,12 @@ class _Work:
                     continue
                 if interface is not seen_at:
                     seen_at, is_ethernet = interface, interface.link_type == ETHERNET
+                    called = Interface(interface.link_type, name) if name else interface
                 found = decide(buffer, start, end) if is_ethernet else True
                 if found is False:
                     continue
                 if found is True:
-                    candidate = self._decode(buffer, start, end, time, wire, interface)
+                    candidate = self._decode(buffer, start, end, time, wire, called, vnis, port)
                     if candidate is not None:
                         yield candidate
                     continue
@@ -324,7 +394,7 @@ class _Work:
                 self._order += 1
                 came = None if vni is None else (4, outer_source)
                 wire = wire if mirrored is None else mirrored
-                yield time, self._order, buffer[at:behind], wire, vni, came, interface, None
+                yield time, self._order, buffer[at:behind], wire, vni, came, called, None
         finally:
             self._progress(packets, reader.read - read)
 
@@ -334,10 +404,18 @@ class _Work:
         self._show(self.done)
 
     def _decode(
-        self, data: bytes, start: int, end: int, time: int, wire: int, interface: Interface
+        self,
+        data: bytes,
+        start: int,
+        end: int,
+        time: int,
+        wire: int,
+        interface: Interface,
+        vnis: frozenset[int] | None,
+        port: int,
     ) -> _Candidate | None:
         headers = decode_frame(data, start, end, interface.link_type)
-        copy = vxlan.copy_behind(data, headers, self._port)
+        copy = vxlan.copy_behind(data, headers, port)
         vni, outer, at, last = None, None, start, end
         if copy is not None:
             vni, at, last, wire, outer = copy
@@ -347,7 +425,7 @@ class _Work:
             self.done.parts += 1
             return None
         waits = None
-        chosen = self._vnis is None or vni in self._vnis
+        chosen = vnis is None or vni in vnis
         if chosen and headers.fragment is not None:
             self.firsts.note(headers, time, vni)
             if headers.fragment == "later" and self.selection.by_transport:
@@ -366,7 +444,7 @@ class _Work:
 class _Out:
     """Writes what is handed over."""
 
-    def __init__(self, writer: PcapngWriter, labels: Mapping[int, Label], done: HandOver) -> None:
+    def __init__(self, writer: Sink, labels: Mapping[int, Label], done: HandOver) -> None:
         self.writer, self._labels, self._done = writer, labels, done
         self._numbers: dict[tuple[object, ...], int] = {}
 
@@ -418,13 +496,15 @@ def _address(family: int | None, number: int | None) -> str:
     return str((ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address)(number or 0))
 
 
-class _Reopened:
+class Reopened:
     """Reads a file that is open only while it is read from, so that any number of captures can be read side by side."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Keep the path; nothing is opened."""
         self._path, self._offset = path, 0
 
     def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most so many; none at the end."""
         with open(self._path, "rb", buffering=0) as file:
             file.seek(self._offset)
             data = file.read(size) or b""

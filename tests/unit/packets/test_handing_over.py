@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapstack.packets import handing_over
+from tapstack.packets import handing_over, plain
 from tapstack.packets.captures import CaptureReader, Interface
 from tapstack.packets.handing_over import CaptureFile, HandOver, Label, find_captures, hand_over
 from tapstack.packets.selection import FirstFragments, Selection
@@ -328,8 +328,8 @@ def decided(data: bytes, text: str, vnis: frozenset[int] | None) -> tuple[Any, A
     # Packets are counted from one, and no fragment of another packet is known.
     work._order, work.firsts, work._copies = 0, FirstFragments(), FirstFragments()
     buffer, interface = b"\xff" * 9 + data + b"\xff" * 200, Interface(1)
-    decoded = work._decode(buffer, 9, 9 + len(data), 0, 999, interface)
-    found = work._plain(buffer, 9, 9 + len(data))
+    decoded = work._decode(buffer, 9, 9 + len(data), 0, 999, interface, vnis, 4789)
+    found = plain.decider(work.selection, vnis, 4789)(buffer, 9, 9 + len(data))
     if isinstance(found, bool):
         return found, decoded is not None
     wire = 999 if found.wire is None else found.wire
@@ -340,9 +340,9 @@ def decided(data: bytes, text: str, vnis: frozenset[int] | None) -> tuple[Any, A
 @pytest.mark.parametrize("frame", PLAIN)
 def test_when_a_packet_is_plain_then_it_is_decided_without_decoding(frame: bytes) -> None:
     assert decided(frame, "port 443", None) == (False, False)
-    plain, decoded = decided(frame, "port 80", None)
-    assert plain == decoded
-    assert plain is not True
+    found, decoded = decided(frame, "port 80", None)
+    assert found == decoded
+    assert found is not True
 
 
 INSIDE = made.udp(65_408, 4789, made.vxlan(7, OTHER))
@@ -357,8 +357,8 @@ def test_when_any_byte_of_the_headers_is_another_then_decoding_says_the_same(fra
     for position in range(12, min(len(frame), 108)):
         for value in values:
             changed = frame[:position] + bytes([value]) + frame[position + 1 :]
-            plain, decoded = decided(changed, text, None)
-            assert plain is True or plain == decoded, (position, value)
+            found, decoded = decided(changed, text, None)
+            assert found is True or found == decoded, (position, value)
 
 
 @pytest.mark.parametrize("text", ["port 80", "not port 80", "not tcp", f"not host {A} and ip", "udp port 4789", ""])
@@ -369,8 +369,8 @@ def test_when_a_packet_is_decided_as_plain_then_decoding_it_says_the_same(text: 
     for position, value in data.draw(st.lists(st.tuples(st.integers(12, len(frame) - 1), values), max_size=4)):
         frame[position] = value
     cut = bytes(frame[: data.draw(st.just(len(frame)) | st.integers(0, len(frame)))])
-    plain, decoded = decided(cut, text, data.draw(st.sampled_from([None, frozenset({7}), frozenset({8})])))
-    assert plain is True or plain == decoded
+    found, decoded = decided(cut, text, data.draw(st.sampled_from([None, frozenset({7}), frozenset({8})])))
+    assert found is True or found == decoded
 
 
 @given(st.lists(st.binary(max_size=200) | st.sampled_from([one.record for one in OUTSIDE[4]]), max_size=8), st.data())
