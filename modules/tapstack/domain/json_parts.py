@@ -88,9 +88,9 @@ class Part:
 
     def moment(self) -> str:
         """Return a time as the document has it, which is in ISO 8601."""
-        if as_moment(self.text()) is None:
+        if not isinstance(self.value, str) or as_moment(self.value) is None:
             raise self.refusal("a time such as 2026-01-02T03:04:05Z")
-        return self.text()
+        return self.value
 
     def truth(self) -> bool:
         """Return true or false."""
