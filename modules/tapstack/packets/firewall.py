@@ -22,6 +22,8 @@ from tapstack.packets.matching import has_port, is_in, protocol_of
 from tapstack.packets.mirroring import Dropped
 from tapstack.packets.services import service_of
 
+SECOND: Final = 1_000_000_000
+"""In nanoseconds, which times of packets are in."""
 TCP_ESTABLISHED_SECONDS: Final = 432_000
 UDP_SECONDS: Final = 30
 UDP_STREAM_SECONDS: Final = 180
@@ -29,7 +31,6 @@ OTHER_SECONDS: Final = 600
 """Of protocols other than TCP and UDP. AWS says it of those other than ICMP; of ICMP it is inferred."""
 FLOWS: Final = 65_536
 """How many flows, and how many fragmented packets, are remembered; those that are idle longest are forgotten first."""
-_SECOND: Final = 1_000_000_000
 _RST: Final = 4
 
 _Flow = tuple[int | None, ...]
@@ -119,9 +120,13 @@ class Firewall:
         udp_stream_seconds: int = UDP_STREAM_SECONDS,
     ) -> None:
         """Begin without flows."""
-        self._tcp, self._udp, self._stream = tcp_established_seconds, udp_seconds, udp_stream_seconds
+        self.set_idle_seconds(tcp_established_seconds, udp_seconds, udp_stream_seconds)
         self._flows: OrderedDict[_Flow, _Tracked] = OrderedDict()
         self._fragments: OrderedDict[_Flow, Dropped | None] = OrderedDict()
+
+    def set_idle_seconds(self, tcp_established_seconds: int, udp_seconds: int, udp_stream_seconds: int) -> None:
+        """Change the idle times, also of flows that are tracked already: AWS does not say so, it is inferred."""
+        self._tcp, self._udp, self._stream = tcp_established_seconds, udp_seconds, udp_stream_seconds
 
     def check(
         self,
@@ -171,7 +176,7 @@ class Firewall:
             self._flows.pop(flow, None)
             return None
         tracked = self._flows.get(flow)
-        if tracked is not None and at - tracked.seen > self._idle_seconds(headers.protocol, tracked) * _SECOND:
+        if tracked is not None and at - tracked.seen > self._idle_seconds(headers.protocol, tracked) * SECOND:
             tracked = None
         if tracked is None:
             if not any(_allows(rule, headers, direction) for rule in rules):

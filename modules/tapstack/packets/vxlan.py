@@ -15,13 +15,11 @@ import zlib
 from typing import Final, NamedTuple
 
 from tapstack.domain.filter_rules import ICMP, ICMPV6, TCP, UDP
-from tapstack.packets.frames import ETHERNET, IPV4, Headers, Octets, decode_frame
+from tapstack.packets.frames import ETHERNET, IPV4, IPV6, Headers, Octets, decode_frame
 
 PORT: Final = 4789
 HEADER: Final = 8
 """Bytes of the VXLAN header."""
-OVERHEAD: Final = 20 + 8 + HEADER
-"""Bytes that a copy has more than the mirrored frame in its outer IP packet: IPv4, UDP and VXLAN."""
 VNIS: Final = (0, 0xFF_FFFF)
 _VALID: Final = 0x0800
 _SOURCE_PORTS: Final = (65_408, 128)
@@ -110,35 +108,35 @@ def datagram(frame: bytes, vni: int) -> bytes:
     return struct.pack(">HHI", _VALID, 0, vni << 8) + frame
 
 
-def wrap(frame: bytes, *, vni: int, source: str, target: str, mtu: int | None = None, port: int = PORT) -> bytes:
-    """Return the copy of a frame as AWS sends it: Ethernet, IPv4, UDP, VXLAN and the frame.
+def wrap(frame: bytes, *, vni: int, source: str, target: str, port: int = PORT) -> bytes:
+    """Return the copy of a frame as AWS sends it: Ethernet, IPv4 or IPv6, UDP, VXLAN and the frame.
 
     Args:
-        frame: the mirrored Ethernet frame, already cut to the packet length of its session.
+        frame: what is copied of the mirrored Ethernet frame: as much as `mirroring.Verdict.kept` says.
         vni: of the session, 0 to 16,777,215.
-        source: primary IPv4 address of the mirrored interface.
-        target: IPv4 address of the mirror target.
-        mtu: bytes of the outer IP packet at most, `OVERHEAD` or more: the frame is cut to it. As long as it is when
-            omitted.
+        source: primary address of the mirrored interface.
+        target: address of the mirror target, of the same family.
         port: the UDP port to send to.
 
     Raises:
-        ValueError: the VNI is out of range, an address is none of IPv4, or the copy is longer than an IP packet can be.
+        ValueError: the VNI is out of range, an address is none, the addresses are of two families, or the copy is
+            longer than an IP packet can be.
     """
-    sender, receiver = ipaddress.IPv4Address(source).packed, ipaddress.IPv4Address(target).packed
-    from_port = source_port(decode_frame(frame))
-    if mtu is not None:
-        if mtu < OVERHEAD:
-            raise ValueError(f"an MTU is {OVERHEAD} or more, got {mtu}")
-        frame = frame[: mtu - OVERHEAD]
+    sender, receiver = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    if sender.version != receiver.version:
+        raise ValueError(f"source and target must be of one IP family, got {source} and {target}")
     inside = datagram(frame, vni)
-    length = 20 + 8 + len(inside)
+    # Without a checksum: AWS sets none, and over IPv6 tunnels may go without one (RFC 6935).
+    udp = struct.pack(">HHHH", source_port(decode_frame(frame)), port, (8 + len(inside)) & 0xFFFF, 0) + inside
+    length = len(udp) + (20 if sender.version == 4 else 0)
     if length > 0xFFFF:
         raise ValueError(f"a copy is 65535 bytes at most, got {length}")
-    header = struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, 0, 0, _TTL, UDP, 0, sender, receiver)
+    ends = sender.packed + receiver.packed
+    if sender.version == 6:
+        return _OUTER_MACS + struct.pack(">HIHBB", IPV6, 0x6000_0000, length, UDP, _TTL) + ends + udp
+    header = struct.pack(">BBHHHBBH", 0x45, 0, length, 0, 0, _TTL, UDP, 0) + ends
     header = header[:10] + struct.pack(">H", _checksum(header)) + header[12:]
-    udp = struct.pack(">HHHH", from_port, port, 8 + len(inside), 0)
-    return _OUTER_MACS + struct.pack(">H", IPV4) + header + udp + inside
+    return _OUTER_MACS + struct.pack(">H", IPV4) + header + udp
 
 
 def _checksum(header: bytes) -> int:

@@ -108,13 +108,16 @@ def test_when_a_frame_is_wrapped_then_as_aws_does_it() -> None:
     assert copy[20:23] == b"\0\0\xff"  # no flags, not "don't fragment" either; TTL 255
     assert copy[40:46] == b"\0\0\x08\0\0\0"  # no checksum of UDP; only the valid bit of VXLAN
     assert copy[49] == 0
-    assert len(copy) == 14 + vxlan.OVERHEAD + len(FRAME)
+    assert len(copy) == 14 + 20 + 8 + 8 + len(FRAME)
 
 
-def test_when_a_copy_is_longer_than_the_mtu_then_the_frame_is_cut() -> None:
-    copy = vxlan.wrap(FRAME, vni=1, source=SOURCE, target=TARGET, mtu=80)
-    assert decode_frame(copy).length == 80
-    assert inside(copy) == (1, FRAME[:44])
+def test_when_the_addresses_are_of_ipv6_then_so_is_the_packet_around_the_frame() -> None:
+    copy = vxlan.wrap(FRAME, vni=5_569_041, source=A6, target=B6)
+    outer = decode_frame(copy)
+    assert (outer.family, outer.source) == (6, int(ipaddress.IPv6Address(A6)))
+    assert (outer.destination, outer.destination_port) == (int(ipaddress.IPv6Address(B6)), 4789)
+    assert outer.length == 40 + 8 + 8 + len(FRAME) == len(copy) - 14
+    assert inside(copy) == (5_569_041, FRAME)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +125,10 @@ def test_when_a_copy_is_longer_than_the_mtu_then_the_frame_is_cut() -> None:
     [
         ({"vni": 0x1000000}, "a VXLAN network id is from 0 to 16777215, got 16777216"),
         ({"vni": -1}, "a VXLAN network id is from 0 to 16777215, got -1"),
-        ({"mtu": 35}, "an MTU is 36 or more, got 35"),
         ({"frame": bytes(65_500)}, "a copy is 65535 bytes at most, got 65536"),
-        ({"source": "::1"}, "Expected 4 octets in '::1'"),
+        ({"frame": bytes(65_520), "source": A6, "target": B6}, "a copy is 65535 bytes at most, got 65536"),
+        ({"source": "::1"}, "source and target must be of one IP family, got ::1 and 10.9.0.9"),
+        ({"source": "mirror"}, "'mirror' does not appear to be an IPv4 or IPv6 address"),
     ],
 )
 def test_fails_when_a_frame_cannot_be_wrapped(change: dict[str, object], message: str) -> None:
