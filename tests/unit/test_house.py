@@ -42,7 +42,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"moto", "boto3", "botocore", "joserfc", "werkzeug", "pytest", "yaml"},
     ),
     "tapstack.rehearsal": (
-        {"strictmoto", "tapstack.domain", "tapstack.settings"},
+        {"strictmoto", "tapstack.domain", "tapstack.packets", "tapstack.settings"},
         {"jinja2", "pydantic"},
     ),
     "tapstack.cli": (
