@@ -23,6 +23,7 @@ from tapstack.cli.rehearse_deploy import without_surroundings
 from tapstack.cli.report_file import TITLE, ReportFile
 from tapstack.cli.supervision import supervised
 from tapstack.domain.containment_settings import MODE_OF_ACTION, Mode
+from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.incidents import SWEEP_MINUTES, as_text, utc_now
 from tapstack.domain.names import response_stack_name, xdr_stack_name
@@ -30,6 +31,7 @@ from tapstack.domain.operations import operation_that_contains
 from tapstack.domain.policy import decide
 from tapstack.domain.regions import AccountRegion
 from tapstack.domain.stored_packets import where_stored
+from tapstack.packets.captures import CaptureError
 from tapstack.rehearsal.errors import RehearsalFailedError
 from tapstack.rehearsal.progress import Progress
 from tapstack.rehearsal.together import Needed, work_together
@@ -44,7 +46,10 @@ from tapstack.workspace.stacks import used_of_capture, used_of_telemetry
 if TYPE_CHECKING:
     from strictmoto.account import Account
     from tapstack.rehearsal.deployment import SiteDeployment
+    from tapstack.rehearsal.report.packets import Packets
     from tapstack.rehearsal.report.page import GroupsOf, TimedStep
+    from tapstack.rehearsal.report.topology import Topology
+    from tapstack.rehearsal.wire.traffic import Flowed, Traffic
     from tapstack.rehearsal.xdr.actor import Xdr
     from tapstack.rehearsal.xdr.webhook import Webhook
 
@@ -63,6 +68,9 @@ _INDENT: Final = " " * 7
 _SECOND_PERSON: Final = "second-responder"
 _SUSPECT: Final = "database"
 """The company's instance with two interfaces."""
+_CLIENT: Final = "legacy"
+"""The company's instance that asks the database."""
+_CAPTURE: Final = "rehearsal.pcapng"
 _TIMEOUT_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.4
 _KEY_IS_THERE: Final = re.compile(r"^aws_kms_alias\.\S+: Creation complete")
@@ -80,6 +88,8 @@ def rehearse_incident(
     out: TextIO,
     err: TextIO,
     enforce_iam: bool = True,
+    pcap: Path | None = None,
+    pcap_hosts: Sequence[str] = (),
 ) -> int:
     """Deploy, post an alert, watch, close, destroy, compare the account with what it was, and write a report.
 
@@ -91,6 +101,8 @@ def rehearse_incident(
         out: receives the progress.
         err: receives errors.
         enforce_iam: refuse what IAM does not allow.
+        pcap: a capture that is played at the instance's interface besides.
+        pcap_hosts: addresses in it whose packets are the instance's; one at least where there is a capture.
 
     Returns:
         0 when the incident was captured and closed, and the account is as it was; 1 when not; 2 for an
@@ -101,13 +113,17 @@ def rehearse_incident(
         print(f"{project} has no main.py: run this in the directory of the Tapstack project", file=err)
         return 2
     try:
+        if pcap is not None:
+            _check_capture(pcap, pcap_hosts)
         path = file or deployment_path(project)
         deployment = load_deployment(path)
         name = _site_of(deployment, site, path)
         with Progress(lambda line: print(line, file=out, flush=True), indent=_INDENT) as progress:
             with progress.doing("looking for Terraform and the AWS provider"):
                 progress.say(machine.describe(deployment.provider, path.parent))
-            good = _Rehearsal(deployment, name, path, project, scratch, progress, enforce_iam).run(report)
+            good = _Rehearsal(deployment, name, path, project, scratch, progress, enforce_iam, pcap, pcap_hosts).run(
+                report
+            )
     except ModuleNotFoundError as error:
         print(missing(error), file=err)
         return 2
@@ -145,6 +161,18 @@ def add_rehearse_incident_parser(rehearsals: Any) -> None:
     parser.add_argument(
         "--report", type=file_name, default=REPORT, help=f"file to write the report to; {REPORT} by default"
     )
+    parser.add_argument(
+        "--pcap",
+        type=file_name,
+        help="capture to play at the instance's interface, besides what the company sends",
+    )
+    parser.add_argument(
+        "--pcap-host",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="address in that capture whose packets are the instance's; needed with --pcap, and can be given again",
+    )
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
 
 
@@ -162,6 +190,8 @@ def run_rehearse_incident(chosen: argparse.Namespace, *, out: TextIO, err: TextI
                     out=out,
                     err=err,
                     enforce_iam=chosen.iam,
+                    pcap=chosen.pcap,
+                    pcap_hosts=chosen.pcap_host,
                 )
 
             code = supervised(work)
@@ -191,6 +221,8 @@ class _Rehearsal:
     scratch: Path
     progress: Progress
     enforce_iam: bool
+    pcap: Path | None
+    pcap_hosts: Sequence[str]
     steps: list[TimedStep] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     account: Account = field(init=False)
@@ -255,14 +287,19 @@ class _Rehearsal:
         mirrored = {interface.id: interface.address for _, interface, _ in topology.mirrored()}
         with self._step("A GuardDuty finding about the same instance: it joins the incident"):
             self._second_alert(api, incident, where)
-        with self._step("Watch: whether packets are mirrored"):
-            self._watch_packets(api, incident, where)
-            xdr.log_flows(list(mirrored.items()))
-        groups = (
-            self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where, xdr.webhook)
-            if self._contains()
-            else []
-        )
+        suspect_interface = next(iter(_groups(ec2, suspect)))
+        with self._traffic(suspect_interface, ec2, where) as traffic:
+            with self._step("Packets: the company works, and the beacon reports"):
+                self._let_flow(traffic)
+            with self._step("Watch: whether packets are mirrored"):
+                self._watch_packets(api, incident, traffic, where)
+                xdr.log_flows(list(mirrored.items()))
+            groups = (
+                self._contain_and_release(api, incident, ec2, outputs["api_endpoint"], where, xdr.webhook, traffic)
+                if self._contains()
+                else []
+            )
+            packets = self._hand_over(traffic, incident, suspect_interface, topology)
         self.account.waits.scale = WAITS_AT_THE_END
         with self._step("Close: every session of the incident ends, the appliance is retired"):
             api.post(f"/incidents/{incident['id']}/close", {"reason": "seen enough"}, repeatable=True)
@@ -300,6 +337,7 @@ class _Rehearsal:
             topology=topology,
             groups=groups,
             loop=loop,
+            packets=packets,
             phases=[
                 Phase("The incident: API, functions, workflow", calls[deployed:ended]),
                 Phase("Deployment", calls[:deployed]),
@@ -307,8 +345,8 @@ class _Rehearsal:
             ],
             differences=left,
             seconds_to_capture=captured,
-            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in. "
-            "Packets do not flow here: CloudWatch was made to count some.",
+            note=f"Waits were shortened, an hour to {3600 * WAITS:.0f} seconds or less. The appliance is a stand-in, "
+            "and so is what records its packets.",
         )
         report.write(render(made))
         self._say_with_time("The account is back to where it was." if not left else "The account is not as it was:")
@@ -472,20 +510,51 @@ class _Rehearsal:
         subjects = [str(record.requested["Subject"]) for record in published if record.status == 200]
         return [subject for subject in subjects if subject.endswith(": joined by another alert")]
 
-    def _watch_packets(self, api: IncidentApi, incident: Any, where: dict[str, Any]) -> None:
-        """Let CloudWatch count packets, which do not flow here, and the sweeper read that."""
-        from strictmoto.cloudwatch.metrics import Measurement
+    def _traffic(self, interface: str, ec2: Any, where: dict[str, Any]) -> Traffic:
+        from tapstack.rehearsal.wire.traffic import Traffic
 
+        client = _instance_named(ec2, _CLIENT)
+        found = ec2.describe_instances(InstanceIds=[client])["Reservations"][0]["Instances"][0]
+        return Traffic(
+            self.account, interface, found["PrivateIpAddress"], self.scratch / "recorded", scale=WAITS, **where
+        )
+
+    def _let_flow(self, traffic: Traffic) -> None:
+        """Let packets flow at the suspect's interface, which the capture mirrors."""
+        for flowed in traffic.before_containment():
+            self._say_flowed(flowed)
+        if self.pcap is not None:
+            try:
+                self._say_flowed(traffic.play(self.pcap, self.pcap_hosts))
+            except CaptureError as error:
+                self._say(f"{error}; what is before was played")
+
+    def _say_flowed(self, flowed: Flowed) -> None:
+        why = f": {flowed.why}" if flowed.why else ""
+        self._say(f"{flowed.what}: {flowed.mirrored} of {flowed.packets} packets mirrored{why}")
+
+    def _hand_over(self, traffic: Traffic, incident: Any, interface: str, topology: Topology) -> Packets:
+        """Return what flowed, and the recorded packets as one capture."""
+        from tapstack.packets.handing_over import Label
+        from tapstack.rehearsal.report.packets import Packets
+
+        labels = {
+            session.virtual_network_id: Label(mirrored.id, instance.name, f"session {session.id}")
+            for instance, mirrored, session in topology.mirrored()
+            if session.virtual_network_id is not None
+        }
+        done, capture = traffic.hand_over(labels, f"incident {incident['id']}")
+        self._say(f"recorded and handed over: {done.selected} packets, {done.written} bytes of pcapng")
+        return Packets(interface, traffic.flowed, done.selected, capture, _CAPTURE)
+
+    def _watch_packets(self, api: IncidentApi, incident: Any, traffic: Traffic, where: dict[str, Any]) -> None:
+        """Let the sweeper read what CloudWatch counts of the packets."""
         packets = api.get(f"/incidents/{incident['id']}")["packets"]
         self._say(f"{packets['state']} since {packets['since']}: sessions exist, and that is all that is known")
-        for metric in ("NetworkMirrorIn", "NetworkMirrorOut"):
-            self.account.metrics.add(
-                Measurement(incident["instance_id"], metric, 9600, region=where["region"], account=self._number())
-            )
-        self._say(
-            "Packets do not flow here: CloudWatch is made to count some. The sweeper, due every "
-            f"{SWEEP_MINUTES} minutes, reads it."
-        )
+        if not any(flowed.mirrored for flowed in traffic.flowed):
+            self._say("The filter mirrors none of these packets, so that CloudWatch counts none.")
+            return
+        self._say(f"The sweeper, due every {SWEEP_MINUTES} minutes, reads what CloudWatch counts.")
         functions = self.account.client("lambda", **where)
         pages = functions.get_paginator("list_functions").paginate()
         [sweeper] = [one["FunctionName"] for page in pages for one in page["Functions"] if _sweeps(one["FunctionName"])]
@@ -504,6 +573,7 @@ class _Rehearsal:
         endpoint: str,
         where: dict[str, Any],
         webhook: Webhook | None,
+        traffic: Traffic,
     ) -> list[GroupsOf]:
         """Contain the instance, with approval where the deployment allows that, and release it.
 
@@ -534,6 +604,11 @@ class _Rehearsal:
                     second.post(f"{path}/approve", {}, repeatable=True)
             self._follow(api, name, "contained", part="containment")
             contained = _groups(ec2, incident["instance_id"])
+            beacon, channel = traffic.contained()
+            self._say_flowed(beacon)
+            self._say_flowed(channel)
+            if beacon.dropped < beacon.packets:
+                raise RehearsalFailedError(f"the beacon gets out of the contained instance: {beacon.packets} packets")
         self.account.waits.scale = WAITS
         with self._step("Release: the prior state is restored"):
             api.post(f"{path}/release", {}, repeatable=True)
@@ -541,6 +616,10 @@ class _Rehearsal:
             after = _groups(ec2, incident["instance_id"])
             if after != before:
                 raise RehearsalFailedError(f"the security groups are {after}: expected {before}")
+            beacon = traffic.released()
+            self._say_flowed(beacon)
+            if beacon.dropped:
+                raise RehearsalFailedError(f"the released instance cannot do what it could before: {beacon.why}")
         return [GroupsOf(eni, before[eni], contained[eni], after[eni]) for eni in before]
 
     @contextmanager
@@ -643,6 +722,23 @@ class _Rehearsal:
 
     def _say(self, line: str) -> None:
         self.progress.say(f"{_INDENT}{line}")
+
+
+def _check_capture(path: Path, hosts: Sequence[str]) -> None:
+    """Refuse a capture of which nothing can be played, before minutes have passed.
+
+    Raises:
+        UserError: says why.
+        OSError: it cannot be read.
+    """
+    from tapstack.rehearsal.wire.played import read_packets
+
+    if not hosts:
+        raise UserError("--pcap needs --pcap-host, the address in the capture whose packets are the instance's")
+    try:
+        next(read_packets(path, hosts, 0))
+    except (CaptureError, RuleViolation, ValueError) as error:
+        raise UserError(str(error)) from None
 
 
 def _destroy(stack: SiteDeployment, ready: Callable[[], None]) -> None:

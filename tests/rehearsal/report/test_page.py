@@ -15,6 +15,7 @@ from strictmoto.account import Account
 from strictmoto.company import found_company
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.loop import Loop
+from tapstack.rehearsal.report.packets import Packets
 from tapstack.rehearsal.report.page import (
     GroupsOf,
     Phase,
@@ -26,6 +27,7 @@ from tapstack.rehearsal.report.page import (
     shortened,
 )
 from tapstack.rehearsal.report.topology import DrawnInterface, Instance, MirrorSession, Subnet, Topology, take_topology
+from tapstack.rehearsal.wire.traffic import Flowed
 from tests.chromium import needs_browser, open_page
 
 SESSION = MirrorSession("tms-01", 2, 4711, ours=True)
@@ -72,6 +74,15 @@ LOOP = Loop(
     signed_by="openssl",
     rule="hunters",
 )
+
+FLOWED = [
+    Flowed("before containment", "beacon", 2, 2, 0, [(0, True), (10**9, True)]),
+    Flowed("contained", "beacon", 1, 0, 1, [(2 * 10**9, False)], "no rule"),
+    Flowed("contained", "channel", 1, 1, 0, [(3 * 10**9, True)]),
+    Flowed("released", "beacon", 1, 1, 0, [(4 * 10**9, True)]),
+    Flowed("released", "web"),
+]
+PACKETS = Packets("eni-01", FLOWED, 4, b"packets", "rehearsal.pcapng")
 
 
 def call(action: str, status: int = 200) -> dict[str, Any]:
@@ -278,7 +289,7 @@ class TestInABrowser:
     @pytest.fixture
     def page(self, tmp_path: Path) -> Path:
         file = tmp_path / "report.html"
-        file.write_text(render(report(loop=LOOP)), encoding="utf-8")
+        file.write_text(render(report(loop=LOOP, packets=PACKETS)), encoding="utf-8")
         return file
 
     def watched(self, page: Path, tmp_path: Path) -> tuple[str, list[str], list[str]]:

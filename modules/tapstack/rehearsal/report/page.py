@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from tapstack.rehearsal.report.drawing import draw
 from tapstack.rehearsal.report.loop import Loop
+from tapstack.rehearsal.report.packets import Packets
 from tapstack.rehearsal.report.topology import Topology
 
 
@@ -73,6 +74,7 @@ class Report:
         seconds_to_capture: from the alert to mirroring on every interface; None where it never came to that.
         note: what a reader must know to read the times right.
         loop: what an XDR sent and read; None where the site has none.
+        packets: that flowed at the suspect's interface; None where none could.
     """
 
     title: str
@@ -87,6 +89,7 @@ class Report:
     note: str = ""
     groups: Sequence[GroupsOf] = ()
     loop: Loop | None = None
+    packets: Packets | None = None
 
     @property
     def good(self) -> bool:

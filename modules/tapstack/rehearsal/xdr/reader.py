@@ -124,7 +124,7 @@ class Reader:
             self._notify()
 
     def log_flows(self, interfaces: Sequence[tuple[str, str]]) -> None:
-        """Have flow logs deliver files about interfaces: packets do not flow here, so that nothing would fill them.
+        """Have flow logs deliver files about interfaces: the account does not log the packets that flow.
 
         Args:
             interfaces: id and address of each.
@@ -154,7 +154,9 @@ class Reader:
         named = [*logs.vpc_ids, *logs.subnet_ids, *logs.network_interface_ids]
         if not self._written and not named:
             raise RehearsalFailedError(f"the flow logs of the VPC delivered nothing into {self.bucket}")
-        self._say(f"Packets do not flow here: the account is made to log {len(flows)} flows of the interfaces.")
+        self._say(
+            f"Flow logs do not follow packets here: the account is made to log {len(flows)} flows of the interfaces."
+        )
 
     def read(self, incident: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Read the events of an incident from the landing, each as soon as it is there; return them in order of keys.
