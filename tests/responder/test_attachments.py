@@ -121,7 +121,7 @@ def test_when_an_instance_stops_and_starts_then_the_timeline_says_what_the_captu
 
 @pytest.mark.parametrize(
     ("starts", "said"),
-    [(False, "was stopped"), (True, "after mirroring began: the capture has no packets of while it was stopped")],
+    [(False, "was stopped"), (True, "after mirroring began: the capture has no packets from while it was stopped")],
 )
 def test_when_it_stops_before_the_first_sweep_then_that_is_reported(site: Site, starts: bool, said: str) -> None:
     instance, _ = site.instance()

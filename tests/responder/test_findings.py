@@ -769,6 +769,7 @@ def test_when_it_is_no_finding_then_one_notification_says_what_it_is_and_nothing
     assert lines[2].startswith(f"Why:      {why}")
     assert lines[3].startswith("Event:    '")
     assert len(lines) == 7
+    assert lines[5] == "What to run next, which lists the ids of GuardDuty's latest findings:"
     assert lines[6].startswith("  aws guardduty list-findings --region eu-central-1 ")
     # Counted, and recorded as published where it is known when it comes again; nothing else.
     is_known = isinstance(event, dict) and {"id", "detail-type"} <= event.keys()

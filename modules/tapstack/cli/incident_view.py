@@ -25,8 +25,8 @@ from tapstack.domain.outside_text import LONG, quoted, word
 from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.proposals import (
     CHOOSE,
+    DOES_THE_REST,
     GOES_ON,
-    ISOLATES_THE_REST,
     LEAVES_REFUSED,
     SKIP_WAIT,
     close_effect,
@@ -52,7 +52,7 @@ _WORDS: Final = {
 _REFUSED: Final = "release not completed: AWS refuses a part of it"
 _WAITS_FOR_PACKETS: Final = "waiting for packets, NOT contained: the attacker is still connected"
 _LEFT_CHANGED: Final = "rejected, but what was changed before is NOT restored"
-_ISOLATING: Final = "contained; what was attached since is being isolated"
+_TRIED_AGAIN: Final = "contained; what was not done is tried again"
 _NOT_CONTAINED: Final = "not contained: "
 _NO_ANSWER: Final = f"{_NOT_CONTAINED}there was no answer before the deadline"
 _WITHDRAWN: Final = f"{_NOT_CONTAINED}a release of the instance withdrew it"
@@ -180,7 +180,7 @@ def _of_containment(incident: Incident) -> dict[str, str | None]:
     if modes:
         found["contain --dry-run" if "approval" in modes else "contain --mode now --dry-run"] = None
     if state == "contained":
-        again = {f"contain --mode {mode}": ISOLATES_THE_REST for mode in modes[:1]}
+        again = {f"contain --mode {mode}": DOES_THE_REST for mode in modes[:1]}
         return {**found, **again, "release --dry-run": None, "release": None}
     if state == "blocked":
         refused = refusals(differences)
@@ -303,7 +303,7 @@ def _state_of(found: Mapping[str, Any]) -> str:
     if state == "contained" and (gap := isolation_gap(map(str, _list(found, "not_done")))):
         return f"contained, {gap}: see not done"
     if state == "contained" and found.get("isolating"):
-        return _ISOLATING
+        return _TRIED_AGAIN
     return _WORDS.get(state, plain(found.get("state")))
 
 

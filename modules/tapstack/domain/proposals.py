@@ -40,7 +40,7 @@ _WAITING: Final = ("contain --mode approval", "contain --mode now", "approve", _
 """The commands whose containment waits for packets first, where the deployment says so."""
 LEAVES_REFUSED: Final = "leaves what AWS refuses as it is"
 GOES_ON: Final = "isolates the instance and needs no new approval"
-ISOLATES_THE_REST: Final = "isolates what is not isolated and needs no new approval"
+DOES_THE_REST: Final = "does what is not done yet and needs no new approval"
 
 
 def pending_commands(*, overrides: bool) -> tuple[str, ...]:

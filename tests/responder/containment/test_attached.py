@@ -48,7 +48,7 @@ def mails(shop: Shop) -> list[str]:
     return [
         mail["Message"]
         for mail in shop.site.messages()
-        if mail["Subject"].endswith("interface attached to a contained instance")
+        if mail["Subject"].endswith("interface attached while contained")
     ]
 
 
@@ -141,7 +141,7 @@ def test_when_aws_refuses_to_isolate_it_then_that_is_tried_again_and_said_once(
     lines = mail.splitlines()
     assert lines[lines.index("Commands possible now (choose one):") + 1 :] == [
         f"  tapstack incident show {incident}  # shows its state and changes nothing",
-        f"  tapstack incident contain {incident} --mode approval  # isolates what is not isolated and needs no new "
+        f"  tapstack incident contain {incident} --mode approval  # does what is not done yet and needs no new "
         "approval",
         f"  tapstack incident release {incident}  # RECONNECTS it as before, unless another incident contains it",
     ]
@@ -261,7 +261,7 @@ def test_when_it_is_not_isolated_yet_then_the_incident_says_that_the_instance_is
     assert reason.startswith(f"{interface} is NOT isolated: ")
     assert (found.isolating, found.failure is not None) == (False, True)
     mail = shop.site.messages()[-1]
-    assert f"The isolation of what was attached after the containment of {shop.database} failed" in mail["Message"]
+    assert f"What was to be done after the containment of {shop.database} failed" in mail["Message"]
     # The sweeper keeps the reason, and tries again.
     end_executions(shop)
     isolate()

@@ -434,7 +434,7 @@ def test_when_a_failed_incident_has_a_pending_containment_then_close_says_that_i
 def test_when_it_is_contained_then_containing_again_is_proposed_for_what_is_not_isolated() -> None:
     for state in ("capturing", "closed"):
         text = card(incident(state=state, containment=containment(), containment_modes=["approval"]), now=NOW)
-        assert f"contain {ID} --mode approval  # isolates what is not isolated and needs no new approval" in text
+        assert f"contain {ID} --mode approval  # does what is not done yet and needs no new approval" in text
 
 
 def test_when_there_was_no_answer_then_the_card_does_not_say_that_a_responder_rejected_it() -> None:
@@ -488,7 +488,7 @@ def test_when_a_contained_instance_is_contained_again_then_it_follows_until_the_
 ) -> None:
     isolates = incident(containment=containment(isolating=True))
     ended = incident(containment=containment(isolating=False, failure=failure))
-    assert "state      contained; what was attached since is being isolated" in card(isolates, now=NOW)
+    assert "state      contained; what was not done is tried again" in card(isolates, now=NOW)
     api.answer((202, isolates), (200, isolates), (200, isolates), (200, ended))
     assert main(["incident", "contain", ID, "--wait"]) == code
     assert len(api.asked) == 4

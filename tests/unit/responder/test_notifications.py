@@ -95,6 +95,13 @@ def incident(**containment: Any) -> Incident:
             "containment FAILED",
             "A step after the containment of i-1 failed: x",
         ),
+        (
+            # Also where nothing was attached: snapshots are taken again too.
+            {"state": "contained", "released_at": None, "failure": "TryAgain: snapshots of i-1: x"},
+            "TryAgain: snapshots of i-1: x",
+            "containment FAILED",
+            "What was to be done after the containment of i-1 failed: snapshots of i-1: x",
+        ),
     ],
 )
 def test_when_a_containment_or_a_release_fails_then_the_notification_says_which(
@@ -195,7 +202,7 @@ def test_when_an_instance_is_contained_then_the_notification_says_how_long_idle_
     _, text = of_containment.contained(incident())
     assert f"\n  TCP, UDP and ICMP flows that EC2 tracks: while they are used, and idle TCP up to {said};\n" in text
     assert (
-        "\nCheck it: each network interface has the quarantine group alone.\n"
+        "\nCheck it: each network interface must have the quarantine group alone.\n"
         "  aws ec2 describe-network-interfaces --region eu-central-1 --filters Name=attachment.instance-id,Values=i-1 "
     ) in text
 
@@ -476,22 +483,23 @@ def test_when_a_containment_would_wait_for_packets_then_each_notification_that_p
     for module in (of_containment, incidents):
         monkeypatch.setattr(module, "environment", lambda: site)
     packets = IncidentPackets("packets seen" if seen else "mirroring", "2026-01-02T03:04:10Z", "2026-01-02T03:05:00Z")
-    pending = replace(incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave"), packets=packets)
+    known: dict[str, Any] = {"packets": packets, "interfaces": (IncidentInterface("eni-1", "mirrored"),)}
+    pending = replace(incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave"), **known)
     after = "" if seen else ", after at most 900 seconds of waiting for packets"
     asked = of_containment.approval(pending)[1]
     assert ("it waits for packets first, at most 900 seconds. The attacker stays connected." in asked) is not seen
     for text in (asked, notifications.capturing(pending)[1]):
         assert f"  tapstack incident approve inc-1  # isolates the instance{after}\n" in text
         assert f"  # isolates the instance without another person{after}\n" in text
-    released = replace(incident(state="released"), packets=packets)
-    rejected = replace(incident(state="rejected", decision="rejected", decided_by="ben"), packets=packets)
+    released = replace(incident(state="released"), **known)
+    rejected = replace(incident(state="rejected", decision="rejected", decided_by="ben"), **known)
     now = "isolates the instance at once without an approval" if seen else "isolates the instance without an approval"
     for text in (notifications.capturing(released)[1], of_containment.left(rejected, [])[1]):
         assert f"  tapstack incident contain inc-1 --mode now  # {now}{after}\n" in text
         assert ("contain inc-1 --mode now --skip-wait  # isolates the instance within 15 seconds" in text) is not seen
 
 
-@pytest.mark.parametrize("site", ["the-laboratory-of-new-york", "a-name-of-a-site-that-has-40-characters-x"[:40]])
+@pytest.mark.parametrize("site", ["prod", "prod-eu", "production-1", "the-laboratory-of-new-york", "x" * 40])
 def test_when_the_name_of_a_site_is_long_then_it_is_shortened_and_never_what_the_subject_says(
     site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,15 +514,65 @@ def test_when_the_name_of_a_site_is_long_then_it_is_shortened_and_never_what_the
     mails = {
         "CONTAINED, BUT STILL CONNECTED": of_containment.contained(found),
         "closed, containment NOT RELEASED": notifications.closed(found, ["x"]),
-        "interface attached to a contained instance": of_containment.isolating(found, "eni-1", connected=True),
+        "interface attached while contained": of_containment.isolating(found, "eni-1", connected=True),
+        "attached interface STAYS CONNECTED": of_containment.staying_connected(found, "eni-1", "x"),
         "PACKETS GO TO ANOTHER MIRROR SESSION": packet_notices.preceded(found, [], []),
+        "place given to a more severe incident": packet_notices.displaced(found, []),
         "packets LOST with the appliance": snapshot_notices.kept(kept),
     }
     for what, (subject, _) in mails.items():
         assert len(subject) <= 100
-        assert subject.startswith(f"[tapstack {site[:4]}")
+        # The names of most sites are shorter, and begin alike: none of these is shortened.
+        assert subject.startswith(f"[tapstack {site[:9]}" if len(site) > 12 else f"[tapstack {site}] ")
         assert subject.endswith(what)
         assert found.id in subject or what.startswith("packets")
+
+
+@pytest.mark.parametrize("site", ["prod", "prod-eu", "prod-us", "production"])
+def test_when_the_type_of_a_finding_is_long_then_the_subject_has_all_of_the_site(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "environment", lambda: SimpleNamespace(site=site))
+    what = "GuardDuty critical: UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
+    assert notifications.headed(what) == f"[tapstack {site}] {what}"
+
+
+def test_when_nothing_is_mirrored_then_no_notification_says_that_a_containment_waits_for_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = DeployedContainment(modes=("approval", "now"), wait_for_packets=WaitForPackets(900))
+    for module in (of_containment, incidents):
+        monkeypatch.setattr(
+            module, "environment", lambda: SimpleNamespace(containment=waiting, capture=CaptureSettings())
+        )
+    pending = incident(state="pending", deadline="2026-01-02T03:14:15Z", default="leave")
+    refused = replace(pending, interfaces=(IncidentInterface("eni-1", "refused"),))
+    for text in (of_containment.approval(refused)[1], notifications.capturing(refused)[1]):
+        assert "  tapstack incident approve inc-1  # isolates the instance\n" in text
+        assert "packets first" not in text
+    # Before its capture begins, some are waited for.
+    assert incidents.containment_wait(replace(refused, state="launching")) == 900
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_when_mirroring_starts_after_a_containment_failed_in_part_then_the_notification_says_so_and_how_to_go_on(
+    wait: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = DeployedContainment(modes=("approval", "now"), wait_for_packets=WaitForPackets(900) if wait else None)
+    monkeypatch.setattr(
+        incidents, "environment", lambda: SimpleNamespace(containment=waiting, capture=CaptureSettings())
+    )
+    failed = replace(
+        incident(state="failed", failure="AccessDenied: no", changed=("security groups of eni-1: sg-a -> sg-q",)),
+        interfaces=(IncidentInterface("eni-1", "mirrored"),),
+    )
+    lines = notifications.capturing(failed)[1].splitlines()
+    assert "The containment of i-1 FAILED in part: AccessDenied: no" in lines
+    assert [line for line in lines if "incident contain" in line] == [
+        "  tapstack incident contain inc-1 --mode approval  # isolates the instance and needs no new approval"
+    ]
+    refused = incident(state="failed", failure="ContainmentRefused: protected")
+    assert "The containment of i-1 was REFUSED: protected" in notifications.capturing(refused)[1].splitlines()
 
 
 def _mail(subject_and_text: tuple[str, str]) -> str:

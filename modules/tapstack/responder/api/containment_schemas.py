@@ -154,13 +154,14 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         format="date-time",
     ),
     "asked_again_at": _or_null(
-        "When a responder requested it again: while it was contained, for what was attached since; or after it failed "
-        "in part.",
+        "When a responder requested it again: while it was contained, for what was not done; or after it failed in "
+        "part.",
         format="date-time",
     ),
     "isolating": {
         "type": "boolean",
-        "description": "Whether the isolation of what was attached since is requested, and has not ended.",
+        "description": "Whether what was not done, such as the isolation of what was attached since, is requested "
+        "again, and has not ended.",
     },
     "overridden_tags": {
         **_TEXTS,
@@ -184,7 +185,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "not_done": {**_TEXTS, "description": "What the containment does not cover, and what AWS refused, one line each."},
     "not_restored": {**_TEXTS, "description": "What could not be restored, and why."},
     "differences": {"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
-    "failure": _or_null("Why it failed; of one that is contained, why what was attached since is not isolated."),
+    "failure": _or_null("Why it failed; of one that is contained, why what was requested again is not done."),
 }
 CONTAINMENT: Final[Schema] = {
     "type": ["object", "null"],

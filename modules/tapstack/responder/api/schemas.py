@@ -326,7 +326,7 @@ _INCIDENT_PROPERTIES: Final[dict[str, Schema]] = {
         "items": {"type": "string", "enum": list(MODES)},
         "description": "In which modes its instance can be contained now. Empty where containment is not "
         "configured or is under way, for network interfaces, for an instance that did not exist when the capture "
-        "began, and once the incident is closing. Where it is contained, that isolates what is not isolated, and needs "
+        "began, and once the incident is closing. Where it is contained, that does what is not done yet, and needs "
         "no approval; where it waits for packets, `now` ends that wait.",
     },
     "containment_failed_in_part": {

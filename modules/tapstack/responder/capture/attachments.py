@@ -114,9 +114,8 @@ def _said(incident: Incident, before: str | None, now: str, instance: Described 
     began = now.removeprefix(_RUNNING)
     if before is None:
         # It may have been stopped before mirroring began: then it is captured from its first packet.
-        return (
-            f"{name} was started at {began}, after mirroring began: the capture has no packets of while it was stopped"
-        )
+        since = f"{name} was started at {began}, after mirroring began"
+        return f"{since}: the capture has no packets from while it was stopped"
     gap = "while it was stopped" if before == "stopped" else "between stop and start"
     return f"{name} was started at {began}: it is captured again from then, and the capture lacks packets {gap}"
 

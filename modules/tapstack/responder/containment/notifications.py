@@ -16,8 +16,8 @@ from tapstack.domain.containment_settings import check_groups_command, planned_c
 from tapstack.domain.outside_text import word
 from tapstack.domain.proposals import (
     CHOOSE,
+    DOES_THE_REST,
     GOES_ON,
-    ISOLATES_THE_REST,
     LEAVES_REFUSED,
     contain_commands,
     pending_commands,
@@ -83,7 +83,7 @@ def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
 def _effect(incident: Incident, command: str) -> str | None:
     """Return the effect of a command where it is another than usual."""
     if command.startswith("contain ") and _is_decided(incident):
-        return ISOLATES_THE_REST if incident.containment_state == "contained" else GOES_ON
+        return DOES_THE_REST if incident.containment_state == "contained" else GOES_ON
     return LEAVES_REFUSED if command == "release --keep" and _is_refused(incident) else None
 
 
@@ -182,7 +182,7 @@ def contained(incident: Incident) -> tuple[str, str]:
         ["Changed:", *(f"  {line}" for line in containment.changed)] if containment.changed else [],
         ["What continues:", *(f"  {line}" for line in _survives())],
         [
-            "Check it: each network interface has the quarantine group alone.",
+            "Check it: each network interface must have the quarantine group alone.",
             f"  {check_groups_command(incident.named_instance_id, incident.where.region)}",
         ],
         [
@@ -276,7 +276,7 @@ def failed(incident: Incident, failure: str) -> tuple[str, str]:
     task = "release" if containment.released_at else "containment"
     which = f"The {task}" if containment.state == "failed" else f"A step after the {task}"
     if containment.state == "contained" and containment.failure is not None:
-        which = "The isolation of what was attached after the containment"
+        which = "What was to be done after the containment"
     again = _contain_commands(incident) if task == "containment" else []
     return subject(incident, f"{task} {'REFUSED' if refused else 'FAILED'}"), text(
         incident,
@@ -319,7 +319,7 @@ def isolating(incident: Incident, network_interface_id: str, *, connected: bool)
         if connected
         else "It was isolated, or detached, since then."
     )
-    return subject(incident, "interface attached to a contained instance"), text(
+    return subject(incident, "interface attached while contained"), text(
         incident,
         f"{network_interface_id} was attached to {incident.instance_id} since that was contained. {now}",
         ["CloudTrail says who attached it."],

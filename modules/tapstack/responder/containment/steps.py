@@ -100,10 +100,10 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     mark = f"containment failed {_mark(before, failure)}"
     ongoing = before.containment_state in incidents.ONGOING_CONTAINMENT
     recorded = ongoing and requests.record_failure(before, failure, what_is_changed(before))
-    isolating = before.containment_state == "contained" and _is_of_isolation(before, failure)
+    tried_again = before.containment_state == "contained" and _was_tried_again(before, failure)
     if not (recorded or _is_recorded(before, failure) or notified.is_notified(before, mark)):
         # Otherwise only a later step, such as notifying, has failed.
-        what = "containment failed" if ongoing else "isolation failed" if isolating else "after containment"
+        what = "containment failed" if ongoing else "not done after containment" if tried_again else "after containment"
         incidents.add_event(incident_id, "containment", what, failure)
     incident = retention.keep(incident_id)
     if notifications.notify_once(
@@ -113,8 +113,8 @@ def fail(incident_id: str, error: str, cause: str) -> dict[str, Any]:
     return {}
 
 
-def _is_of_isolation(incident: Incident, failure: str) -> bool:
-    """Record that what was attached to a contained instance is not isolated; return whether it is that which failed."""
+def _was_tried_again(incident: Incident, failure: str) -> bool:
+    """Record why what was requested again is not done; return whether it is that which failed."""
     return requests.record_not_isolated(incident, failure) or incident.requested_containment.failure == failure
 
 

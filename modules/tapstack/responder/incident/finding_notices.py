@@ -140,7 +140,7 @@ def unreadable(event: object, problem: str, *, last: bool = False) -> tuple[str,
         f"Why:      {problem}",
         f"Event:    {quoted(shown, _EVENT_LENGTH)}",
         "",
-        "What to run next, which shows GuardDuty's latest findings:",
+        "What to run next, which lists the ids of GuardDuty's latest findings:",
         f"  aws guardduty list-findings --region {region} --sort-criteria AttributeName=updatedAt,OrderBy=DESC "
         f"--max-items 10 --detector-id $(aws guardduty list-detectors --region {region} --query 'DetectorIds[0]' "
         "--output text)",

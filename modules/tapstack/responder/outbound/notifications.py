@@ -25,6 +25,7 @@ from tapstack.domain.packet_basics import PORTAL_USER, password_command
 from tapstack.domain.packet_watch import WARN_AFTER
 from tapstack.domain.proposals import (
     CHOOSE,
+    GOES_ON,
     SKIP_WAIT,
     URL_VARIABLE,
     close_effect,
@@ -36,7 +37,7 @@ from tapstack.domain.stored_packets import where_stored
 from tapstack.responder.aws.clients import DELIVERING_SECONDS, deliver_anew, delivering
 from tapstack.responder.aws.errors import is_transient, said_by
 from tapstack.responder.environment import environment
-from tapstack.responder.errors import TryAgain
+from tapstack.responder.errors import TryAgain, is_refusal, without_name
 from tapstack.responder.observability import count, logger
 from tapstack.responder.store import incidents, notified, undelivered
 from tapstack.responder.store.incidents import Incident, IncidentContainment, IncidentInterface
@@ -64,8 +65,8 @@ STARTED: Final = "capturing"
 _SUBJECT: Final = 100
 RUN_FIRST: Final = "Run first:"
 _LEFT_OUT: Final = "..."
-_SITE: Final = 6
-"""So much of the name of a site is left in a subject however long the rest of it is."""
+_SITE: Final = 12
+"""So much of the name of a site the subject of an incident has room for, whatever else it says."""
 _NONE_FOR: Final = int(WARN_AFTER.total_seconds()) // 60
 _MESSAGE_BYTES: Final = 262_144
 _ENTRIES_BYTES: Final = 131_072
@@ -336,10 +337,14 @@ def capturing(incident: Incident) -> tuple[str, str]:
 
 
 def _undone(incident: Incident) -> list[str]:
-    """Return the line about a containment that is pending, or waits for packets; none where it does neither."""
+    """Return the line about a containment that is pending, waits for packets, or failed; else none."""
     containment = incident.containment
     if containment is None:
         return []
+    if containment.state == "failed" and containment.released_at is None:
+        how = "was REFUSED" if is_refusal(containment.failure or "") else "FAILED"
+        part = " in part" if containment.changed else ""
+        return [f"The containment of {incident.instance_id} {how}{part}: {without_name(containment.failure or '')}"]
     if containment.waits_for_packets:
         return [
             f"{incident.instance_id} is NOT contained yet: that waits for packets until {containment.packets_until}, "
@@ -360,12 +365,19 @@ def _of_containment(incident: Incident) -> list[str]:
         return list(pending_commands(overrides=bool(containment.overridden_tags)))
     if incident.containment_state in incidents.WANTED_CONTAINMENT:
         return []
+    if incident.failed_in_part:
+        # None needs an approval, and none waits.
+        return contain_commands(modes[:1])
     return contain_commands(modes, wait=incidents.containment_wait(incident))
 
 
 def _proposals(incident: Incident, commands: Iterable[str]) -> list[str]:
     wait = incidents.containment_wait(incident)
-    return [f"  {proposal(incident.id, command, wait=wait)}" for command in commands]
+    goes_on = GOES_ON if incident.failed_in_part else None
+    return [
+        f"  {proposal(incident.id, one, effect=goes_on if one.startswith('contain ') else None, wait=wait)}"
+        for one in commands
+    ]
 
 
 def close_command(incident: Incident) -> str:
@@ -489,17 +501,18 @@ def cleanup_failed(incident: Incident, failure: str) -> tuple[str, str]:
 
 def subject(incident: Incident, what: str) -> str:
     """Return the subject of a message about an incident."""
-    return headed(f"{incident.severity} {incident.id}: {what}")
+    said, site = f"{incident.severity} {incident.id}: {what}", environment().site
+    # The end says the most, `BUT STILL CONNECTED` for example: what SNS would not take is left out of the site.
+    room = max(_SUBJECT - len(_headed("", said)), _SITE)
+    return _headed(site if len(site) <= room else f"{site[: room - len(_LEFT_OUT)]}{_LEFT_OUT}", said)
 
 
 def headed(what: str) -> str:
-    """Return a subject that begins with the name of the site, which is shortened where SNS would not take all of it.
+    """Return a subject that begins with the name of the site; SNS may take less of its end than others wrote there."""
+    return _headed(environment().site, what)
 
-    The end says the most: `BUT STILL CONNECTED`, for example.
-    """
-    site, room = environment().site, _SUBJECT - len(f"[tapstack ] {what}")
-    if len(site) > room:
-        site = f"{site[: max(room, _SITE) - len(_LEFT_OUT)]}{_LEFT_OUT}"
+
+def _headed(site: str, what: str) -> str:
     return f"[tapstack {site}] {what}"
 
 

@@ -766,6 +766,9 @@ def containment_wait(incident: Incident) -> int | None:
     how = settings.wait_for_packets if settings is not None else None
     if how is None or not incident.instance_id or not can_be_extended(incident.state) or incident.close_requested:
         return None
+    if incident.state == "capturing" and not incident.in_state("mirrored"):
+        # There are none to wait for.
+        return None
     seen = incident.packets is not None and incident.packets.state == "packets seen"
     return None if seen else how.at_most_seconds
 

@@ -223,9 +223,10 @@ class IncidentContainment:
         default: the decision after the deadline.
         as_of: of a request of the policy, or one without an answer, or one that failed in part and goes on for newer
             activity: a later release of the instance ends it.
-        asked_again_at: when a responder requested it again: while it was contained, for what was attached since; or
-            after it failed in part.
-        isolating: that was requested, by a responder or the sweeper, and has neither ended nor failed yet.
+        asked_again_at: when a responder requested it again: while it was contained, for what was not done; or after
+            it failed in part.
+        isolating: what was not done was requested again while it was contained, by a responder or the sweeper, such
+            as the isolation of what was attached since, and has neither ended nor failed yet.
         overridden_tags: the tags that protected the instance when it was requested, and that it overrides.
         override_reason: why, as whoever requested it wrote; none where nothing is overridden.
         two_step: whether an all-open security group is assigned first, which ends flows that EC2 tracks.
@@ -237,7 +238,7 @@ class IncidentContainment:
         not_done: what it does not cover, and what AWS refused, a line each.
         not_restored: what a release could not restore, a line each.
         differences: what blocks a release.
-        failure: why it failed; of what is contained, why what was attached since is not isolated.
+        failure: why it failed; of what is contained, why what was requested again is not done.
     """
 
     mode: Mode

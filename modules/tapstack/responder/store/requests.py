@@ -302,7 +302,7 @@ def record_not_done(incident: Incident, not_done: Sequence[str], *, over: bool =
 
 
 def record_not_isolated(incident: Incident, failure: str) -> bool:
-    """Record why what was attached to a contained instance is not isolated; False where that was not requested."""
+    """Record why what was requested of a contained instance again is not done; False where nothing was."""
     recorded = incidents.changed(
         incident.id,
         "SET containment.isolating = :no, containment.failure = :failure",
