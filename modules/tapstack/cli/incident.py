@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TextIO
 
-from tapstack.cli import incident_containment
+from tapstack.cli import incident_containment, incident_packets
 from tapstack.cli import incident_view as view
 from tapstack.cli.arguments import file_name, given_file, whole_number
 from tapstack.cli.incident_api import (
@@ -93,6 +93,7 @@ def add_incident_parser(commands: Any) -> None:
         required=True,
         help=f"how long to capture, from now; {_MINUTES}, for the whole capture",
     )
+    incident_packets.add_packets_parser(actions, _id_parser)
     incident_containment.add_parsers(actions, _id_parser)
     closer = _id_parser(
         actions,
@@ -155,7 +156,7 @@ def run_incident(chosen: argparse.Namespace, *, source: TextIO, out: TextIO, err
 
 def _after_interrupt(chosen: argparse.Namespace) -> str:
     """Return what is said after a command was interrupted: what changes something may have been accepted."""
-    if chosen.incident in ("list", "show", "explain") or getattr(chosen, "dry_run", False):
+    if chosen.incident in ("list", "show", "explain", "packets") or getattr(chosen, "dry_run", False):
         return ""
     look = f"show {shlex.quote(chosen.id)}" if "id" in chosen else "list"
     return f". The request may or may not have been accepted, and continues if it was: tapstack incident {look}"
@@ -384,6 +385,7 @@ _ACTIONS: Final[Mapping[str, Callable[[_Call], int]]] = {
     "show": _show,
     "extend": _extend,
     "close": _close,
+    "packets": incident_packets.packets,
     "contain": incident_containment.contain,
     "approve": incident_containment.approve,
     "override": incident_containment.override,
