@@ -189,7 +189,7 @@ def others_changed_something_and_it_is_kept(its: Scenarios) -> None:
 def an_interface_is_attached_after_isolation(its: Scenarios) -> None:
     """The sweeper has it isolated too, and a release restores what it had."""
     response = its.response
-    incident = response.open("database")
+    incident = response.open("database", minutes=600)
     contain(response, incident)
     with attached(response, "database") as interface:
         groups = groups_of(response, interface)

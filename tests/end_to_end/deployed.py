@@ -262,9 +262,12 @@ class DeployedResponse:
 
         wait_for(lambda: not running(), lambda: f"still running: {running()}")
 
-    def captured(self, *suspects: str, **more: Any) -> Incident:
-        """Open an incident and wait until its sessions exist and its workflow waits for operators."""
-        incident = self.open(*suspects, **more)
+    def captured(self, *suspects: str, minutes: int = 600, **more: Any) -> Incident:
+        """Open an incident and wait until its sessions exist and its workflow waits for operators.
+
+        An hour would be 18 seconds here, which end in the middle of a scenario where the machine has other work.
+        """
+        incident = self.open(*suspects, minutes=minutes, **more)
         self.until(incident, "capturing")
         self.until_waiting(incident)
         return self.show(incident)
