@@ -210,9 +210,7 @@ def _once(call: Call, store: Store, wanted: _Wanted, incident: Mapping[str, Any]
             show=show,
         )
         show.end()
-        if to_file and not done.selected:
-            file.discard()
-        elif to_file:
+        if to_file and done.selected:
             file.finish()
     for line in _remarks(found, done):
         print(line, file=call.err)
@@ -458,9 +456,6 @@ class _Pipe:
             self._file.flush()
         except OSError as error:
             raise OutputRefusedError(error) from None
-
-    def discard(self) -> None:
-        """Nothing was written."""
 
     def _written(self, data: bytes) -> object:
         try:

@@ -77,7 +77,7 @@ class Counting:
 
     def __getattr__(self, name: str) -> Any:
         def call(**values: Any) -> Any:
-            self.calls.append((name, str(values.get("Key", values.get("Prefix")))))
+            self.calls.append((name, str(values.get("Key", values.get("StartAfter", values.get("Prefix"))))))
             return getattr(self._client, name)(**values)
 
         return call
@@ -197,7 +197,7 @@ def test_fails_when_what_becomes_part_of_a_key_has_another_form(changes: dict[st
 
 
 def test_when_an_interval_is_meant_then_only_files_that_overlap_are_opened(
-    store: Store, folder: Path, request: pytest.FixtureRequest
+    store: Store, folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     recorded = [keep(store, folder, NOON + minute * 60 * SECOND, minute + 1) for minute in range(10)]
     # A day before and one later, and one that lasts for longer than a day.
@@ -214,6 +214,10 @@ def test_when_an_interval_is_meant_then_only_files_that_overlap_are_opened(
         counting: Counting = request.getfixturevalue("bucket")
         read = [key.partition("/")[2] for name, key in counting.calls if name == "get_object"]
         assert read == [f"{key}.json" for key in [*recorded[2:5], long]]
+        # Keys of dates are listed from the day before on, as far as the end, and then those that last longer.
+        begin = f"{tmp_path.name}/{recorder().folder}"
+        listed = [key for name, key in counting.calls if name == "list_objects_v2"]
+        assert listed[-2:] == [f"{begin}2026/02/28", f"{begin}long"]
     assert keys(find(store), store) == [early, long, *recorded, keys(find(store), store)[-1]]
     assert [one.capture.last for one in find(store, until=NOON - 2 * DAY)] == [NOON - 3 * DAY + 59 * SECOND]
 
