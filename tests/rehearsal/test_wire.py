@@ -17,7 +17,7 @@ import pytest
 from strictmoto.account import Account
 from strictmoto.company import Company, found_company
 from tapstack.domain.errors import RuleViolation
-from tapstack.packets import vxlan
+from tapstack.packets import storage, vxlan
 from tapstack.packets.captures import CaptureReader
 from tapstack.packets.frames import decode_frame
 from tapstack.packets.mirroring import MirrorTarget
@@ -26,7 +26,7 @@ from tapstack.rehearsal.wire.conversations import Channel, Clock, Host, Packet
 from tapstack.rehearsal.wire.interfaces import WiredTarget
 from tapstack.rehearsal.wire.loopback import Loopback
 from tapstack.rehearsal.wire.played import read_packets
-from tapstack.rehearsal.wire.recorder import Folder, Recorder
+from tapstack.rehearsal.wire.recorder import RecordedFiles, Recorder
 from tapstack.rehearsal.wire.wire import Seen, Wire
 from tests import made_packets as made
 from tests.made_captures import pcap
@@ -38,7 +38,7 @@ NOON = int(datetime(2026, 1, 2, 12, tzinfo=UTC).timestamp()) * SECOND
 class Played:
     """The company with its database mirrored, a wire, and what a recorder has of it."""
 
-    def __init__(self, account: Account, company: Company, wire: Wire, folder: Folder) -> None:
+    def __init__(self, account: Account, company: Company, wire: Wire, folder: RecordedFiles) -> None:
         self.account, self.company, self.wire, self.folder = account, company, wire, folder
         self.ec2 = account.client("ec2")
         self.interface = company.interfaces["database"][0]
@@ -66,10 +66,14 @@ class Played:
         return [seen for seen in self.seen if seen.packet.what == what and seen.target]
 
 
+def files_in(path: Path) -> RecordedFiles:
+    return RecordedFiles(path, storage.Recorder("test", "123456789012", "eu-central-1", vpc_id="vpc-01234567"))
+
+
 @contextmanager
 def wired(account: Account, tmp_path: Path) -> Iterator[Played]:
     company = found_company(account)
-    folder = Folder(tmp_path / "recorded")
+    folder = files_in(tmp_path / "recorded")
     seen: list[Seen] = []
     with (
         Loopback() as loopback,
@@ -386,20 +390,21 @@ def test_when_another_program_sends_to_the_recorder_then_it_is_not_recorded(wire
 
 
 def test_when_a_file_is_full_then_the_next_packet_begins_another_one(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = files_in(tmp_path)
     target = WiredTarget("tmt-1", MirrorTarget("tmt-1"), ("10.0.0.9",))
     with Loopback() as loopback, Recorder(target, loopback.address_of, folder, largest=100) as recorder:
         for number in range(3):
             loopback.send("10.0.1.5", recorder.port, vxlan.datagram(bytes(60), 7))
             recorder.receive(NOON + number)
-    assert [path.name for path in folder.files] == [f"20260102T120000Z-tmt-1-000{n}.pcap" for n in (1, 2, 3)]
+    times = [f"20260102T120000.00000000{number}Z" for number in range(3)]
+    assert [path.name for path in folder.files] == [f"{at}_{at}_test_{n:08}.pcap" for n, at in enumerate(times, 1)]
 
 
 def test_fails_when_a_copy_does_not_arrive(tmp_path: Path) -> None:
     target = WiredTarget("tmt-1", MirrorTarget("tmt-1"), ("10.0.0.9",))
     with (
         Loopback() as loopback,
-        Recorder(target, loopback.address_of, Folder(tmp_path)) as recorder,
+        Recorder(target, loopback.address_of, files_in(tmp_path)) as recorder,
         pytest.raises(TimeoutError),
     ):
         recorder.receive(NOON, seconds=0.01)

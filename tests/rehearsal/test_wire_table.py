@@ -17,8 +17,9 @@ from tapstack.packets.captures import CaptureReader
 from tapstack.packets.mirroring import MirrorSession
 from tapstack.rehearsal.wire.conversations import Packet
 from tapstack.rehearsal.wire.loopback import Loopback
-from tapstack.rehearsal.wire.recorder import Folder, Recorder
+from tapstack.rehearsal.wire.recorder import RecordedFiles, Recorder
 from tapstack.rehearsal.wire.wire import Seen, Wire
+from tests.rehearsal.test_wire import files_in
 from tests.strictmoto.ec2.mirroring.network import Network
 from tests.unit.packets.table import CASES, SECOND, acl_of, frame_of, rules_of, session_of, shown
 
@@ -180,7 +181,7 @@ def test_when_packets_flow_then_what_is_recorded_is_what_aws_says(
     for document in case["sessions"]:
         land.session(interface, document, 4700)
 
-    folder, seen = Folder(tmp_path), list[Seen]()
+    folder, seen = files_in(tmp_path), list[Seen]()
     expected: list[tuple[str, dict[str, Any]]] = []
     copies: list[tuple[int, bytes]] = []
     known = {key: target[key] for key in ("mtu", "outer_family") if key in target}
@@ -221,7 +222,7 @@ def test_when_packets_flow_then_what_is_recorded_is_what_aws_says(
     assert recorded(folder) == sorted(copies)
 
 
-def recorded(folder: Folder) -> list[tuple[int, bytes]]:
+def recorded(folder: RecordedFiles) -> list[tuple[int, bytes]]:
     """VNI and frame of the copies in all files; sessions may have targets of their own."""
     found = []
     for path in folder.files:

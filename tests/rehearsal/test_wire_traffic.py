@@ -12,6 +12,7 @@ import pytest
 
 from strictmoto.account import Account
 from strictmoto.company import found_company
+from tapstack.packets import storage
 from tapstack.packets.captures import CaptureReader
 from tapstack.packets.frames import decode_frame
 from tapstack.packets.handing_over import Label
@@ -35,7 +36,8 @@ def test_when_an_incident_is_played_then_its_packets_are_listed_and_handed_over(
     client = wire.wire.host(wire.company.interfaces["legacy"][0]).address
     mine = tmp_path / "mine.pcap"
     mine.write_bytes(pcap([(0, made.ethernet(made.ipv4("192.0.2.1", "192.0.2.2", made.TCP, made.tcp(4, 5))))]))
-    with Traffic(wire.account, wire.interface, client, tmp_path / "played", scale=0.001) as traffic:
+    folder, incident = tmp_path / "played", "inc-20261121T120000-abcdefgh"
+    with Traffic(wire.account, wire.interface, client, folder, incident=incident, scale=0.001) as traffic:
         assert [shown(one) for one in traffic.before_containment()] == [
             ("web", 11, 11),
             ("database", 11, 11),
@@ -51,6 +53,13 @@ def test_when_an_incident_is_played_then_its_packets_are_listed_and_handed_over(
         assert shown(traffic.released()) == ("beacon", 27, 27)
         done, capture = traffic.hand_over(LABELS, "incident inc-1")
     assert (done.selected, done.problems) == (sum(one.mirrored for one in traffic.flowed), [])
+
+    [found] = storage.find(storage.DirectoryStore(folder), interfaces=frozenset({wire.interface}))
+    assert found.manifest is not None
+    assert (found.manifest.packets, found.manifest.recorder.incident) == (done.selected, incident)
+    [named] = found.manifest.recorder.interfaces
+    assert (named.network_interface_id, named.vni, named.address) == (wire.interface, 4711, wire.host.address)
+    assert f"123456789012/eu-central-1/{wire.company.shop.id}/{incident}/{wire.interface}/" in str(found.capture.path)
 
     reader = CaptureReader(io.BytesIO(capture))
     times, ports, names = [], set(), set()

@@ -288,7 +288,7 @@ class _Rehearsal:
         with self._step("A GuardDuty finding about the same instance: it joins the incident"):
             self._second_alert(api, incident, where)
         suspect_interface = next(iter(_groups(ec2, suspect)))
-        with self._traffic(suspect_interface, ec2, where) as traffic:
+        with self._traffic(suspect_interface, incident["id"], ec2, where) as traffic:
             with self._step("Packets: the company works, and the beacon reports"):
                 self._let_flow(traffic)
             with self._step("Watch: whether packets are mirrored"):
@@ -510,13 +510,19 @@ class _Rehearsal:
         subjects = [str(record.requested["Subject"]) for record in published if record.status == 200]
         return [subject for subject in subjects if subject.endswith(": joined by another alert")]
 
-    def _traffic(self, interface: str, ec2: Any, where: dict[str, Any]) -> Traffic:
+    def _traffic(self, interface: str, incident: str, ec2: Any, where: dict[str, Any]) -> Traffic:
         from tapstack.rehearsal.wire.traffic import Traffic
 
         client = _instance_named(ec2, _CLIENT)
         found = ec2.describe_instances(InstanceIds=[client])["Reservations"][0]["Instances"][0]
         return Traffic(
-            self.account, interface, found["PrivateIpAddress"], self.scratch / "recorded", scale=WAITS, **where
+            self.account,
+            interface,
+            found["PrivateIpAddress"],
+            self.scratch / "recorded",
+            incident=incident,
+            scale=WAITS,
+            **where,
         )
 
     def _let_flow(self, traffic: Traffic) -> None:

@@ -54,7 +54,8 @@ class WiredInterface:
         mac: its address, 6 bytes.
         addresses: its private IPv4 addresses, the primary one first, then its IPv6 addresses, of which it has one where
             copies go out over IPv6.
-        vpc_cidr: the primary IPv4 block of its VPC.
+        vpc_id: of its VPC.
+        vpc_cidr: the primary IPv4 block of that.
         rules: of all its security groups.
         acl: of its subnet.
         sessions: that mirror it.
@@ -66,6 +67,7 @@ class WiredInterface:
     instance: str
     mac: bytes
     addresses: tuple[str, ...]
+    vpc_id: str
     vpc_cidr: str
     rules: tuple[GroupRule, ...]
     acl: Acl
@@ -104,6 +106,7 @@ def read_interface(
         instance=found.get("Attachment", {}).get("InstanceId", ""),
         mac=bytes.fromhex(found["MacAddress"].replace(":", "")),
         addresses=_addresses(found),
+        vpc_id=found["VpcId"],
         vpc_cidr=vpc["CidrBlock"],
         rules=_rules(ec2, [group["GroupId"] for group in found["Groups"]]),
         acl=_acl(ec2, subnet),

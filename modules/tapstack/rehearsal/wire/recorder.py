@@ -9,15 +9,15 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol
 
-from tapstack.packets import vxlan
+from tapstack.packets import storage, vxlan
 from tapstack.packets.captures import MAX_CAPTURED
 from tapstack.packets.firewall import SECOND
 from tapstack.packets.frames import ETHERNET
@@ -38,17 +38,11 @@ class RecordedFile:
 
     Attributes:
         target: id of the mirror target.
-        data: a pcap with nanoseconds.
-        packets: how many are in it.
-        first: nanoseconds since 1970 of its first packet.
-        last: of its last packet.
+        data: a pcap with nanoseconds; it has a packet.
     """
 
     target: str
     data: bytes
-    packets: int
-    first: int
-    last: int
 
 
 class Store(Protocol):
@@ -58,27 +52,33 @@ class Store(Protocol):
         """Take a file."""
 
 
-class Folder:
-    """A store that is a directory.
+class RecordedFiles:
+    """A store that is a directory, with the keys and manifests of `tapstack.packets.storage`.
 
     Attributes:
         files: what was kept, in order.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Keep files below `path`, which is made by the first one."""
-        self._path = path
+    def __init__(self, path: Path, recorder: storage.Recorder) -> None:
+        """Keep files below a directory, which is made.
+
+        Args:
+            path: the directory.
+            recorder: that manifests name.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        self._path, self._recorder = path, recorder
         self.files: list[Path] = []
 
     def keep(self, file: RecordedFile, /) -> None:
-        """Write a file; no name comes twice."""
-        began = datetime.fromtimestamp(file.first // SECOND, UTC)
-        name = f"{began:%Y%m%dT%H%M%SZ}-{file.target}-{len(self.files) + 1:04}.pcap"
-        self._path.mkdir(parents=True, exist_ok=True)
-        path = self._path / name
-        with path.open("xb") as written:
-            written.write(file.data)
-        self.files.append(path)
+        """Write a file and its manifest."""
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as closed:
+            closed.write(file.data)
+            closed.flush()
+            store = storage.DirectoryStore(self._path)
+            manifest = storage.record(store, closed.name, self._recorder, len(self.files) + 1, dropped=0)
+        if manifest is not None:
+            self.files.append(self._path / manifest.key)
 
 
 class Recorder:
@@ -113,7 +113,7 @@ class Recorder:
             ipaddress.ip_address(address).version: address for address in (*ELSEWHERE, *reversed(target.addresses))
         }
         self.packets = 0
-        self._data, self._times = bytearray(), list[int]()
+        self._data = bytearray()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((HOST, 0))
         self.port: int = self._socket.getsockname()[1]
@@ -152,9 +152,9 @@ class Recorder:
 
     def rotate(self) -> None:
         """Close the file, if it has packets; the next copy begins another one."""
-        if self._times:
-            file = RecordedFile(self._target.id, bytes(self._data), len(self._times), self._times[0], self._times[-1])
-            self._data, self._times = bytearray(), []
+        if self._data:
+            file = RecordedFile(self._target.id, bytes(self._data))
+            self._data = bytearray()
             self._store.keep(file)
 
     def close(self) -> None:
@@ -166,7 +166,6 @@ class Recorder:
         if not self._data:
             self._data += struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, MAX_CAPTURED, ETHERNET)
         self._data += struct.pack("<IIII", at // SECOND, at % SECOND, len(packet), len(packet)) + packet
-        self._times.append(at)
         self.packets += 1
         if len(self._data) >= self._largest:
             self.rotate()

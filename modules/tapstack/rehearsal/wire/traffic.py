@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +12,14 @@ from types import TracebackType
 from typing import Final
 
 from strictmoto.account import Account
-from tapstack.packets.handing_over import HandOver, Label, find_captures, hand_over
+from tapstack.packets import storage, vxlan
+from tapstack.packets.handing_over import HandOver, Label, hand_over
 from tapstack.rehearsal.wire import conversations
 from tapstack.rehearsal.wire.conversations import Channel, Clock, Conversation
 from tapstack.rehearsal.wire.interfaces import WiredTarget
 from tapstack.rehearsal.wire.loopback import Loopback
 from tapstack.rehearsal.wire.played import read_packets
-from tapstack.rehearsal.wire.recorder import Folder, Recorder
+from tapstack.rehearsal.wire.recorder import RecordedFiles, Recorder
 from tapstack.rehearsal.wire.wire import Played, Seen, Wire
 
 PHASES: Final = ("before containment", "contained", "released")
@@ -58,6 +60,7 @@ class Traffic:
         folder: where the recorder writes.
         region: of the interface; the account's default Region by default.
         role_arn: role to assume for reading EC2.
+        incident: that the packets are recorded for; none by default.
         scale: how much shorter the pauses of the conversations are.
 
     Attributes:
@@ -73,12 +76,13 @@ class Traffic:
         *,
         region: str | None = None,
         role_arn: str | None = None,
+        incident: str | None = None,
         scale: float = 1.0,
     ) -> None:
         """Prepare; nothing flows yet."""
         self._folder, self._interface, self._client = folder, interface, client
         self.flowed: list[Flowed] = []
-        self._loopback, store = Loopback(), Folder(folder)
+        self._loopback = Loopback()
         self._recorders: list[Recorder] = []
 
         def listen(target: WiredTarget) -> Recorder:
@@ -88,6 +92,7 @@ class Traffic:
         self._wire = Wire(account, listen, self._loopback, region=region, role_arn=role_arn, watch=self._note)
         self._clock = Clock(time.time_ns(), scale)
         self._host = self._wire.host(interface)
+        store = RecordedFiles(folder, self._recorder(incident))
         self._channel = Channel.of(self._host, self._clock)
 
     def __enter__(self) -> Traffic:
@@ -153,8 +158,31 @@ class Traffic:
         for recorder in self._recorders:
             recorder.rotate()
         file = io.BytesIO()
-        done = hand_over(find_captures(self._folder), file, labels=labels, comment=comment)
+        done = hand_over(
+            [found.capture for found in storage.find(storage.DirectoryStore(self._folder))],
+            file,
+            labels=labels,
+            comment=comment,
+        )
         return done, file.getvalue()
+
+    def _recorder(self, incident: str | None) -> storage.Recorder:
+        """Return what the manifests of the files say."""
+        interface = self._wire.read(self._interface)
+        return storage.Recorder(
+            f"rehearsal-{secrets.token_hex(4)}",
+            self._wire.number,
+            self._wire.region,
+            vpc_id=interface.vpc_id,
+            incident=incident,
+            interfaces=tuple(
+                storage.RecordedInterface(
+                    interface.id, session.virtual_network_id, session.name, interface.addresses[0]
+                )
+                for session in interface.sessions
+            ),
+            vxlan_port=vxlan.PORT,
+        )
 
     def _beacon(self, phase: str) -> Flowed:
         beats = conversations.beacon(self._host, self._clock, first_port=_PORTS[phase])

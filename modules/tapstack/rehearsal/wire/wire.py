@@ -95,6 +95,10 @@ class Wire:
         watch: called with what became of each packet.
         mtu: of the appliances behind the targets.
         outer_family: of the outer packets of copies.
+
+    Attributes:
+        number: of the account that has the interfaces.
+        region: of the interfaces.
     """
 
     def __init__(
@@ -110,9 +114,10 @@ class Wire:
         outer_family: Literal[4, 6] = 4,
     ) -> None:
         """Prepare; nothing flows yet."""
-        self._account, self._region = account, region
-        self._number = role_arn.split(":")[4] if role_arn else ACCOUNT_ID
+        self._account = account
+        self.number = role_arn.split(":")[4] if role_arn else ACCOUNT_ID
         self._ec2: Any = account.client("ec2", region=region, role_arn=role_arn)
+        self.region: str = self._ec2.meta.region_name
         self._listen, self._carrying, self._watch = listen, carrying, watch
         self._mtu, self._outer_family = mtu, outer_family
         self._firewalls: dict[str, Firewall] = {}
@@ -136,12 +141,12 @@ class Wire:
 
     def host(self, interface_id: str) -> Host:
         """Return the host of an interface, as conversations take it."""
-        found = self._read(interface_id)
+        found = self.read(interface_id)
         return Host(found.mac, found.addresses[0])
 
     def resolver(self, interface_id: str) -> str:
         """Return the address of the Route 53 Resolver that the host of an interface asks."""
-        return str(ipaddress.IPv4Network(self._read(interface_id).vpc_cidr)[2])
+        return str(ipaddress.IPv4Network(self.read(interface_id).vpc_cidr)[2])
 
     def play(self, interface_id: str, packets: Iterable[Packet]) -> Played:
         """Let packets flow at an interface, each whatever became of the one before, as those of a capture.
@@ -159,7 +164,7 @@ class Wire:
             ClientError: what AWS refuses.
             TimeoutError: a copy did not arrive.
         """
-        interface = self._read(interface_id)
+        interface = self.read(interface_id)
         firewall = self._firewalls.setdefault(interface_id, Firewall())
         firewall.set_idle_seconds(**interface.idle_seconds)
         done, minutes = Played(), dict[tuple[int, str, Direction], tuple[int, int]]()
@@ -184,7 +189,8 @@ class Wire:
             self._count(interface, minutes)
         return done
 
-    def _read(self, interface_id: str) -> WiredInterface:
+    def read(self, interface_id: str) -> WiredInterface:
+        """Return what EC2 has of an interface now."""
         return read_interface(self._ec2, interface_id, mtu=self._mtu, outer_family=self._outer_family)
 
     def _pass(self, interface: WiredInterface, firewall: Firewall, packet: Packet) -> tuple[Seen, bool]:
@@ -218,9 +224,7 @@ class Wire:
         for (_, what, direction), (at, value) in minutes.items():
             metric = f"{what}Mirror{'In' if direction == 'ingress' else 'Out'}"
             self._account.metrics.add(
-                Measurement(
-                    interface.instance, metric, value, at / SECOND, region=self._region or "", account=self._number
-                )
+                Measurement(interface.instance, metric, value, at / SECOND, region=self.region, account=self.number)
             )
 
 
