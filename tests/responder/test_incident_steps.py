@@ -335,16 +335,19 @@ class TestATopicThatRefuses:
         assert late.endswith(f"\n\n{on_time}")
 
     def test_when_it_is_taken_out_and_the_right_one_added_later_then_that_gets_what_was_kept(
-        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch
+        self, site: Site, topics: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         incident_steps.notify(capturing(site))
         [kept] = undelivered.listed()
         notifies(monkeypatch, topics[0], topics[2])
+        capsys.readouterr()
         for _ in range(2):
             assert sweep().problems == [
                 f"{topics[1]}, which is not notified any more: 1 notification waits for a topic in its place, until "
                 f"{kept.until}"
             ]
+            # For the alarm, which lasts until a topic takes it.
+            assert capsys.readouterr().out.count('"NotificationsUndelivered":[1.0]') == 1
         right = topics[1].replace(":deleted", ":responders")
         site.client("sns").create_topic(Name="responders")
         notifies(monkeypatch, topics[0], right, topics[2])

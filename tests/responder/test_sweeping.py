@@ -286,6 +286,7 @@ def test_when_a_part_has_a_defect_then_the_others_are_done_and_the_function_fail
     assert site.ours() == []
     said = capsys.readouterr().out
     assert '"Deleted":[1.0]' in said
+    assert '"ApplianceHours":[0.0]' in said
     [swept] = [record.msg for record in caplog.records if "swept" in record.getMessage()]
     assert "executions: RuleViolation: 'soon' is no time" in str(swept)
     assert any("executions: RuleViolation" in line for line in site.events("Tapstack Sweep")[-1]["problems"])

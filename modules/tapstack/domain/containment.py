@@ -283,6 +283,7 @@ class PriorState:
         given_up: it is not restored: it was kept, is gone, or AWS refused to restore it.
         recorded_at: when it was recorded, before the change was made; empty once it is restored.
         made: of snapshots: AWS has taken them. Those that an earlier version took are not marked.
+        made_at: of snapshots: when the latest of them were requested; empty where an earlier version did.
     """
 
     kind: Kind
@@ -298,6 +299,7 @@ class PriorState:
     given_up: bool = False
     recorded_at: str = ""
     made: bool = False
+    made_at: str = ""
 
     @property
     def in_effect(self) -> bool:

@@ -602,6 +602,22 @@ class TestOptions:
             isolation.contain(asked(shop.database))
             assert sorted(one["State"] == "error" for one in evidence(shop)) == [False, True]
 
+    def test_when_ec2_shows_late_what_was_taken_in_place_of_one_that_failed_then_no_others_are_taken(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop.set(snapshots=True)
+        isolation.contain(asked(shop.database))
+        [failed] = evidence(shop)
+        ec2_backends[ACCOUNT_ID][REGION].snapshots[failed["SnapshotId"]].status = "error"
+        # Records have whole seconds.
+        monkeypatch.setattr(snapshots, "utc_now", lambda: utc_now() + timedelta(seconds=2))
+        # From when the second is taken: until then the only one that EC2 shows is the first.
+        shop.site.account.faults.add(Fault("DescribeSnapshots", "late", call=1, times=2))
+        for _ in range(3):
+            isolation.contain(asked(shop.database))
+        shop.site.account.faults.clear()
+        assert len(evidence(shop)) == 2
+
     def test_when_a_volume_is_detached_before_the_snapshots_then_they_are_taken_once(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -17,10 +17,11 @@ from tapstack.domain.errors import RuleViolation
 from tapstack.domain.findings import parse_finding
 from tapstack.domain.policy import decide
 from tapstack.responder.incident import finding_notices
-from tapstack.responder.incident.finding_notices import Outcome
+from tapstack.responder.incident.finding_notices import Done, Outcome
 from tapstack.responder.outbound import notifications
 from tests.unit.domain.alerts import HOME, INSTANCE, sample
 from tests.unit.domain.findings import document, event
+from tests.unit.responder.test_notifications import incident
 
 ADDRESS = "  export TAPSTACK_URL=https://a"
 HEADINGS = (
@@ -139,6 +140,19 @@ def test_when_text_of_others_is_in_an_alert_of_another_tool_then_it_cannot_look_
         lines = text[:-1].split("\n")
         assert all(line.isprintable() for line in lines)
         assert all(not line or line.startswith((*_UNMATCHED, "  tapstack xdr try --source soc")) for line in lines)
+
+
+@pytest.mark.parametrize("done", ["contain_now", "contain_on_approval", "capture"])
+def test_when_a_containment_waits_for_packets_first_then_that_is_said(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding_notices, "containment_wait", lambda _: 900)
+    finding = parse_finding(event())
+    [instance] = finding.instances
+    outcome = Outcome(instance, True, decide((), finding, instance, here=True), incident(), done)
+    _, text = finding_notices.decided(finding, [outcome])
+    said = "          it waits for packets first, at most 900 seconds: the attacker stays connected\n"
+    assert (f"Decision: {done}\n{said}" in text) is (done != "capture")
 
 
 def test_when_guardduty_notifies_of_it_itself_then_no_incident_is_spoken_of() -> None:

@@ -266,10 +266,10 @@ class _Containing:
             return
         to = prior.interim if interim and prior.interim else prior.after
         try:
-            OF_KIND[prior.kind].change(self.instance_id, prior, to)
-            if prior.kind == "snapshots" and not prior.made:
+            made_at = OF_KIND[prior.kind].change(self.instance_id, prior, to)
+            if prior.kind == "snapshots" and (made_at is not None or not prior.made):
                 # EC2 may show them late, and the next attempt would take others.
-                containments.mark_made(self.instance_id, prior, self.incident.where)
+                containments.mark_made(self.instance_id, prior, self.incident.where, made_at)
         except Gone:
             return
         except (ClientError, NotManaged, TryAgain) as error:

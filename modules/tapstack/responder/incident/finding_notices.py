@@ -20,7 +20,7 @@ from tapstack.domain.proposals import URL_VARIABLE
 from tapstack.domain.webhook_secrets import alert_dead_letters_name
 from tapstack.responder.environment import environment
 from tapstack.responder.outbound.notifications import address, attack_lines, close_command, headed
-from tapstack.responder.store.incidents import Incident
+from tapstack.responder.store.incidents import Incident, containment_wait
 
 _EVENT_LENGTH: Final = 2000
 _MAY_READ: Final = "docs/iam/operators/xdr-unmatched.json"
@@ -219,6 +219,10 @@ def _lines(alert: Alert, outcome: Outcome) -> Iterator[str]:
         if (page := instance_page(instance.where.region, instance.id)) is not None:
             yield f"Console:  {page}"
     yield _decided(outcome)
+    if incident is not None and outcome.done in ("contain_on_approval", "contain_now"):
+        wait = containment_wait(incident)
+        if wait is not None:
+            yield f"          it waits for packets first, at most {wait} seconds: the attacker stays connected"
     if decision.limited_because:
         yield f"          not {decision.asked}: {decision.limited_because}"
     if outcome.done == "listed":

@@ -220,6 +220,9 @@ def deliver() -> tuple[list[str], list[str]]:
             else:
                 undelivered.forget(one)
                 lines.append(f"{one.subject}: to {one.destination}, since {one.since}")
+    for _ in waiting:
+        # The alarm lasts as well while they wait for a topic, and may end with none.
+        count(NOTIFICATIONS_UNDELIVERED)
     problems = [f"{destination}: {said_by(error)}" for destination, error in failed.items()]
     problems += [
         f"{destination}, which is not notified any more: {counted(len(those), 'notification')} "

@@ -311,13 +311,25 @@ def _write_each(containment: Containment, changes: Sequence[Change]) -> None:
             raise TryAgain(f"the containment of {containment.instance_id} was overtaken")
 
 
-def mark_made(instance_id: str, prior: PriorState, where: AccountRegion) -> None:
-    """Record that a change is made; nothing where its containment has ended meanwhile."""
+def mark_made(instance_id: str, prior: PriorState, where: AccountRegion, made_at: str | None) -> None:
+    """Record that a change is made; nothing where its containment has ended meanwhile.
+
+    Args:
+        instance_id: which was changed.
+        prior: of the change.
+        where: the instance is.
+        made_at: when it was requested; none where an earlier attempt made it.
+    """
     table.change(
         prior_state_key(instance_id, prior.kind, prior.key, where),
-        "SET made = :yes",
+        "SET made = :yes" + ("" if made_at is None else ", made_at = :at"),
         condition="generation = :generation AND restored = :no",
-        values={"yes": True, "no": False, "generation": prior.generation},
+        values={
+            "yes": True,
+            "no": False,
+            "generation": prior.generation,
+            **({} if made_at is None else {"at": made_at}),
+        },
     )
 
 

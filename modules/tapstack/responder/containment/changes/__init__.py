@@ -36,8 +36,8 @@ class ChangeOfOneKind(Protocol):
             prior_states: of this kind, at least one.
         """
 
-    def change(self, instance_id: str, prior: PriorState, to: Value) -> None:
-        """Set what containment needs."""
+    def change(self, instance_id: str, prior: PriorState, to: Value) -> str | None:
+        """Set what containment needs; return when that was requested, where it must not be made again."""
 
     def restore(self, instance_id: str, prior: PriorState, to: Value) -> None:
         """Set what was there before."""
