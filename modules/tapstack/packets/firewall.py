@@ -17,13 +17,12 @@ from typing import Final, Literal, TypeVar
 
 from tapstack.domain.cidrs import is_whole_internet
 from tapstack.domain.filter_rules import PORTS, TCP, UDP, Direction, PortRange
+from tapstack.packets.captures import NANOSECONDS
 from tapstack.packets.frames import Headers
 from tapstack.packets.matching import has_port, is_in, protocol_of
 from tapstack.packets.mirroring import Dropped
 from tapstack.packets.services import service_of
 
-SECOND: Final = 1_000_000_000
-"""In nanoseconds, which times of packets are in."""
 TCP_ESTABLISHED_SECONDS: Final = 432_000
 UDP_SECONDS: Final = 30
 UDP_STREAM_SECONDS: Final = 180
@@ -176,7 +175,7 @@ class Firewall:
             self._flows.pop(flow, None)
             return None
         tracked = self._flows.get(flow)
-        if tracked is not None and at - tracked.seen > self._idle_seconds(headers.protocol, tracked) * SECOND:
+        if tracked is not None and at - tracked.seen > self._idle_seconds(headers.protocol, tracked) * NANOSECONDS:
             tracked = None
         if tracked is None:
             if not any(_allows(rule, headers, direction) for rule in rules):

@@ -122,17 +122,17 @@ def wrap(frame: bytes, *, vni: int, source: str, target: str, port: int = PORT) 
         ValueError: the VNI is out of range, an address is none, the addresses are of two families, or the copy is
             longer than an IP packet can be.
     """
-    sender, receiver = ipaddress.ip_address(source), ipaddress.ip_address(target)
-    if sender.version != receiver.version:
+    outer_source, outer_target = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    if outer_source.version != outer_target.version:
         raise ValueError(f"source and target must be of one IP family, got {source} and {target}")
     inside = datagram(frame, vni)
     # Without a checksum: AWS sets none, and over IPv6 tunnels may go without one (RFC 6935).
     udp = struct.pack(">HHHH", source_port(decode_frame(frame)), port, (8 + len(inside)) & 0xFFFF, 0) + inside
-    length = len(udp) + (20 if sender.version == 4 else 0)
+    length = len(udp) + (20 if outer_source.version == 4 else 0)
     if length > 0xFFFF:
         raise ValueError(f"a copy is 65535 bytes at most, got {length}")
-    ends = sender.packed + receiver.packed
-    if sender.version == 6:
+    ends = outer_source.packed + outer_target.packed
+    if outer_source.version == 6:
         return _OUTER_MACS + struct.pack(">HIHBB", IPV6, 0x6000_0000, length, UDP, _TTL) + ends + udp
     header = struct.pack(">BBHHHBBH", 0x45, 0, length, 0, 0, _TTL, UDP, 0) + ends
     header = header[:10] + struct.pack(">H", _checksum(header)) + header[12:]

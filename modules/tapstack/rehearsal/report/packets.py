@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from tapstack.packets.firewall import SECOND
+from tapstack.packets.captures import NANOSECONDS
 from tapstack.rehearsal.wire.traffic import PHASES, Flowed
 
 LARGEST: Final = 4 << 20
@@ -90,7 +90,7 @@ class Packets:
     @property
     def ends(self) -> tuple[str, str]:
         """The times of the first and the last packet."""
-        first, last = (datetime.fromtimestamp(at // SECOND, UTC) for at in self._span())
+        first, last = (datetime.fromtimestamp(at // NANOSECONDS, UTC) for at in self._span())
         return f"{first:%H:%M:%S}", f"{last:%H:%M:%S}"
 
     @property
@@ -102,7 +102,7 @@ class Packets:
     @staticmethod
     def time(flowed: Flowed) -> str:
         """Return when a conversation began."""
-        return f"{datetime.fromtimestamp(flowed.times[0][0] // SECOND, UTC):%H:%M:%S}"
+        return f"{datetime.fromtimestamp(flowed.times[0][0] // NANOSECONDS, UTC):%H:%M:%S}"
 
     def _span(self) -> tuple[int, int]:
         firsts, lasts = zip(*((one.times[0][0], one.times[-1][0]) for one in self.rows), strict=True)

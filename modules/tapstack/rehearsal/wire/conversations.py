@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tapstack.domain.filter_rules import TCP, UDP, Direction
-from tapstack.packets.firewall import SECOND
+from tapstack.packets.captures import NANOSECONDS
 from tapstack.packets.frames import IPV4
 
 BEACON_PEER: Final = "203.0.113.7"
@@ -27,7 +27,7 @@ SCANNED: Final = (21, 22, 23, 25, 80, 110, 139, 443, 445, 1433, 3306, 3389, 5432
 
 _HOP: Final = 2_000_000
 """Nanoseconds from a packet to its answer."""
-_RETRIES: Final = (SECOND, 2 * SECOND)
+_RETRIES: Final = (NANOSECONDS, 2 * NANOSECONDS)
 """When a SYN without an answer is sent again: RFC 6298."""
 _FIN, _SYN, _RST, _PSH, _ACK = 1, 2, 4, 8, 16
 
@@ -230,7 +230,7 @@ def beacon(
     """The beacon of the incident: a connection each minute, with the same number of bytes."""
     for beat in range(beats):
         if beat:
-            clock.wait(BEACON_SECONDS * SECOND)
+            clock.wait(BEACON_SECONDS * NANOSECONDS)
         port = first_port + beat
         connection = Connection(host, peer, clock, "beacon", own_port=port, peer_port=443, begins="egress")
         if (yield from connection.open()) and (yield from connection.send("egress", bytes(BEACON_BYTES))):
@@ -261,7 +261,7 @@ class Channel:
                 return
             if not (yield from self.connection.send("egress", bytes(200))):
                 return
-            self.clock.wait(10 * SECOND)
+            self.clock.wait(10 * NANOSECONDS)
 
 
 def scan(host: Host, clock: Clock, *, ports: Sequence[int] = SCANNED, peer: str = SCANNER) -> Conversation:

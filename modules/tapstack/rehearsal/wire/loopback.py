@@ -1,7 +1,7 @@
 """What carries copies to mirror targets: UDP datagrams on this machine's loopback.
 
 A datagram holds what one of AWS holds: the VXLAN header, and what is copied of the frame. Without root nothing can send
-from an address of the VPC; so each of these has a port of 127.0.0.1, and a receiver asks here whose it is.
+from an address of the VPC; so each of these has a port of 127.0.0.1, and a recorder asks here whose it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Loopback:
 
         Args:
             source: address of the VPC that it comes from.
-            port: that the receiver listens at.
+            port: that the recorder listens at.
             data: the VXLAN header and what is copied of the frame.
 
         Raises:

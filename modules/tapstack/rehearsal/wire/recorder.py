@@ -18,8 +18,7 @@ from types import TracebackType
 from typing import Final, Protocol
 
 from tapstack.packets import storage, vxlan
-from tapstack.packets.captures import MAX_CAPTURED
-from tapstack.packets.firewall import SECOND
+from tapstack.packets.captures import MAX_CAPTURED, NANOSECONDS
 from tapstack.packets.frames import ETHERNET
 from tapstack.rehearsal.wire.interfaces import WiredTarget
 from tapstack.rehearsal.wire.loopback import HOST, Sender
@@ -165,7 +164,7 @@ class Recorder:
     def _write(self, packet: bytes, at: int) -> None:
         if not self._data:
             self._data += struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, MAX_CAPTURED, ETHERNET)
-        self._data += struct.pack("<IIII", at // SECOND, at % SECOND, len(packet), len(packet)) + packet
+        self._data += struct.pack("<IIII", at // NANOSECONDS, at % NANOSECONDS, len(packet), len(packet)) + packet
         self.packets += 1
         if len(self._data) >= self._largest:
             self.rotate()

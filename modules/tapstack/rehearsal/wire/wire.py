@@ -1,7 +1,7 @@
 """Lets packets flow at network interfaces of the account, and sends copies of those that are mirrored.
 
 For each packet: security groups and network ACL, with the flows that they track; the sessions of the interface; how
-much is copied; a datagram to the receiver of the target; and what CloudWatch counts of it. Groups, ACLs and
+much is copied; a datagram to the listener of the target; and what CloudWatch counts of it. Groups, ACLs and
 sessions are those of the moment at which `play` or `converse` is called. Flows are tracked over all calls.
 """
 
@@ -18,7 +18,8 @@ from strictmoto.account import ACCOUNT_ID, Account
 from strictmoto.cloudwatch.metrics import Measurement
 from tapstack.domain.filter_rules import Direction
 from tapstack.packets import vxlan
-from tapstack.packets.firewall import SECOND, Firewall
+from tapstack.packets.captures import NANOSECONDS
+from tapstack.packets.firewall import Firewall
 from tapstack.packets.frames import decode_frame
 from tapstack.packets.mirroring import TARGET_MTU, Verdict, decide
 from tapstack.packets.written import packet_text
@@ -29,7 +30,7 @@ from tapstack.rehearsal.wire.loopback import Loopback
 _MINUTE: Final = 60_000_000_000
 
 
-class Receiver(Protocol):
+class Listener(Protocol):
     """What listens for a target."""
 
     @property
@@ -88,7 +89,7 @@ class Wire:
 
     Args:
         account: the account, which runs.
-        listen: returns the receiver of what is sent to a target; called at the first copy to it.
+        listen: returns the listener of what is sent to a target; called at the first copy to it.
         carrying: what carries the copies.
         region: of the interfaces; the account's default Region by default.
         role_arn: role to assume for reading EC2; its account has the interfaces.
@@ -104,7 +105,7 @@ class Wire:
     def __init__(
         self,
         account: Account,
-        listen: Callable[[WiredTarget], Receiver],
+        listen: Callable[[WiredTarget], Listener],
         carrying: Loopback,
         *,
         region: str | None = None,
@@ -121,7 +122,7 @@ class Wire:
         self._listen, self._carrying, self._watch = listen, carrying, watch
         self._mtu, self._outer_family = mtu, outer_family
         self._firewalls: dict[str, Firewall] = {}
-        self._receivers: dict[str, Receiver] = {}
+        self._listeners: dict[str, Listener] = {}
 
     def __enter__(self) -> Wire:
         """Return itself."""
@@ -134,10 +135,10 @@ class Wire:
         self.close()
 
     def close(self) -> None:
-        """End; the receivers stop to listen."""
-        for receiver in self._receivers.values():
-            receiver.close()
-        self._receivers.clear()
+        """End; the listeners stop to listen."""
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
 
     def host(self, interface_id: str) -> Host:
         """Return the host of an interface, as conversations take it."""
@@ -209,12 +210,12 @@ class Wire:
         assert session is not None
         assert session.virtual_network_id is not None
         target = interface.targets[session.target.name]
-        if target.id not in self._receivers:
-            self._receivers[target.id] = self._listen(target)
-        receiver = self._receivers[target.id]
+        if target.id not in self._listeners:
+            self._listeners[target.id] = self._listen(target)
+        listener = self._listeners[target.id]
         data = vxlan.datagram(packet.frame[: verdict.kept], session.virtual_network_id)
-        self._carrying.send(interface.source_of(target), receiver.port, data)
-        receiver.receive(packet.at)
+        self._carrying.send(interface.source_of(target), listener.port, data)
+        listener.receive(packet.at)
         return target.id
 
     def _count(self, interface: WiredInterface, minutes: dict[tuple[int, str, Direction], tuple[int, int]]) -> None:
@@ -224,7 +225,9 @@ class Wire:
         for (_, what, direction), (at, value) in minutes.items():
             metric = f"{what}Mirror{'In' if direction == 'ingress' else 'Out'}"
             self._account.metrics.add(
-                Measurement(interface.instance, metric, value, at / SECOND, region=self.region, account=self.number)
+                Measurement(
+                    interface.instance, metric, value, at / NANOSECONDS, region=self.region, account=self.number
+                )
             )
 
 
